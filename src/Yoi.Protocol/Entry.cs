@@ -1,0 +1,163 @@
+using System.Text.Json;
+
+namespace Yoi.Protocol;
+
+/// <summary>
+/// What a journal entry says. The kind's name is the snake_case name of the case (see <see cref="Kinds.Entries"/>);
+/// what clients see after <c>attach</c> is the same object.
+/// </summary>
+/// <remarks>Fields are only ever added, each with a default: every later build reads every earlier journal.</remarks>
+public abstract record Entry
+{
+    private Entry() { }
+
+    // ---- the Pod's own life ----
+
+    /// <summary>The first entry of every journal: who this Pod is and what it was started with.</summary>
+    /// <param name="Version">Version of the journal's format. See docs/journal.md.</param>
+    /// <param name="Limits">Limits in force, as launched.</param>
+    /// <param name="KeySource">Where the provider's key came from (<c>env:NAME</c>, <c>file:PATH</c>, <c>none</c>); never the key.</param>
+    /// <param name="LaunchedBy">Executable and version that serves this Pod.</param>
+    public sealed record PodCreated(
+        int Version, string PodId, string Name, string Cwd, ModelChoice Model, ScopeRules Scope, long Generation,
+        SpawnerRef? Spawner, int Depth, string? Role, PodLimits Limits, string KeySource, string LaunchedBy) : Entry;
+
+    /// <summary>The system prompt and the tools, rendered once. With the entries after it, all that a request is made of.</summary>
+    public sealed record Prompt(string System, IReadOnlyList<ToolSchema> Tools) : Entry;
+
+    /// <summary>The process that serves the Pod from here on.</summary>
+    public sealed record ProcessStarted(int Pid, string StartTime, string BootId, string SandboxLevel) : Entry;
+
+    /// <summary>The scope as it is from here on, after lending, a return or a change by the human.</summary>
+    /// <param name="Lent">What is lent out now and cannot be written here.</param>
+    public sealed record ScopeChanged(ScopeRules Scope, IReadOnlyList<LentRules> Lent, long Generation, string Why) : Entry;
+
+    /// <summary>The end of the Pod. Written by the Pod itself, or by whoever verified that its whole process tree is gone.</summary>
+    /// <param name="By">Who ended it, for <see cref="PodEnd.Stopped"/>.</param>
+    /// <param name="Detail">Exit code, signal or what is known.</param>
+    /// <param name="Returned">The rules that went back to the spawner.</param>
+    /// <param name="WrittenBy">Pod name or <c>human</c> that wrote this entry; null for the Pod itself.</param>
+    public sealed record PodEnded(
+        PodEnd Reason, string? By, string? Detail, IReadOnlyList<ScopeRule> Returned, Totals Totals, string? WrittenBy = null) : Entry;
+
+    /// <summary>What opening the journal found and did.</summary>
+    /// <param name="CutBytes">Bytes of an unfinished last record that were cut off.</param>
+    /// <param name="DamagedLines">Lines in the middle whose checksum does not hold; they are skipped and never served.</param>
+    public sealed record Repaired(long CutBytes, int DamagedLines) : Entry;
+
+    // ---- input and runs ----
+
+    /// <summary>Input that was accepted. It starts a run, or waits for the one before it to end.</summary>
+    /// <param name="From"><c>human</c>, or the name of the Pod that sent it.</param>
+    /// <param name="Queued">True if it was accepted while a run was going on.</param>
+    public sealed record Input(string Text, string From = "human", bool Queued = false) : Entry;
+
+    /// <summary>A notice from outside: the base method <c>notify</c>. The model reads it as user text.</summary>
+    public sealed record Notify(string Source, string Message) : Entry;
+
+    /// <summary>A run begins. Runs are numbered from 0 over the Pod's life.</summary>
+    /// <param name="Cause">Seq of the input or notice that started it; null for a resumed, interrupted run.</param>
+    public sealed record RunStart(int Run, long? Cause) : Entry;
+
+    /// <summary>A turn begins: the next request is made of all entries up to this one. Numbered from 0 over the Pod's life.</summary>
+    public sealed record TurnStart(int Turn) : Entry;
+
+    /// <summary>The model's whole message. Tools run only after this entry is on disk.</summary>
+    /// <param name="Partial">True if the message was cut off (cancel); its calls, if any, were dropped and never run.</param>
+    /// <param name="StopReason">The provider's own word.</param>
+    public sealed record Assistant(
+        int Turn, IReadOnlyList<AssistantBlock> Blocks, Usage? Usage, string? StopReason, bool Partial = false) : Entry;
+
+    /// <summary>The result of one call. Every call has exactly one, in call order.</summary>
+    /// <param name="Summary">Short and kept.</param>
+    /// <param name="Content">May be pruned later.</param>
+    /// <param name="OutcomeUnknown">True if the Pod died while the call ran; it was not run again.</param>
+    /// <param name="Told">What this result tells of other Pods: the durable cursors.</param>
+    public sealed record ToolResult(
+        string CallId, string Name, string Summary, string? Content, bool IsError,
+        bool OutcomeUnknown = false, IReadOnlyList<Told>? Told = null) : Entry;
+
+    /// <summary>A note of the runtime to the model, in the user's place: for example that a call was cut off and not run.</summary>
+    public sealed record Correction(string Text) : Entry;
+
+    /// <summary>The run is held after a turn.</summary>
+    public sealed record RunPaused(int Run, string By) : Entry;
+
+    /// <summary>The held run goes on.</summary>
+    public sealed record RunResumed(int Run, string By) : Entry;
+
+    /// <summary>The end of a run.</summary>
+    /// <param name="By">Who cancelled it.</param>
+    /// <param name="Detail">Kind and words of a failure.</param>
+    public sealed record RunEnded(int Run, RunEnd Reason, string? By, string? Detail, int Turns) : Entry;
+
+    /// <summary>A warning or error that a user should see; no part of the conversation.</summary>
+    public sealed record Notification(string Level, string Source, string Message) : Entry;
+
+    // ---- other Pods ----
+
+    /// <summary>Lending is intended: written before anything moves in the scope table.</summary>
+    public sealed record LendIntended(string Child, string ChildId, IReadOnlyList<ScopeRule> Rules) : Entry;
+
+    /// <summary>A child runs and has its task.</summary>
+    /// <param name="CallId">The call that asked for it.</param>
+    public sealed record ChildSpawned(
+        string Child, string ChildId, int Pid, string StartTime, string BootId, IReadOnlyList<ScopeRule> Rules,
+        long Generation, string? CallId) : Entry;
+
+    /// <summary>A spawn that came to nothing; everything before it was undone.</summary>
+    /// <param name="Step">The step that failed.</param>
+    public sealed record SpawnFailed(string Child, string ChildId, string Step, string Why) : Entry;
+
+    /// <summary>A child is gone, its whole process tree verified, and what it held is back.</summary>
+    public sealed record ChildEnded(
+        string Child, string ChildId, PodEnd Reason, string? By, string? Detail, IReadOnlyList<ScopeRule> Returned) : Entry;
+
+    /// <summary>News of a child, told to the model as user text by this entry; each item is told once.</summary>
+    public sealed record News(string Child, string Text, Told Told) : Entry;
+
+    /// <summary>A kind that this build does not know. Kept as it is, shown as such, never taken for "nothing".</summary>
+    public sealed record Unknown(string Kind, JsonElement Data) : Entry;
+}
+
+/// <summary>A cursor into another Pod's journal that an entry carries. That entry is the cursor's only home.</summary>
+/// <param name="What"><c>news</c> (ends, failures, questions) or <c>output</c> (what ReadPodOutput returned).</param>
+/// <param name="Seq">All entries of the child up to and including this one are covered.</param>
+/// <param name="Offset">Byte offset just behind that entry's line: a hint, verified against the line's checksum.</param>
+/// <param name="Crc">Checksum of that entry's line.</param>
+public sealed record Told(string PodId, string What, long Seq, long Offset, string Crc)
+{
+    /// <summary>Cursor over a child's end, failure or question.</summary>
+    public const string NewsCursor = "news";
+
+    /// <summary>Cursor over a child's assistant text.</summary>
+    public const string OutputCursor = "output";
+}
+
+/// <summary>The model that a Pod uses.</summary>
+/// <param name="Provider"><c>anthropic</c>, <c>openai</c> (any compatible server) or <c>scripted</c>.</param>
+/// <param name="BaseUrl">Origin and prefix of the API; null for the provider's own.</param>
+/// <param name="MaxOutputTokens">Limit of tokens in one message.</param>
+/// <param name="Script">For <c>scripted</c>: the file that drives it.</param>
+/// <param name="ThinkingTokens">Budget of reasoning tokens, where the API has one.</param>
+public sealed record ModelChoice(
+    string Provider, string Model, string? BaseUrl = null, int MaxOutputTokens = 16_384, string? Script = null, int? ThinkingTokens = null);
+
+/// <summary>Who spawned this Pod.</summary>
+public sealed record SpawnerRef(string Name, string PodId, string Socket);
+
+/// <summary>Plain limits; each is raised by the human, by configuration or flag.</summary>
+/// <param name="TurnsPerRun">Model requests in one run.</param>
+/// <param name="Children">Living children of one Pod.</param>
+/// <param name="Depth">Levels of Pods below a root.</param>
+/// <param name="PodsInTree">Living Pods in one tree, the root included.</param>
+public sealed record PodLimits(int TurnsPerRun = 200, int Children = 16, int Depth = 4, int PodsInTree = 32);
+
+/// <summary>A part of a scope that is lent out.</summary>
+public sealed record LentRules(string Child, string ChildId, IReadOnlyList<ScopeRule> Rules, long Generation);
+
+/// <summary>What a Pod did over its life.</summary>
+public sealed record Totals(int Runs = 0, int Turns = 0, long InputTokens = 0, long OutputTokens = 0);
+
+/// <summary>A tool as the model is told of it. <paramref name="Parameters"/> is a JSON Schema.</summary>
+public sealed record ToolSchema(string Name, string Description, JsonElement Parameters);

@@ -1,0 +1,11 @@
+using System.Runtime.InteropServices;
+
+namespace Yoi.Runtime.Linux;
+
+internal static partial class Libc
+{
+    internal const int SigInt = 2, SigKill = 9, SigTerm = 15, SigCont = 18, SigStop = 19;
+
+    [LibraryImport(Name, EntryPoint = "kill", SetLastError = true)]
+    internal static partial int Kill(int pid, int signal);
+}

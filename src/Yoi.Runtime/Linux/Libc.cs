@@ -1,0 +1,29 @@
+using System.Runtime.InteropServices;
+
+namespace Yoi.Runtime.Linux;
+
+/// <summary>
+/// The C library, declared as narrowly as it is used. The lowest floor: every room may name it, it names nothing.
+/// Each file of this partial class holds the calls of one subject.
+/// </summary>
+internal static partial class Libc
+{
+    private const string Name = "libc";
+
+    /// <summary>The error of the last call on this thread, as an exception that names what was done.</summary>
+    internal static LinuxException Failed(string what) => new(what, Marshal.GetLastPInvokeError());
+}
+
+/// <summary>A failed system call.</summary>
+internal sealed class LinuxException(string what, int errno) : IOException($"{what}: {Marshal.GetPInvokeErrorMessage(errno)} (errno {errno})")
+{
+    /// <summary>The number, as in errno.h.</summary>
+    public int Errno { get; } = errno;
+}
+
+/// <summary>Numbers of errno.h that the code decides by. The same on x64 and arm64.</summary>
+internal static class Errno
+{
+    internal const int Perm = 1, NoEnt = 2, Intr = 4, Io = 5, Again = 11, Acces = 13, Exist = 17, XDev = 18, NotDir = 20, IsDir = 21,
+        Inval = 22, NFile = 23, MFile = 24, NoSpc = 28, Rofs = 30, NameTooLong = 36, NoSys = 38, NotEmpty = 39, Loop = 40, DQuot = 122;
+}

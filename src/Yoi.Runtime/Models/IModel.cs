@@ -1,0 +1,73 @@
+using Yoi.Protocol;
+
+namespace Yoi.Runtime.Models;
+
+/// <summary>A model. Implementations must be safe to call again after a failure; one request at a time.</summary>
+internal interface IModel : IDisposable
+{
+    /// <summary>
+    /// Streams one message. The last event is <see cref="ModelEvent.Completed"/>; nothing comes after it.
+    /// Retries what may be retried before anything was produced; throws <see cref="ModelException"/> otherwise.
+    /// </summary>
+    /// <exception cref="OperationCanceledException"><paramref name="ct"/> was cancelled.</exception>
+    IAsyncEnumerable<ModelEvent> StreamAsync(ModelRequest request, CancellationToken ct);
+}
+
+/// <summary>All that a request is made of. The bytes sent are a pure function of this.</summary>
+internal sealed record ModelRequest(ModelChoice Choice, string System, IReadOnlyList<ToolSchema> Tools, IReadOnlyList<ModelMessage> Messages);
+
+/// <summary>A message of a request. User and assistant alternate; tool results come first in the message behind their calls.</summary>
+internal abstract record ModelMessage
+{
+    private ModelMessage() { }
+
+    /// <summary>Results of the calls of the message before, in call order, then texts.</summary>
+    internal sealed record User(IReadOnlyList<ModelToolResult> Results, IReadOnlyList<string> Texts) : ModelMessage;
+
+    /// <summary>What the model said, unchanged.</summary>
+    internal sealed record Assistant(IReadOnlyList<AssistantBlock> Blocks) : ModelMessage;
+}
+
+/// <summary>One call's result as the model reads it.</summary>
+internal sealed record ModelToolResult(string CallId, string Text, bool IsError);
+
+/// <summary>What a model streams.</summary>
+internal abstract record ModelEvent
+{
+    private ModelEvent() { }
+
+    /// <summary>A piece of a text block.</summary>
+    internal sealed record TextDelta(int Block, string Text) : ModelEvent;
+
+    /// <summary>A piece of reasoning.</summary>
+    internal sealed record ThinkingDelta(int Block, string Text) : ModelEvent;
+
+    /// <summary>A call begins.</summary>
+    internal sealed record ToolCallStart(int Block, string CallId, string Name) : ModelEvent;
+
+    /// <summary>A piece of a call's arguments.</summary>
+    internal sealed record ToolArgumentsDelta(int Block, string CallId, string Json) : ModelEvent;
+
+    /// <summary>The provider reported tokens before the end (kept for a cancelled message).</summary>
+    internal sealed record UsageSoFar(Usage Usage) : ModelEvent;
+
+    /// <summary>The message is whole.</summary>
+    /// <param name="CutOff">True if it ended at the output limit: a last, unfinished call is not among the blocks.</param>
+    /// <param name="DroppedCall">Name of that unfinished call.</param>
+    internal sealed record Completed(
+        IReadOnlyList<AssistantBlock> Blocks, Usage? Usage, string? StopReason, bool CutOff = false, string? DroppedCall = null) : ModelEvent;
+}
+
+/// <summary>What went wrong at the provider.</summary>
+internal enum ModelFailure { Connect, Timeout, RateLimited, Overloaded, Server, Refused, Authentication, BadRequest, ContextOverflow, Malformed, Incomplete, Empty }
+
+/// <summary>The provider failed for good: retries, where they made sense, are used up.</summary>
+/// <param name="produced">True if deltas of the failed message were already handed out.</param>
+/// <param name="retryable">True if asking again may help.</param>
+internal sealed class ModelException(ModelFailure kind, string message, bool produced, bool retryable, Exception? inner = null)
+    : Exception(message, inner)
+{
+    internal ModelFailure Kind { get; } = kind;
+    internal bool Produced { get; } = produced;
+    internal bool Retryable { get; } = retryable;
+}

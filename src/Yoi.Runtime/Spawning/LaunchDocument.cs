@@ -1,0 +1,33 @@
+using System.Text.Json.Serialization;
+using Yoi.Protocol;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>
+/// All that a Pod process is started with: line 1 of its stdin. It re-reads no configuration. Line 2 is
+/// <see cref="LaunchSecrets"/>, written nowhere.
+/// </summary>
+/// <param name="Version">Of this document.</param>
+/// <param name="Role">Text added to the system prompt.</param>
+/// <param name="Grant">For a child: the pending grant to adopt. Null for a root, which acquires its scope itself.</param>
+internal sealed record LaunchDocument(
+    int Version, string PodId, string Name, string Cwd, ModelChoice Model, ScopeRules Scope, long? Grant, SpawnerRef? Spawner,
+    string RootId, int Depth, string? Role, PodLimits Limits, string KeySource, YoiDirectories Directories, ModelTiming Timing)
+{
+    internal const int CurrentVersion = 1;
+}
+
+/// <summary>Limits of time towards a provider, in milliseconds.</summary>
+internal sealed record ModelTiming(int ConnectMs = 15_000, int FirstEventMs = 120_000, int SilenceMs = 90_000, int MaxTries = 5, int MaxBackoffMs = 60_000);
+
+/// <summary>What must not be written anywhere.</summary>
+/// <param name="SpawnerToken">Proves the child to its spawner.</param>
+internal sealed record LaunchSecrets(string? ApiKey, string? SpawnerToken);
+
+/// <summary>The one line a Pod process writes to its stdout: it is ready, or why it cannot be.</summary>
+internal sealed record LaunchAnswer(bool Ready, int Pid, string? Socket, string? Error);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(LaunchDocument)), JsonSerializable(typeof(LaunchSecrets)), JsonSerializable(typeof(LaunchAnswer))]
+internal sealed partial class LaunchJson : JsonSerializerContext;

@@ -1,0 +1,31 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>A Pod whose durable directory exists.</summary>
+internal sealed record KnownPod(string Name, string PodId, string Directory)
+{
+    /// <summary>True while its process holds its life-lock.</summary>
+    internal bool IsAlive => PodLock.IsAlive(Directory);
+
+    internal JournalReader Journal => new(System.IO.Path.Combine(Directory, PodFiles.Journal));
+}
+
+/// <summary>The Pods of this state root, found by the names of their directories; opens no journal.</summary>
+internal sealed class PodRegistry(YoiDirectories directories)
+{
+    /// <summary>All, oldest first.</summary>
+    internal IReadOnlyList<KnownPod> All()
+    {
+        if (!Directory.Exists(directories.Pods)) return [];
+        return [.. Directory.EnumerateDirectories(directories.Pods)
+            .Select(path => (path, dot: path.LastIndexOf('.'), slash: path.LastIndexOf('/')))
+            .Where(p => p.dot > p.slash + 1 && p.path.Length - p.dot == 33)
+            .Select(p => new KnownPod(p.path[(p.slash + 1)..p.dot], p.path[(p.dot + 1)..], p.path))
+            .OrderBy(pod => pod.PodId, StringComparer.Ordinal)];
+    }
+
+    /// <summary>A name means the newest Pod of that name; null if there never was one.</summary>
+    internal KnownPod? Newest(string name) => All().LastOrDefault(pod => pod.Name == name);
+}

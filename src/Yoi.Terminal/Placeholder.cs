@@ -1,0 +1,1 @@
+namespace Yoi.Terminal; internal static class Placeholder;

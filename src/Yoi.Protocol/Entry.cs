@@ -143,6 +143,14 @@ public sealed record Told(string PodId, string What, long Seq, long Offset, stri
 public sealed record ModelChoice(
     string Provider, string Model, string? BaseUrl = null, int MaxOutputTokens = 16_384, string? Script = null, int? ThinkingTokens = null);
 
+/// <summary>Limits of time and patience towards a provider. Times are in milliseconds.</summary>
+/// <param name="ConnectMs">Until the connection stands, TLS included.</param>
+/// <param name="FirstEventMs">From the request sent to the first byte of the answer's stream.</param>
+/// <param name="SilenceMs">Between two arrivals of bytes inside a stream; a provider's keep-alives count as life.</param>
+/// <param name="MaxTries">Requests sent at most for one message, the first included.</param>
+/// <param name="MaxBackoffMs">Longest wait between two tries; a provider that demands more ends the run instead.</param>
+public sealed record ModelTiming(int ConnectMs = 15_000, int FirstEventMs = 120_000, int SilenceMs = 90_000, int MaxTries = 5, int MaxBackoffMs = 60_000);
+
 /// <summary>Who spawned this Pod.</summary>
 public sealed record SpawnerRef(string Name, string PodId, string Socket);
 

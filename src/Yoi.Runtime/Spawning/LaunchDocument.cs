@@ -17,9 +17,6 @@ internal sealed record LaunchDocument(
     internal const int CurrentVersion = 1;
 }
 
-/// <summary>Limits of time towards a provider, in milliseconds.</summary>
-internal sealed record ModelTiming(int ConnectMs = 15_000, int FirstEventMs = 120_000, int SilenceMs = 90_000, int MaxTries = 5, int MaxBackoffMs = 60_000);
-
 /// <summary>What must not be written anywhere.</summary>
 /// <param name="SpawnerToken">Proves the child to its spawner.</param>
 internal sealed record LaunchSecrets(string? ApiKey, string? SpawnerToken);

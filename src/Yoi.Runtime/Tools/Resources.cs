@@ -12,7 +12,7 @@ internal static class Resources
     /// <summary>A tool's schema from <c>PATH.md</c> (description) and <c>PATH.schema.json</c> (parameters).</summary>
     internal static ToolSchema Schema(string name, string path)
     {
-        using var parameters = JsonDocument.Parse(Load(path + ".json"));
+        using var parameters = JsonDocument.Parse(Load(path + ".schema.json"));
         return new ToolSchema(name, Text(path), parameters.RootElement.Clone());
     }
 

@@ -56,7 +56,7 @@ public abstract record Entry
     public sealed record Notify(string Source, string Message) : Entry;
 
     /// <summary>A run begins. Runs are numbered from 0 over the Pod's life.</summary>
-    /// <param name="Cause">Seq of the input or notice that started it; null for a resumed, interrupted run.</param>
+    /// <param name="Cause">Seq of the queued input or the notice that started it; null if its input stands right before this entry.</param>
     public sealed record RunStart(int Run, long? Cause) : Entry;
 
     /// <summary>A turn begins: the next request is made of all entries up to this one. Numbered from 0 over the Pod's life.</summary>

@@ -65,7 +65,8 @@ public abstract record Event
     /// <param name="Offset">Characters (UTF-16) of this block sent before. 0 begins the block anew.</param>
     /// <param name="Type"><c>text</c>, <c>thinking</c> or <c>tool_call</c> (then Text is a piece of the arguments).</param>
     /// <param name="Name">Tool's name, with the first piece of a call.</param>
-    public sealed record Delta(long Seq, int Block, int Offset, string Type, string Text, string? Name = null) : Event;
+    /// <param name="CallId">The call that the piece belongs to.</param>
+    public sealed record Delta(long Seq, int Block, int Offset, string Type, string Text, string? Name = null, string? CallId = null) : Event;
 
     /// <summary>Entries were left out because the client read too slowly; attach again from <paramref name="NextSeq"/>.</summary>
     public sealed record Gap(long NextSeq) : Event;

@@ -1,23 +1,273 @@
 using Yoi.Protocol;
+using Yoi.Runtime.Delivery;
+using Yoi.Runtime.Journal;
 
 namespace Yoi.Runtime.Control;
 
 /// <summary>
-/// The Pod's one mailbox: decides what each method does in each state, one run at a time. What happened comes out of the
-/// journal; a method's answer comes out of <see cref="HandleAsync"/>.
+/// Decides what each method does in each state, one run at a time. Decisions are made under one lock and wait for nothing;
+/// the journal's appends and the run itself are tasks of their own, so that <c>status</c> and <c>cancel</c> answer on a
+/// stalled disk. What happened comes out of the journal.
 /// </summary>
-internal sealed class PodController
+internal sealed class PodController : IAsyncDisposable
 {
+    private static readonly TimeSpan NewsDelay = TimeSpan.FromMilliseconds(200);
+
+    private readonly Lock _gate = new();
+    private readonly PodLedger _ledger;
+    private readonly JournalWriter _journal;
+    private readonly RunWorker _worker;
+    private readonly NewsDesk _news;
+    private readonly StatusSource _status;
+    private readonly Func<IReadOnlyList<ScopeRule>> _held;
+    private readonly ITimer _newsTimer;
+    private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Below: only under _gate.
+    private Task _working = Task.CompletedTask;
+    private RunControl? _running;
+    private string? _stoppedBy;
+    private Entry.RunEnded? _owed;
+
+    /// <param name="held">The rules that go back when the Pod ends.</param>
+    internal PodController(
+        PodLedger ledger, JournalWriter journal, RunWorker worker, NewsDesk news, StatusSource status,
+        Func<IReadOnlyList<ScopeRule>> held, TimeProvider time)
+    {
+        (_ledger, _journal, _worker, _news, _status, _held) = (ledger, journal, worker, news, status, held);
+        _newsTimer = time.CreateTimer(_ => StartWaiting(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _news.Arrived += OnNews;
+    }
+
+    /// <summary>Completes when the Pod has ended its work and written its end entry; the process may exit.</summary>
+    internal Task Completion => _completion.Task;
+
     /// <summary>
     /// Does what a client asks. Completes when it is accepted (journalled as durable as the method demands), not when it has
     /// run its course. <c>hello</c>, <c>read</c>, <c>attach</c> and <c>get_history</c> are the connection's own business.
     /// </summary>
     /// <exception cref="RefusedException">Refused, with a code and what would have worked.</exception>
-    internal Task<ReplyResult> HandleAsync(Method method, Caller caller) => throw new NotImplementedException();
+    internal async Task<ReplyResult> HandleAsync(Method method, Caller caller)
+    {
+        try
+        {
+            return method switch
+            {
+                Method.Run run => await RunAsync(run, caller),
+                Method.Notify notify => await NotifyAsync(notify),
+                Method.Resume => await Resume(caller),
+                Method.Cancel => await CancelAsync(caller),
+                Method.Pause => Pause(caller),
+                Method.Shutdown => Shutdown(caller.Name),
+                Method.Poke poke => Poke(poke, caller),
+                Method.Status => new ReplyResult.Status(Status()),
+                _ => throw new RefusedException(ErrorCode.UnknownMethod, $"the controller does not take {method.GetType().Name}"),
+            };
+        }
+        catch (JournalException e)
+        {
+            throw new RefusedException(ErrorCode.DiskError, $"not accepted: {e.Message}");
+        }
+    }
 
     /// <summary>What the Pod does now. Never waits for anything.</summary>
-    internal PodStatus Status() => throw new NotImplementedException();
+    internal PodStatus Status()
+    {
+        PodState state;
+        string? trouble;
+        lock (_gate) (state, trouble) = (State_NeedsLock(), _owed is { } end ? $"disk: {end.Detail}" : null);
+        return _status.Make(state, trouble);
+    }
 
-    /// <summary>Completes when the Pod has ended its work and written its end entry; the process may exit.</summary>
-    internal Task Completion => throw new NotImplementedException();
+    /// <summary>Starts what waits: queued input first, then news that no request contains. Called once after the composition is complete.</summary>
+    internal void StartWaiting()
+    {
+        lock (_gate)
+        {
+            if (State_NeedsLock() != PodState.Idle || _owed is not null) return;
+            long? queued, notice;
+            lock (_ledger.Gate) (queued, notice) = (_ledger.FirstQueued, _ledger.UnseenNotice);
+            if (queued is { } seq) Begin_NeedsLock(new RunCause.Queued(seq));
+            else if (notice is not null || _news.Untold > 0) Begin_NeedsLock(new RunCause.Notices());
+        }
+    }
+
+    // ---- methods ----
+
+    private async Task<ReplyResult> RunAsync(Method.Run run, Caller caller)
+    {
+        var from = run.From ?? (caller.ChildId is null ? "human" : caller.Name);
+        Task<long>? begun = null;
+        lock (_gate)
+        {
+            RefuseIfStopping_NeedsLock();
+            if (_running is null) begun = Begin_NeedsLock(new RunCause.Fresh(new Entry.Input(run.Input, from)));
+            else if (run.Mode == SendMode.Reject)
+                throw new RefusedException(ErrorCode.AlreadyRunning, "Pod is already executing a turn; wait for it, or send with mode \"queue\"", ["queue"]);
+        }
+        if (begun is not null) return new ReplyResult.Accepted(await begun);
+        return await JournalAsync(new Entry.Input(run.Input, from, Queued: true), queued: true);
+    }
+
+    private async Task<ReplyResult> NotifyAsync(Method.Notify notify)
+    {
+        var entry = new Entry.Notify(notify.Source, notify.Message);
+        Task<long>? begun = null;
+        lock (_gate)
+        {
+            RefuseIfStopping_NeedsLock();
+            if (State_NeedsLock() == PodState.Idle) begun = Begin_NeedsLock(new RunCause.Fresh(entry));
+        }
+        if (begun is not null) return new ReplyResult.Accepted(await begun);
+        return await JournalAsync(entry, queued: false);
+    }
+
+    private async Task<ReplyResult> JournalAsync(Entry entry, bool queued)
+    {
+        var records = await _journal.AppendAsync(Durability.Synced, entry);
+        StartWaiting(); // The run that was in the way may have ended meanwhile.
+        return new ReplyResult.Accepted(records[0].Seq, queued);
+    }
+
+    private async Task<ReplyResult> Resume(Caller caller)
+    {
+        Task<long> begun;
+        lock (_gate)
+        {
+            RefuseIfStopping_NeedsLock();
+            begun = State_NeedsLock() switch
+            {
+                PodState.Running => throw new RefusedException(ErrorCode.AlreadyRunning, "Pod is already executing a turn"),
+                PodState.Idle => throw new RefusedException(ErrorCode.NotPaused, "Pod is not paused"),
+                _ => Begin_NeedsLock(new RunCause.Resumed(caller.Name)),
+            };
+        }
+        return new ReplyResult.Accepted(await begun);
+    }
+
+    private async Task<ReplyResult> CancelAsync(Caller caller)
+    {
+        Entry.RunEnded end;
+        lock (_gate)
+        {
+            if (_running is { } running)
+            {
+                running.Cancel(caller.Name);
+                return new ReplyResult.Done();
+            }
+            lock (_ledger.Gate)
+            {
+                if (!_ledger.Held) throw new RefusedException(ErrorCode.NotRunning, "Pod is not running");
+                end = new Entry.RunEnded(_ledger.Run ?? 0, RunEnd.Cancelled, caller.Name, null, _ledger.TurnsOfRun);
+            }
+        }
+        await _journal.AppendAsync(Durability.Synced, end);
+        StartWaiting();
+        return new ReplyResult.Done();
+    }
+
+    private ReplyResult.Done Pause(Caller caller)
+    {
+        lock (_gate)
+        {
+            RefuseIfStopping_NeedsLock();
+            if (State_NeedsLock() == PodState.Idle) throw new RefusedException(ErrorCode.NotRunning, "Pod is not running");
+            _running?.Pause(caller.Name);
+            return new ReplyResult.Done();
+        }
+    }
+
+    /// <summary>Ends the Pod: no new work from here on, the run is cancelled, the end entry written, then <see cref="Completion"/>.</summary>
+    internal ReplyResult.Done Shutdown(string by)
+    {
+        lock (_gate)
+        {
+            if (_stoppedBy is not null) return new ReplyResult.Done();
+            _stoppedBy = by;
+            _running?.Cancel(by);
+            _working = EndAsync(_working, by);
+            return new ReplyResult.Done();
+        }
+    }
+
+    private ReplyResult.Done Poke(Method.Poke poke, Caller caller)
+    {
+        if (caller.ChildId is not null && caller.ChildId != poke.PodId)
+            throw new RefusedException(ErrorCode.NotAllowed, "a child pokes for itself only", [caller.ChildId]);
+        _news.Poked(poke.PodId);
+        return new ReplyResult.Done();
+    }
+
+    // ---- runs ----
+
+    private PodState State_NeedsLock()
+    {
+        if (_stoppedBy is not null) return PodState.Stopping;
+        if (_running is not null) return PodState.Running;
+        lock (_ledger.Gate) return _ledger.Held || _ledger.Interrupted ? PodState.Paused : PodState.Idle;
+    }
+
+    private void RefuseIfStopping_NeedsLock()
+    {
+        if (_stoppedBy is not null) throw new RefusedException(ErrorCode.Stopping, "the Pod is stopping and takes no new work");
+    }
+
+    /// <summary>Begins a run; the task completes when its cause is on disk.</summary>
+    private Task<long> Begin_NeedsLock(RunCause cause)
+    {
+        var accepted = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _running = new RunControl();
+        _working = WorkAsync(cause, _owed, _running, accepted);
+        return accepted.Task;
+    }
+
+    private async Task WorkAsync(RunCause cause, Entry.RunEnded? owed, RunControl control, TaskCompletionSource<long> accepted)
+    {
+        await Task.Yield(); // The caller holds the lock.
+        var stillOwed = await _worker.WorkAsync(cause, owed, control, accepted);
+        lock (_gate)
+        {
+            _running = null;
+            _owed = stillOwed;
+        }
+        control.Dispose();
+        if (!accepted.Task.IsFaulted) StartWaiting(); // A run that could not be journalled is not tried again by itself.
+    }
+
+    private async Task EndAsync(Task working, string by)
+    {
+        await working;
+        try
+        {
+            Totals totals;
+            lock (_ledger.Gate) totals = _ledger.Totals;
+            await _journal.AppendAsync(Durability.Synced, new Entry.PodEnded(PodEnd.Stopped, by, null, _held(), totals));
+        }
+        catch (JournalException e)
+        {
+            await Console.Error.WriteLineAsync($"yoi: the end entry could not be written: {e.Message}");
+        }
+        finally
+        {
+            _completion.SetResult();
+        }
+    }
+
+    /// <summary>News at an idle Pod waits a moment, so that items that come together start one run.</summary>
+    private void OnNews()
+    {
+        lock (_gate)
+        {
+            if (State_NeedsLock() == PodState.Idle) _newsTimer.Change(NewsDelay, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _news.Arrived -= OnNews;
+        await _newsTimer.DisposeAsync();
+        Task working;
+        lock (_gate) working = _working;
+        await working;
+    }
 }

@@ -1,0 +1,109 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+
+namespace Yoi.Runtime.Control;
+
+/// <summary>
+/// What the controller decides by, folded from the journal: the same after a restart as before it.
+/// Read under <see cref="Gate"/>; written only by the journal's loop.
+/// </summary>
+internal sealed class PodLedger : IJournalFold
+{
+    private readonly List<AssistantBlock.ToolCall> _openCalls = [];
+    private readonly Queue<long> _queued = [];
+    private readonly Dictionary<string, ChildRef> _children = new(StringComparer.Ordinal);
+    private long _lastTurnStart;
+    private long _newestNotice;
+
+    internal Lock Gate { get; } = new();
+
+    internal Entry.PodCreated? Created { get; private set; }
+    internal Entry.Prompt? Prompt { get; private set; }
+    internal Entry.PodEnded? Ended { get; private set; }
+
+    /// <summary>The run that began and has not ended; null between runs.</summary>
+    internal int? Run { get; private set; }
+
+    /// <summary>True if that run is held after a turn.</summary>
+    internal bool Held { get; private set; }
+
+    /// <summary>True if the last run was found unfinished after a crash; <c>resume</c> starts a new one.</summary>
+    internal bool Interrupted { get; private set; }
+
+    internal int TurnsOfRun { get; private set; }
+    internal int NextRun { get; private set; }
+    internal int NextTurn { get; private set; }
+    internal Totals Totals { get; private set; } = new();
+    internal string SandboxLevel { get; private set; } = "tools-only";
+
+    /// <summary>Queued inputs that no run has taken yet, oldest first.</summary>
+    internal int QueuedInputs => _queued.Count;
+
+    internal long? FirstQueued => _queued.TryPeek(out var seq) ? seq : null;
+
+    /// <summary>Seq of the newest notice or news that no request contains yet; null if all were seen.</summary>
+    internal long? UnseenNotice => _newestNotice > _lastTurnStart ? _newestNotice : null;
+
+    /// <summary>Calls that have no result.</summary>
+    internal IReadOnlyList<AssistantBlock.ToolCall> OpenCalls => [.. _openCalls];
+
+    internal IReadOnlyList<ChildRef> Children => [.. _children.Values];
+
+    public void Apply(JournalRecord record)
+    {
+        lock (Gate) ApplyEntry(record);
+    }
+
+    private void ApplyEntry(JournalRecord record)
+    {
+        switch (record.Entry)
+        {
+            case Entry.PodCreated created: Created = created; break;
+            case Entry.Prompt prompt: Prompt = prompt; break;
+            case Entry.ProcessStarted started: SandboxLevel = started.SandboxLevel; break;
+            case Entry.PodEnded ended: Ended = ended; break;
+            case Entry.Input { Queued: true }: _queued.Enqueue(record.Seq); break;
+            case Entry.Notify or Entry.News: _newestNotice = record.Seq; break;
+            case Entry.RunStart start: Begin(start); break;
+            case Entry.TurnStart turn: Take(record.Seq, turn); break;
+            case Entry.Assistant assistant: Take(assistant); break;
+            case Entry.ToolResult result: _openCalls.RemoveAll(call => call.CallId == result.CallId); break;
+            case Entry.RunPaused: Held = true; break;
+            case Entry.RunResumed: Held = false; break;
+            case Entry.RunEnded ended: End(ended); break;
+            case Entry.ChildSpawned child: _children[child.ChildId] = new ChildRef(child.Child, child.ChildId, Ended: false); break;
+            case Entry.ChildEnded child: _children[child.ChildId] = new ChildRef(child.Child, child.ChildId, Ended: true); break;
+        }
+    }
+
+    private void Begin(Entry.RunStart start)
+    {
+        (Run, NextRun, TurnsOfRun, Held, Interrupted) = (start.Run, start.Run + 1, 0, false, false);
+        if (start.Cause is { } cause && _queued.TryPeek(out var first) && first == cause) _queued.Dequeue();
+        Totals = Totals with { Runs = Totals.Runs + 1 };
+    }
+
+    private void Take(long seq, Entry.TurnStart turn)
+    {
+        _lastTurnStart = seq;
+        NextTurn = turn.Turn + 1;
+        TurnsOfRun++;
+        Totals = Totals with { Turns = Totals.Turns + 1 };
+    }
+
+    private void Take(Entry.Assistant assistant)
+    {
+        if (!assistant.Partial) _openCalls.AddRange(assistant.Blocks.OfType<AssistantBlock.ToolCall>());
+        Totals = Totals with
+        {
+            InputTokens = Totals.InputTokens + (assistant.Usage?.InputTokens ?? 0),
+            OutputTokens = Totals.OutputTokens + (assistant.Usage?.OutputTokens ?? 0),
+        };
+    }
+
+    private void End(Entry.RunEnded ended)
+    {
+        (Run, Held) = (null, false);
+        Interrupted = ended.Reason == RunEnd.Interrupted;
+    }
+}

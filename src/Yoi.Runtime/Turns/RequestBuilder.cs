@@ -1,0 +1,111 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Models;
+
+namespace Yoi.Runtime.Turns;
+
+/// <summary>
+/// Makes the model request out of journal records and nothing else: no clock, configuration, environment or file.
+/// The same records give the same request, today and after a restart.
+/// </summary>
+internal static class RequestBuilder
+{
+    /// <summary>True for records that requests are made of; all others may be forgotten.</summary>
+    internal static bool Uses(Entry entry) => entry is Entry.PodCreated or Entry.Prompt or Entry.Input or Entry.Notify or Entry.News
+        or Entry.Correction or Entry.Assistant or Entry.ToolResult or Entry.RunStart;
+
+    /// <summary>The request for a turn that begins behind the last of <paramref name="records"/>.</summary>
+    internal static ModelRequest Build(IEnumerable<JournalRecord> records)
+    {
+        var building = new Building();
+        foreach (var record in records) building.Take(record);
+        return building.Finish();
+    }
+
+    private sealed class Building
+    {
+        private readonly List<ModelMessage> _messages = [];
+        private readonly Dictionary<long, string> _queued = [];
+        private List<ModelToolResult> _results = [];
+        private List<string> _texts = [];
+        private ModelChoice? _choice;
+        private Entry.Prompt? _prompt;
+
+        internal void Take(JournalRecord record)
+        {
+            switch (record.Entry)
+            {
+                case Entry.PodCreated created: _choice = created.Model; break;
+                case Entry.Prompt prompt: _prompt = prompt; break;
+                case Entry.Input { Queued: true } input: _queued[record.Seq] = Text(input); break;
+                case Entry.Input input: _texts.Add(Text(input)); break;
+                case Entry.Notify notify: _texts.Add($"[notice from {notify.Source}] {notify.Message}"); break;
+                case Entry.News news: _texts.Add(news.Text); break;
+                case Entry.Correction correction: _texts.Add(correction.Text); break;
+                // Queued input is the model's to see only from the run on that it starts.
+                case Entry.RunStart { Cause: { } cause } when _queued.Remove(cause, out var text): _texts.Add(text); break;
+                case Entry.ToolResult result: _results.Add(new(result.CallId, Text(result), result.IsError)); break;
+                case Entry.Assistant assistant: Take(assistant); break;
+            }
+        }
+
+        private void Take(Entry.Assistant assistant)
+        {
+            var blocks = assistant.Partial ? Kept(assistant.Blocks) : assistant.Blocks;
+            if (blocks.Count == 0) return;
+            if (!CloseUser() && _messages is [.., ModelMessage.Assistant last])
+            {
+                _messages[^1] = new ModelMessage.Assistant([.. last.Blocks, .. blocks]);
+                return;
+            }
+            _messages.Add(new ModelMessage.Assistant(blocks));
+        }
+
+        /// <summary>Of a message that was cut off only the text counts: its reasoning has no signature, its calls never ran.</summary>
+        private static List<AssistantBlock> Kept(IReadOnlyList<AssistantBlock> blocks)
+        {
+            var text = string.Concat(blocks.OfType<AssistantBlock.Text>().Select(block => block.Value));
+            return text.Length == 0 ? [] : [new AssistantBlock.Text(text + "\n[cut off here]")];
+        }
+
+        private bool CloseUser()
+        {
+            if (_results.Count == 0 && _texts.Count == 0) return false;
+            _messages.Add(new ModelMessage.User(_results, _texts));
+            (_results, _texts) = ([], []);
+            return true;
+        }
+
+        internal ModelRequest Finish()
+        {
+            CloseUser();
+            if (_choice is null || _prompt is null) throw new InvalidOperationException("a request needs pod_created and prompt");
+            return new ModelRequest(_choice, _prompt.System, _prompt.Tools, _messages);
+        }
+
+        private static string Text(Entry.Input input) => input.From == "human" ? input.Text : $"[message from {input.From}] {input.Text}";
+
+        private static string Text(Entry.ToolResult result) =>
+            string.IsNullOrEmpty(result.Content) ? result.Summary : $"{result.Summary}\n\n{result.Content}";
+    }
+}
+
+/// <summary>What memory keeps of the conversation: the records that the next request needs, in order.</summary>
+internal sealed class Conversation : Journal.IJournalFold
+{
+    private readonly Lock _gate = new();
+    private readonly List<JournalRecord> _records = [];
+
+    public void Apply(JournalRecord record)
+    {
+        if (!RequestBuilder.Uses(record.Entry)) return;
+        lock (_gate) _records.Add(record);
+    }
+
+    /// <summary>The request of a turn that begins with the record <paramref name="turnStart"/>.</summary>
+    internal ModelRequest RequestAt(long turnStart)
+    {
+        JournalRecord[] records;
+        lock (_gate) records = [.. _records.TakeWhile(record => record.Seq <= turnStart)];
+        return RequestBuilder.Build(records);
+    }
+}

@@ -1,0 +1,117 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Models;
+using Yoi.Runtime.Tools;
+
+namespace Yoi.Runtime.Turns;
+
+/// <summary>How a run came to rest.</summary>
+internal abstract record RunOutcome
+{
+    private RunOutcome() { }
+
+    internal sealed record Ended(RunEnd Reason, string? Detail = null) : RunOutcome;
+
+    /// <summary>Held after a turn, as was asked.</summary>
+    internal sealed record Held : RunOutcome;
+}
+
+/// <summary>
+/// Works one run: ask the model, run the tools, repeat. Every fact is in the journal before anything is done with it;
+/// cancel works at every await and leaves each call with exactly one result.
+/// </summary>
+/// <param name="beforeTurn">Called before each request, so that news of children is told in it.</param>
+internal sealed class TurnLoop(
+    JournalWriter journal, Conversation conversation, IModel model, ToolRunner tools, int turnsPerRun, Func<CancellationToken, Task> beforeTurn)
+{
+    private const int MaxCutOffs = 2;
+    private const int MaxRetries = 2;
+
+    /// <summary>Works until the model is done, a limit, a failure or <paramref name="pauseAsked"/>.</summary>
+    /// <param name="nextTurn">Number of the next turn over the Pod's life.</param>
+    /// <param name="turnsBefore">Turns of this run before it was paused.</param>
+    /// <exception cref="OperationCanceledException">Cancelled; what was said so far is committed, each call has its result.</exception>
+    /// <exception cref="JournalException">The journal cannot be written.</exception>
+    internal async Task<RunOutcome> RunAsync(int nextTurn, int turnsBefore, Func<bool> pauseAsked, CancellationToken ct)
+    {
+        var cutOffs = 0;
+        for (var turns = turnsBefore; ; nextTurn++)
+        {
+            await beforeTurn(ct);
+            var message = await AskAsync(nextTurn, ct);
+            turns++;
+            var calls = message.Blocks.OfType<AssistantBlock.ToolCall>().ToList();
+            if (calls.Count > 0)
+            {
+                await tools.RunAsync(calls, ct);
+            }
+            else if (!message.CutOff)
+            {
+                return new RunOutcome.Ended(RunEnd.Completed);
+            }
+            if (message.CutOff && await CorrectAsync(message, ++cutOffs) is { } failed) return failed;
+            if (turns >= turnsPerRun) return new RunOutcome.Ended(RunEnd.TurnLimit, $"{turns} turns; raise it with --max-turns or limits.turns_per_run");
+            if (pauseAsked()) return new RunOutcome.Held();
+        }
+    }
+
+    private async Task<ModelEvent.Completed> AskAsync(int turn, CancellationToken ct)
+    {
+        var start = await journal.AppendAsync(Durability.Written, new Entry.TurnStart(turn));
+        var request = conversation.RequestAt(start[0].Seq);
+        for (var attempt = 0; ; attempt++)
+        {
+            var inFlight = new MessageInFlight(journal);
+            try
+            {
+                var message = await StreamAsync(request, inFlight, ct);
+                await journal.AppendAsync(Durability.Synced, new Entry.Assistant(turn, message.Blocks, message.Usage, message.StopReason));
+                return message;
+            }
+            catch (OperationCanceledException) when (ct.IsCancellationRequested)
+            {
+                await CommitPartialAsync(turn, inFlight, "cancelled");
+                throw;
+            }
+            catch (ModelException e) when (e is { Produced: true, Retryable: true } && attempt < MaxRetries)
+            {
+                await journal.AppendAsync(Durability.Written,
+                    new Entry.Notification("warn", "worker", $"the provider's stream broke ({e.Message}); asking again ({attempt + 1} of {MaxRetries})"));
+            }
+            catch (ModelException)
+            {
+                await CommitPartialAsync(turn, inFlight, "failed");
+                throw;
+            }
+        }
+    }
+
+    private async Task<ModelEvent.Completed> StreamAsync(ModelRequest request, MessageInFlight inFlight, CancellationToken ct)
+    {
+        await foreach (var streamed in model.StreamAsync(request, ct))
+        {
+            inFlight.Take(streamed);
+            if (streamed is ModelEvent.Completed completed) return completed;
+        }
+        throw new ModelException(ModelFailure.Incomplete, "the stream ended before the message did", inFlight.Produced, retryable: true);
+    }
+
+    private async Task CommitPartialAsync(int turn, MessageInFlight inFlight, string why)
+    {
+        var text = inFlight.Text();
+        if (text.Count == 0 && inFlight.Usage is null) return;
+        await journal.AppendAsync(Durability.Synced, new Entry.Assistant(turn, text, inFlight.Usage, why, Partial: true));
+    }
+
+    /// <summary>Tells the model that its message was cut off at the output limit, a bounded number of times.</summary>
+    private async Task<RunOutcome.Ended?> CorrectAsync(ModelEvent.Completed message, int cutOffs)
+    {
+        if (cutOffs > MaxCutOffs)
+            return new RunOutcome.Ended(RunEnd.ProviderError, "output limit: the model's messages were cut off again and again; raise max_output_tokens");
+        var text = message.DroppedCall is { } name
+            ? $"[yoi] Your call of {name} was cut off at the output limit and was not run. Send it again in smaller pieces."
+            : "[yoi] Your message was cut off at the output limit. Go on from where it stopped.";
+        await journal.AppendAsync(Durability.Written, new Entry.Correction(text));
+        return null;
+    }
+}

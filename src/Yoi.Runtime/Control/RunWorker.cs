@@ -1,7 +1,6 @@
 using Yoi.Protocol;
 using Yoi.Runtime.Delivery;
 using Yoi.Runtime.Journal;
-using Yoi.Runtime.Models;
 using Yoi.Runtime.Turns;
 
 namespace Yoi.Runtime.Control;
@@ -67,7 +66,7 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
             lock (ledger.Gate) run = ledger.Run!.Value;
             accepted.SetResult(seq);
         }
-        catch (Exception e)
+        catch (Exception e) when (e is JournalException or OperationCanceledException)
         {
             accepted.SetException(e);
             return owed;
@@ -146,29 +145,9 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
         {
             return End(RunEnd.Cancelled, by: control.CancelledBy);
         }
-        catch (ModelException e)
-        {
-            return e.Kind == ModelFailure.ContextOverflow ? End(RunEnd.ContextOverflow, e.Message) : End(RunEnd.ProviderError, $"{Words(e.Kind)}: {e.Message}");
-        }
         catch (JournalException e)
         {
             return End(RunEnd.DiskError, e.Message);
         }
     }
-
-    private static string Words(ModelFailure kind) => kind switch
-    {
-        ModelFailure.Connect => "connect",
-        ModelFailure.Timeout => "timeout",
-        ModelFailure.RateLimited => "rate_limited",
-        ModelFailure.Overloaded => "overloaded",
-        ModelFailure.Server => "server",
-        ModelFailure.Refused => "refused",
-        ModelFailure.Authentication => "authentication",
-        ModelFailure.BadRequest => "bad_request",
-        ModelFailure.Malformed => "malformed",
-        ModelFailure.Incomplete => "incomplete",
-        ModelFailure.Empty => "empty",
-        _ => "provider",
-    };
 }

@@ -38,7 +38,15 @@ internal sealed class TurnLoop(
         for (var turns = turnsBefore; ; nextTurn++)
         {
             await beforeTurn(ct);
-            var message = await AskAsync(nextTurn, ct);
+            ModelEvent.Completed message;
+            try
+            {
+                message = await AskAsync(nextTurn, ct);
+            }
+            catch (ModelException e)
+            {
+                return Failed(e);
+            }
             turns++;
             var calls = message.Blocks.OfType<AssistantBlock.ToolCall>().ToList();
             if (calls.Count > 0)
@@ -102,6 +110,26 @@ internal sealed class TurnLoop(
         if (text.Count == 0 && inFlight.Usage is null) return;
         await journal.AppendAsync(Durability.Synced, new Entry.Assistant(turn, text, inFlight.Usage, why, Partial: true));
     }
+
+    private static RunOutcome.Ended Failed(ModelException e) => e.Kind == ModelFailure.ContextOverflow
+        ? new(RunEnd.ContextOverflow, e.Message)
+        : new(RunEnd.ProviderError, $"{Words(e.Kind)}: {e.Message}");
+
+    private static string Words(ModelFailure kind) => kind switch
+    {
+        ModelFailure.Connect => "connect",
+        ModelFailure.Timeout => "timeout",
+        ModelFailure.RateLimited => "rate_limited",
+        ModelFailure.Overloaded => "overloaded",
+        ModelFailure.Server => "server",
+        ModelFailure.Refused => "refused",
+        ModelFailure.Authentication => "authentication",
+        ModelFailure.BadRequest => "bad_request",
+        ModelFailure.Malformed => "malformed",
+        ModelFailure.Incomplete => "incomplete",
+        ModelFailure.Empty => "empty",
+        _ => "provider",
+    };
 
     /// <summary>Tells the model that its message was cut off at the output limit, a bounded number of times.</summary>
     private async Task<RunOutcome.Ended?> CorrectAsync(ModelEvent.Completed message, int cutOffs)

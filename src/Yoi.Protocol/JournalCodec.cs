@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Text;
 using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
@@ -16,37 +17,59 @@ public static class JournalCodec
     /// <summary>Version written in the first entry. Every build reads all versions up to its own.</summary>
     public const int Version = 1;
 
+    /// <summary>Longest line that is written or read, its newline included. Longer ones are damage.</summary>
+    public const int MaxLineBytes = 64 * 1024 * 1024;
+
     private const int TailLength = 18; // ,"crc":"12345678"}
+    private const int KeptScratch = 1024 * 1024;
+
+    [ThreadStatic]
+    private static Scratch? _scratch;
 
     /// <summary>Writes one line, newline included, and returns its checksum.</summary>
     public static string Write(IBufferWriter<byte> to, long seq, DateTimeOffset time, Entry entry)
     {
-        var body = new ArrayBufferWriter<byte>(256);
-        using (var json = new Utf8JsonWriter(body, YoiJson.Writer))
+        var scratch = _scratch ?? new Scratch();
+        _scratch = null; // A writer that throws half-way is not used again.
+        var json = scratch.Json;
+        json.WriteStartObject();
+        json.WriteNumber("seq"u8, seq);
+        Span<byte> stamp = stackalloc byte[24];
+        time.UtcDateTime.TryFormat(stamp, out var stampLength, "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+        json.WriteString("time"u8, stamp[..stampLength]);
+        if (entry is Entry.Unknown unknown)
         {
-            json.WriteStartObject();
-            json.WriteNumber("seq", seq);
-            json.WriteString("time", time.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
-            if (entry is Entry.Unknown unknown)
-            {
-                json.WriteString("kind", unknown.Kind);
-                json.WritePropertyName("data");
-                unknown.Data.WriteTo(json);
-            }
-            else
-            {
-                var kind = Kinds.Entries.Of(entry);
-                json.WriteString("kind", kind.Name);
-                json.WritePropertyName("data");
-                JsonSerializer.Serialize(json, entry, kind.Json);
-            }
-            json.WriteEndObject();
+            json.WriteString("kind"u8, unknown.Kind);
+            json.WritePropertyName("data"u8);
+            unknown.Data.WriteTo(json);
         }
-        var covered = body.WrittenSpan[..^1];
-        var crc = Crc32C(covered).ToString("x8", CultureInfo.InvariantCulture);
-        to.Write(covered);
-        to.Write(Encoding.ASCII.GetBytes($",\"crc\":\"{crc}\"}}\n"));
-        return crc;
+        else
+        {
+            var kind = Kinds.Entries.Of(entry);
+            json.WriteString("kind"u8, kind.Name);
+            json.WritePropertyName("data"u8);
+            JsonSerializer.Serialize(json, entry, kind.Json);
+        }
+        json.Flush();
+
+        // The object is closed by hand, behind the checksum of what is before it.
+        var covered = scratch.Body.WrittenSpan;
+        var crc = Crc32C(covered);
+        var line = to.GetSpan(covered.Length + TailLength + 1);
+        covered.CopyTo(line);
+        var tail = line.Slice(covered.Length, TailLength + 1);
+        ",\"crc\":\""u8.CopyTo(tail);
+        crc.TryFormat(tail[8..], out _, "x8", CultureInfo.InvariantCulture);
+        "\"}\n"u8.CopyTo(tail[16..]);
+        to.Advance(covered.Length + TailLength + 1);
+
+        if (scratch.Body.Capacity <= KeptScratch)
+        {
+            scratch.Body.ResetWrittenCount();
+            json.Reset();
+            _scratch = scratch;
+        }
+        return crc.ToString("x8", CultureInfo.InvariantCulture);
     }
 
     /// <summary>Reads one line without its newline. Null if the checksum does not hold or it is no entry.</summary>
@@ -65,6 +88,14 @@ public static class JournalCodec
         }
     }
 
+    /// <summary>The seq at the beginning of a line, unverified; 0 if there is none.</summary>
+    public static long ClaimedSeq(ReadOnlySpan<byte> line)
+    {
+        const int prefix = 7; // {"seq":
+        return line.StartsWith("{\"seq\":"u8) && Utf8Parser.TryParse(line[prefix..], out long seq, out var length)
+            && line[(prefix + length)..].StartsWith(","u8) ? seq : 0;
+    }
+
     /// <summary>The checksum that a line carries, if it holds; else null.</summary>
     public static string? Checksum(ReadOnlySpan<byte> line)
     {
@@ -72,8 +103,9 @@ public static class JournalCodec
         var tail = line[^TailLength..];
         if (!tail.StartsWith(",\"crc\":\""u8) || !tail.EndsWith("\"}"u8)) return null;
         var digits = tail.Slice(8, 8);
-        if (!uint.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var crc)) return null;
-        return Crc32C(line[..^TailLength]) == crc ? Encoding.ASCII.GetString(digits) : null;
+        Span<byte> expected = stackalloc byte[8]; // Compared as bytes: of all spellings of the number, one is right.
+        Crc32C(line[..^TailLength]).TryFormat(expected, out _, "x8", CultureInfo.InvariantCulture);
+        return digits.SequenceEqual(expected) ? Encoding.ASCII.GetString(digits) : null;
     }
 
     private static JournalRecord Parse(ReadOnlySpan<byte> line, long offset, string crc)
@@ -96,10 +128,24 @@ public static class JournalCodec
         return new JournalRecord(seq, time, entry, offset, line.Length + 1, crc);
     }
 
-    private static Entry ReadEntry(ref Utf8JsonReader json, string name) =>
-        Kinds.Entries.Named(name) is { } kind
-            ? (Entry)(JsonSerializer.Deserialize(ref json, kind.Json) ?? throw new JsonException("null entry"))
-            : new Entry.Unknown(name, JsonElement.ParseValue(ref json));
+    // Data of a known kind that this build cannot read (a later build's block or reason) is kept, too, and shown as unknown.
+    private static Entry ReadEntry(ref Utf8JsonReader json, string name)
+    {
+        if (Kinds.Entries.Named(name) is { } kind)
+        {
+            var before = json;
+            try
+            {
+                if (JsonSerializer.Deserialize(ref json, kind.Json) is Entry entry) return entry;
+            }
+            catch (Exception e) when (e is JsonException or NotSupportedException)
+            {
+                // Read once more below, as it is.
+            }
+            json = before;
+        }
+        return new Entry.Unknown(name, JsonElement.ParseValue(ref json));
+    }
 
     /// <summary>CRC-32C (Castagnoli) as in RFC 3720.</summary>
     public static uint Crc32C(ReadOnlySpan<byte> bytes)
@@ -121,8 +167,25 @@ public static class JournalCodec
     }
 
     /// <summary>The entry in an event of <c>attach</c> or <c>read</c>.</summary>
-    public static Entry FromEvent(Event.Appended appended) =>
-        Kinds.Entries.Named(appended.Kind) is { } kind
-            ? (Entry)(appended.Entry.Deserialize(kind.Json) ?? throw new JsonException("null entry"))
-            : new Entry.Unknown(appended.Kind, appended.Entry);
+    public static Entry FromEvent(Event.Appended appended)
+    {
+        if (Kinds.Entries.Named(appended.Kind) is not { } kind) return new Entry.Unknown(appended.Kind, appended.Entry);
+        try
+        {
+            return appended.Entry.Deserialize(kind.Json) as Entry ?? new Entry.Unknown(appended.Kind, appended.Entry);
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException)
+        {
+            return new Entry.Unknown(appended.Kind, appended.Entry);
+        }
+    }
+
+    private sealed class Scratch
+    {
+        internal Scratch() => Json = new Utf8JsonWriter(Body, YoiJson.Writer);
+
+        internal ArrayBufferWriter<byte> Body { get; } = new(1024);
+
+        internal Utf8JsonWriter Json { get; }
+    }
 }

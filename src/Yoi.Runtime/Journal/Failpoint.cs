@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Journal;
@@ -21,8 +20,8 @@ internal static class Failpoint
         if (Armed.Count == 0 || !Armed.TryGetValue(name, out var action)) return;
         switch (action)
         {
-            case "kill": Process.GetCurrentProcess().Kill(); break;
-            case "stop": Libc.Kill(Environment.ProcessId, Libc.SigStop); break;
+            case "kill": _ = Libc.Kill(Environment.ProcessId, Libc.SigKill); break;
+            case "stop": _ = Libc.Kill(Environment.ProcessId, Libc.SigStop); break;
             case "eio": throw new LinuxException("failpoint " + name, Errno.Io);
             case "enospc": throw new LinuxException("failpoint " + name, Errno.NoSpc);
             default: throw new InvalidOperationException($"YOI_FAILPOINT: unknown action \"{action}\" for {name}; use kill, stop, eio or enospc");

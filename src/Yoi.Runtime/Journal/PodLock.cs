@@ -1,23 +1,127 @@
+using Microsoft.Win32.SafeHandles;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+
 namespace Yoi.Runtime.Journal;
 
 /// <summary>
 /// A Pod's life-lock: open-file-description locks on its <c>pod.lock</c>. Byte 0 is held for life; byte 1 is the right
-/// to write the journal.
+/// to write the journal. The kernel gives both back when the last descriptor closes, however the process ends.
 /// </summary>
 internal sealed class PodLock : IDisposable
 {
-    /// <summary>Takes byte 0 and byte 1 of a Pod's own lock file, creating it; null if another process holds one.</summary>
-    internal static PodLock? TryTake(string podDirectory) => throw new NotImplementedException();
+    private const long LifeByte = 0, JournalByte = 1;
+
+    private readonly SafeFileHandle _file;
+    private int _writers;
+
+    private PodLock(string directory, SafeFileHandle file) => (Directory, _file) = (directory, file);
+
+    /// <summary>The Pod's durable directory.</summary>
+    internal string Directory { get; }
+
+    /// <summary>
+    /// Takes byte 0 and byte 1 of a Pod's own lock file, creating it and its directory; null if another process holds one.
+    /// </summary>
+    /// <exception cref="IOException">The lock file cannot be used; the message says why.</exception>
+    internal static PodLock? TryTake(string podDirectory)
+    {
+        PrivateFile.CreateDirectory(podDirectory);
+        return Take(podDirectory, static (file, path) => Libc.TryLockByte(file, LifeByte, path) && Libc.TryLockByte(file, JournalByte, path));
+    }
 
     /// <summary>Takes byte 1 of a dead Pod's lock (to write its end entry); null if it lives or another does so now.</summary>
-    internal static PodLock? TryTakeJournalOfDead(string podDirectory) => throw new NotImplementedException();
+    /// <remarks>First the lock, then the probe: a Pod that starts meanwhile takes byte 0, then fails on byte 1 and gives up.</remarks>
+    /// <exception cref="IOException">The lock file cannot be used; the message says why.</exception>
+    internal static PodLock? TryTakeJournalOfDead(string podDirectory) =>
+        Take(podDirectory, static (file, path) => Libc.TryLockByte(file, JournalByte, path) && !Libc.IsByteLocked(file, LifeByte, path));
 
     /// <summary>True if a process holds byte 0. Probes with F_OFD_GETLK, which disturbs nobody. A missing file is dead.</summary>
-    internal static bool IsAlive(string podDirectory) => throw new NotImplementedException();
+    /// <exception cref="IOException">It cannot be known; that is not "dead".</exception>
+    internal static bool IsAlive(string podDirectory)
+    {
+        var path = PathIn(podDirectory);
+        using var file = PrivateFile.OpenToRead(path);
+        return file is not null && Libc.IsByteLocked(file, LifeByte, path);
+    }
 
-    /// <summary>Proves that another process's probe sees our locks on this file system.</summary>
-    /// <returns>Null if it does, else what is wrong.</returns>
-    internal static string? SelfTest(string directory) => throw new NotImplementedException();
+    /// <summary>
+    /// Proves that a probe through another open file description sees a lock in this directory, and that it goes when its
+    /// description does. The kernel judges by description, not by process, so what holds here holds between processes
+    /// of this machine; file systems shared between machines are refused.
+    /// </summary>
+    /// <returns>Null if locks work here, else what is wrong.</returns>
+    internal static string? SelfTest(string directory)
+    {
+        var path = Path.Combine(directory, $".lock-test-{Environment.ProcessId}-{Guid.NewGuid():n}");
+        try
+        {
+            PrivateFile.CreateDirectory(directory);
+            using var folder = PrivateFile.OpenDirectory(directory);
+            if (NetworkFileSystem(Libc.FileSystemOf(folder, directory)) is { } kind)
+            {
+                return $"{directory} is on {kind}: Yoi keeps its state on a file system of this machine (set YOI_HOME or XDG_STATE_HOME)";
+            }
+            using var probe = PrivateFile.OpenToWrite(path, OpenFlags.Exclusive);
+            using (var holder = PrivateFile.OpenToWrite(path))
+            {
+                if (Libc.IsByteLocked(probe, LifeByte, path)) return $"locks do not work in {directory}: a probe sees a lock that nobody took";
+                if (!Libc.TryLockByte(holder, LifeByte, path)) return $"locks do not work in {directory}: a free lock could not be taken";
+                if (!Libc.IsByteLocked(probe, LifeByte, path) || Libc.TryLockByte(probe, LifeByte, path))
+                {
+                    return $"locks do not work in {directory}: a probe does not see a lock that is held";
+                }
+                if (Libc.IsByteLocked(probe, JournalByte, path)) return $"locks do not work in {directory}: a lock covers more than its byte";
+            }
+            return Libc.IsByteLocked(probe, LifeByte, path) ? $"locks do not work in {directory}: a lock outlives its holder" : null;
+        }
+        catch (IOException e)
+        {
+            return $"locks do not work in {directory}: {e.Message}";
+        }
+        finally
+        {
+            _ = Libc.Unlink(path);
+        }
+    }
 
-    public void Dispose() => throw new NotImplementedException();
+    /// <summary>One writer at a time in this process, too; false if there is one.</summary>
+    internal bool TryClaimWriter() => Interlocked.Exchange(ref _writers, 1) == 0;
+
+    internal void ReleaseWriter() => Volatile.Write(ref _writers, 0);
+
+    public void Dispose() => _file.Dispose();
+
+    private static PodLock? Take(string podDirectory, Func<SafeFileHandle, string, bool> take)
+    {
+        var path = PathIn(podDirectory);
+        var file = PrivateFile.OpenToWrite(path);
+        var taken = false;
+        try
+        {
+            taken = take(file, path);
+            return taken ? new PodLock(podDirectory, file) : null;
+        }
+        finally
+        {
+            if (!taken) file.Dispose();
+        }
+    }
+
+    private static string PathIn(string podDirectory) => Path.Combine(podDirectory, PodFiles.Lock);
+
+    // linux/magic.h. What is not listed is judged by the locks alone.
+    private static string? NetworkFileSystem(long kind) => kind switch
+    {
+        0x6969 => "NFS",
+        0x517B or 0xFE534D42 or 0xFF534D42 => "an SMB share",
+        0x00C36400 => "Ceph",
+        0x5346414F or 0x6B414653 => "AFS",
+        0x0BD00BD0 => "Lustre",
+        0x47504653 => "GPFS",
+        0x7461636F => "OCFS2",
+        0x01161970 => "GFS2",
+        0x73757245 => "Coda",
+        _ => null,
+    };
 }

@@ -1,0 +1,118 @@
+using System.Buffers;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Journal;
+
+/// <summary>
+/// Numbers, stamps and writes records. After a failure the file and the next seq are as before. A full disk or quota is
+/// over when there is space again; any other failure to write or sync is final until the process restarts, because what
+/// the kernel then holds in memory need not be what is on the disk.
+/// </summary>
+internal sealed class JournalAppender(string path, JournalFile file, TimeProvider time, long lastSeq) : IDisposable
+{
+    private readonly ArrayBufferWriter<byte> _line = new(1024);
+    private long _lastSeq = lastSeq;
+    private bool _unsynced;
+    private JournalException? _broken;
+
+    /// <summary>Where the file and the numbering stand.</summary>
+    internal (long Seq, long Length) Mark => (_lastSeq, file.Length);
+
+    /// <summary>Writes entries next to each other, one write each; all or none of them.</summary>
+    /// <exception cref="JournalException">None of them is in the journal.</exception>
+    internal IReadOnlyList<JournalRecord> Append(IReadOnlyList<Entry> entries)
+    {
+        if (_broken is not null) throw new JournalException(_broken.Message, _broken);
+        var mark = Mark;
+        var records = new JournalRecord[entries.Count];
+        try
+        {
+            for (var i = 0; i < records.Length; i++) records[i] = Append(entries[i]);
+        }
+        catch (Exception e)
+        {
+            CutTo(mark);
+            if (e is JournalException) throw;
+            throw e is IOException ? Failed(e, "an entry could not be written") : new JournalException($"{path}: an entry could not be serialised: {e.Message}", e);
+        }
+        _unsynced |= records.Length > 0;
+        return records;
+    }
+
+    /// <summary>Syncs; if that fails, everything behind the mark is taken back.</summary>
+    /// <exception cref="JournalException">Nothing behind the mark counts.</exception>
+    internal void SyncOrCut((long Seq, long Length) mark)
+    {
+        if (_broken is not null) throw new JournalException(_broken.Message, _broken);
+        if (!_unsynced) return;
+        try
+        {
+            file.Sync();
+            _unsynced = false;
+        }
+        catch (IOException e)
+        {
+            CutTo(mark);
+            throw Failed(e, "it could not be synced");
+        }
+    }
+
+    /// <summary>Syncs what no caller asked to be synced. Nothing is taken back if it fails: nobody was told that it is durable.</summary>
+    internal void SyncBeforeClose()
+    {
+        if (_broken is null) SyncOrCut(Mark);
+    }
+
+    internal JournalException Closed(Exception? cause = null) => _broken ?? new JournalException($"{path}: the journal is closed", cause);
+
+    public void Dispose() => file.Dispose();
+
+    private JournalRecord Append(Entry entry)
+    {
+        _line.ResetWrittenCount();
+        var offset = file.Length;
+        JournalCodec.Write(_line, _lastSeq + 1, time.GetUtcNow(), entry);
+        if (_line.WrittenCount > JournalCodec.MaxLineBytes)
+        {
+            throw new JournalException($"{path}: an entry of {_line.WrittenCount} bytes is longer than a line may be ({JournalCodec.MaxLineBytes})");
+        }
+        // Read back before it is written: memory holds what the file says, and nothing is written that cannot be read.
+        var record = JournalCodec.Read(_line.WrittenSpan[..^1], offset);
+        if (record is null || record.Entry.GetType() != entry.GetType())
+        {
+            throw new JournalException($"{path}: an entry of kind {entry.GetType().Name} would not be readable");
+        }
+        file.Append(_line.WrittenSpan);
+        _lastSeq++;
+        return record;
+    }
+
+    private void CutTo((long Seq, long Length) mark)
+    {
+        _lastSeq = mark.Seq;
+        try
+        {
+            file.CutTo(mark.Length);
+        }
+        catch (IOException e)
+        {
+            Cut = e; // Tried again before the next append, which fails if it does not work then.
+        }
+    }
+
+    /// <summary>Why the tail could not be cut at once, for the message.</summary>
+    private IOException? Cut { get; set; }
+
+    private JournalException Failed(Exception e, string what)
+    {
+        var full = e is LinuxException { Errno: Errno.NoSpc or Errno.DQuot };
+        var tail = Cut is null ? "" : $"; the unfinished tail is still there ({Cut.Message})";
+        Cut = null;
+        var failure = full
+            ? new JournalException($"{path}: {what}: {e.Message}. Nothing was recorded; free some space and try again{tail}", e)
+            : new JournalException($"{path}: {what}: {e.Message}. Nothing more is recorded until this Pod is restarted{tail}", e);
+        if (!full) _broken = failure;
+        return failure;
+    }
+}

@@ -1,0 +1,123 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Journal;
+
+/// <summary>
+/// Opens this user's own durable files: never through a link at the end of the path, never anything but a regular file,
+/// closed on exec, mode 0600 in directories of 0700 whatever the umask.
+/// </summary>
+internal static class PrivateFile
+{
+    private const uint FileMode = 0x180, DirectoryMode = 0x1c0; // 0600, 0700
+
+    /// <summary>Opens a file to read it. Null if it or its directory is not there.</summary>
+    /// <exception cref="IOException">It cannot be opened, or is not a regular file of this user.</exception>
+    internal static SafeFileHandle? OpenToRead(string path)
+    {
+        var file = OpenRaw(path, OpenFlags.ReadOnly);
+        if (!file.IsInvalid) return Checked(file, path, writable: false);
+        var errno = Marshal.GetLastPInvokeError();
+        file.Dispose();
+        return errno is Errno.NoEnt or Errno.NotDir ? null : throw Refused(path, errno);
+    }
+
+    /// <summary>Opens a file to read and write it, creating it if it is not there.</summary>
+    /// <exception cref="IOException">It cannot be opened, or is not a regular, writable file of this user.</exception>
+    internal static SafeFileHandle OpenToWrite(string path, int moreFlags = 0)
+    {
+        var file = OpenRaw(path, OpenFlags.ReadWrite | OpenFlags.Create | moreFlags);
+        if (!file.IsInvalid) return Checked(file, path, writable: true);
+        var errno = Marshal.GetLastPInvokeError();
+        file.Dispose();
+        throw Refused(path, errno);
+    }
+
+    /// <summary>
+    /// Makes a directory and those missing above it, and syncs what holds them. An existing last one is made 0700.
+    /// </summary>
+    /// <exception cref="IOException">It cannot be made, or is not a directory of this user.</exception>
+    internal static void CreateDirectory(string path)
+    {
+        if (Libc.Mkdir(path, DirectoryMode) == 0)
+        {
+            CloseToOthers(path);
+            SyncDirectory(Path.GetDirectoryName(path) ?? "/");
+            return;
+        }
+        switch (Marshal.GetLastPInvokeError())
+        {
+            case Errno.Exist:
+                CloseToOthers(path);
+                return;
+            case Errno.NoEnt when Path.GetDirectoryName(path) is { Length: > 1 } above:
+                CreateMissing(above);
+                CreateDirectory(path);
+                return;
+            case var errno:
+                throw new LinuxException("mkdir " + path, errno);
+        }
+    }
+
+    /// <summary>Makes the names in a directory durable.</summary>
+    /// <exception cref="LinuxException">It cannot be opened or synced.</exception>
+    internal static void SyncDirectory(string path)
+    {
+        using var directory = OpenDirectory(path);
+        if (Libc.Fsync(directory) != 0) throw Libc.Failed("fsync " + path);
+    }
+
+    internal static SafeFileHandle OpenDirectory(string path)
+    {
+        var directory = Libc.Open(path, OpenFlags.ReadOnly | OpenFlags.Directory | OpenFlags.CloseOnExec, 0);
+        if (!directory.IsInvalid) return directory;
+        var failure = Libc.Failed("open " + path);
+        directory.Dispose();
+        throw failure;
+    }
+
+    // Directories above, once made, are ours; one that exists already is left as it is.
+    private static void CreateMissing(string path)
+    {
+        if (!Directory.Exists(path)) CreateDirectory(path);
+    }
+
+    private static void CloseToOthers(string path)
+    {
+        using var directory = OpenDirectory(path);
+        var status = Libc.StatusOf(directory, path);
+        if (status.Owner != Libc.Geteuid()) throw new IOException($"{path} belongs to user {status.Owner}, not to you");
+        if (status.Permissions != DirectoryMode && Libc.Fchmod(directory, DirectoryMode) != 0) throw Libc.Failed("chmod " + path);
+    }
+
+    // O_NONBLOCK: a FIFO in the file's place must not hold us up. Nothing to a regular file.
+    private static SafeFileHandle OpenRaw(string path, int flags) =>
+        Libc.Open(path, flags | OpenFlags.CloseOnExec | OpenFlags.NoFollow | OpenFlags.NonBlock, FileMode);
+
+    private static SafeFileHandle Checked(SafeFileHandle file, string path, bool writable)
+    {
+        try
+        {
+            var status = Libc.StatusOf(file, path);
+            if (!status.IsRegular) throw new IOException($"{path} is not a regular file");
+            if (status.Owner != Libc.Geteuid()) throw new IOException($"{path} belongs to user {status.Owner}, not to you");
+            if (!writable) return file;
+            if ((status.Permissions & FileMode) != FileMode)
+            {
+                throw new IOException($"{path} has mode {Convert.ToString(status.Permissions, 8)}; its owner must be able to read and write it (chmod 600)");
+            }
+            if (status.Permissions != FileMode && Libc.Fchmod(file, FileMode) != 0) throw Libc.Failed("chmod " + path);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static IOException Refused(string path, int errno) => errno == Errno.Loop
+        ? new IOException($"{path} is a symbolic link; it must be a regular file")
+        : new LinuxException("open " + path, errno);
+}

@@ -1,0 +1,91 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Yoi.Runtime.Linux;
+
+internal static partial class Libc
+{
+    [LibraryImport(Name, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial SafeFileHandle Open(string path, int flags, uint mode);
+
+    [LibraryImport(Name, EntryPoint = "write", SetLastError = true)]
+    internal static partial nint Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, nint count);
+
+    [LibraryImport(Name, EntryPoint = "fsync", SetLastError = true)]
+    internal static partial int Fsync(SafeFileHandle file);
+
+    [LibraryImport(Name, EntryPoint = "fdatasync", SetLastError = true)]
+    internal static partial int Fdatasync(SafeFileHandle file);
+
+    [LibraryImport(Name, EntryPoint = "ftruncate", SetLastError = true)]
+    internal static partial int Ftruncate(SafeFileHandle file, long length);
+
+    [LibraryImport(Name, EntryPoint = "fchmod", SetLastError = true)]
+    internal static partial int Fchmod(SafeFileHandle file, uint mode);
+
+    [LibraryImport(Name, EntryPoint = "mkdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int Mkdir(string path, uint mode);
+
+    [LibraryImport(Name, EntryPoint = "unlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int Unlink(string path);
+
+    [LibraryImport(Name, EntryPoint = "geteuid")]
+    internal static partial uint Geteuid();
+
+    /// <summary>What is known of an open file. statx, because its buffer is the same on every architecture; that of fstat is not.</summary>
+    /// <exception cref="LinuxException">The call failed.</exception>
+    internal static FileStatus StatusOf(SafeFileHandle file, string name)
+    {
+        const int emptyPath = 0x1000;
+        const uint basicStats = 0x7ff;
+        return Statx(file, "", emptyPath, basicStats, out var status) == 0 ? status : throw Failed("statx " + name);
+    }
+
+    [LibraryImport(Name, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Statx(SafeFileHandle directory, string path, int flags, uint mask, out FileStatus status);
+
+    /// <summary>The number of the file system's kind, as in linux/magic.h.</summary>
+    /// <exception cref="LinuxException">The call failed.</exception>
+    internal static long FileSystemOf(SafeFileHandle file, string name)
+    {
+        Span<long> buffer = stackalloc long[64]; // struct statfs begins with f_type, a word, on x64 and arm64; 120 bytes in all.
+        return Fstatfs(file, buffer) == 0 ? buffer[0] : throw Failed("fstatfs " + name);
+    }
+
+    [LibraryImport(Name, EntryPoint = "fstatfs", SetLastError = true)]
+    private static partial int Fstatfs(SafeFileHandle file, Span<long> buffer);
+}
+
+/// <summary>Flags of open(2). Two of them differ between architectures.</summary>
+internal static class OpenFlags
+{
+    internal const int ReadOnly = 0, WriteOnly = 1, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, Append = 0x400,
+        NonBlock = 0x800, CloseOnExec = 0x80000;
+
+    internal static int Directory { get; } = IsArm ? 0x4000 : 0x10000;
+
+    internal static int NoFollow { get; } = IsArm ? 0x8000 : 0x20000;
+
+    private static bool IsArm => RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
+}
+
+/// <summary>The part of struct statx that is used.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 256)]
+internal struct FileStatus
+{
+    private const int KindMask = 0xf000, RegularKind = 0x8000, DirectoryKind = 0x4000, LinkKind = 0xa000;
+
+    [FieldOffset(16)] internal uint Links;
+    [FieldOffset(20)] internal uint Owner;
+    [FieldOffset(28)] internal ushort Mode;
+    [FieldOffset(32)] internal ulong Inode;
+    [FieldOffset(40)] internal ulong Size;
+
+    internal readonly bool IsRegular => (Mode & KindMask) == RegularKind;
+
+    internal readonly bool IsDirectory => (Mode & KindMask) == DirectoryKind;
+
+    internal readonly bool IsLink => (Mode & KindMask) == LinkKind;
+
+    internal readonly int Permissions => Mode & 0xfff;
+}

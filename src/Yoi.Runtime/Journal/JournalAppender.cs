@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 
@@ -11,7 +12,9 @@ namespace Yoi.Runtime.Journal;
 /// </summary>
 internal sealed class JournalAppender(string path, JournalFile file, TimeProvider time, long lastSeq) : IDisposable
 {
-    private readonly ArrayBufferWriter<byte> _line = new(1024);
+    private const int KeptBuffer = 1024 * 1024;
+
+    private ArrayBufferWriter<byte> _lines = new(1024);
     private long _lastSeq = lastSeq;
     private bool _unsynced;
     private JournalException? _broken;
@@ -24,19 +27,22 @@ internal sealed class JournalAppender(string path, JournalFile file, TimeProvide
     internal IReadOnlyList<JournalRecord> Append(IReadOnlyList<Entry> entries)
     {
         if (_broken is not null) throw new JournalException(_broken.Message, _broken);
+        _lines.ResetWrittenCount();
         var mark = Mark;
         var records = new JournalRecord[entries.Count];
+        for (var i = 0; i < records.Length; i++) records[i] = Serialise(entries[i], mark.Seq + i + 1, mark.Length);
         try
         {
-            for (var i = 0; i < records.Length; i++) records[i] = Append(entries[i]);
+            foreach (var record in records) file.Append(_lines.WrittenSpan.Slice((int)(record.Offset - mark.Length), record.Length));
         }
-        catch (Exception e)
+        catch (IOException e)
         {
             CutTo(mark);
-            if (e is JournalException) throw;
-            throw e is IOException ? Failed(e, "an entry could not be written") : new JournalException($"{path}: an entry could not be serialised: {e.Message}", e);
+            throw Failed(e, "an entry could not be written");
         }
+        _lastSeq += records.Length;
         _unsynced |= records.Length > 0;
+        if (_lines.Capacity > KeptBuffer) _lines = new(1024);
         return records;
     }
 
@@ -68,24 +74,25 @@ internal sealed class JournalAppender(string path, JournalFile file, TimeProvide
 
     public void Dispose() => file.Dispose();
 
-    private JournalRecord Append(Entry entry)
+    // Read back before it is written: memory holds what the file says, and nothing is written that cannot be read.
+    private JournalRecord Serialise(Entry entry, long seq, long start)
     {
-        _line.ResetWrittenCount();
-        var offset = file.Length;
-        JournalCodec.Write(_line, _lastSeq + 1, time.GetUtcNow(), entry);
-        if (_line.WrittenCount > JournalCodec.MaxLineBytes)
+        var before = _lines.WrittenCount;
+        try
         {
-            throw new JournalException($"{path}: an entry of {_line.WrittenCount} bytes is longer than a line may be ({JournalCodec.MaxLineBytes})");
+            JournalCodec.Write(_lines, seq, time.GetUtcNow(), entry);
         }
-        // Read back before it is written: memory holds what the file says, and nothing is written that cannot be read.
-        var record = JournalCodec.Read(_line.WrittenSpan[..^1], offset);
-        if (record is null || record.Entry.GetType() != entry.GetType())
+        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException or ArgumentException or KeyNotFoundException)
         {
-            throw new JournalException($"{path}: an entry of kind {entry.GetType().Name} would not be readable");
+            throw new JournalException($"{path}: an entry of kind {entry.GetType().Name} could not be serialised: {e.Message}", e);
         }
-        file.Append(_line.WrittenSpan);
-        _lastSeq++;
-        return record;
+        var line = _lines.WrittenSpan[before..];
+        if (line.Length > JournalCodec.MaxLineBytes)
+        {
+            throw new JournalException($"{path}: an entry of {line.Length} bytes is longer than a line may be ({JournalCodec.MaxLineBytes})");
+        }
+        return JournalCodec.Read(line[..^1], start + before) is { } record && record.Entry.GetType() == entry.GetType()
+            ? record : throw new JournalException($"{path}: an entry of kind {entry.GetType().Name} would not be readable");
     }
 
     private void CutTo((long Seq, long Length) mark)

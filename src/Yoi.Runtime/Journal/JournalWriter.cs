@@ -61,19 +61,27 @@ internal sealed class JournalWriter : IAsyncDisposable
         if (podLock.Directory != podDirectory) throw new JournalException($"{path}: the lock is that of {podLock.Directory}");
         if (!podLock.TryClaimWriter()) throw new JournalException($"{path}: this process writes it already");
         JournalFile? file = null;
+        var opened = false;
         try
         {
             file = open(path);
             if (file.IsNew) PrivateFile.SyncDirectory(podDirectory);
             var tail = new JournalTail(path);
             var (appender, found) = JournalOpening.Replay(path, file, time, folds, tail);
+            opened = true;
             return new JournalWriter(appender, podLock, folds, tail, found);
         }
-        catch (Exception e)
+        catch (IOException e)
         {
-            file?.Dispose();
-            podLock.ReleaseWriter();
-            throw e is IOException ? new JournalException($"{path}: cannot be opened: {e.Message}", e) : e;
+            throw new JournalException($"{path}: cannot be opened: {e.Message}", e);
+        }
+        finally
+        {
+            if (!opened)
+            {
+                file?.Dispose();
+                podLock.ReleaseWriter();
+            }
         }
     }
 
@@ -200,6 +208,8 @@ internal sealed class JournalWriter : IAsyncDisposable
 
     private abstract record Command
     {
+        private Command() { }
+
         internal sealed record Append(Durability Durability, IReadOnlyList<Entry> Entries) : Command
         {
             internal TaskCompletionSource<IReadOnlyList<JournalRecord>> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -1,3 +1,4 @@
+using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;

@@ -6,14 +6,33 @@ namespace Yoi.Runtime.Scopes;
 /// The Pod's scope while it runs: one swapped reference to a <see cref="ScopePolicy"/>, kept equal to the table, and the
 /// lease that makes lending wait for file writes.
 /// </summary>
-internal sealed class LiveScope(YoiDirectories directories, string podId)
+internal sealed class LiveScope(YoiDirectories directories, string podId) : IDisposable
 {
-    /// <summary>The policy now. Looks at the table's identity (inode, size, time) and reads it again if it changed.</summary>
-    internal ScopePolicy Current() => throw new NotImplementedException(directories.State + podId);
+    private readonly TableFile _file = new(directories);
+    private readonly LeaseGate _leases = new();
+    private Seen? _seen;
+
+    private sealed record Seen(TableDocument Table, ScopePolicy Policy);
+
+    /// <summary>
+    /// The policy now: looks at the table's identity (inode, size, time) and reads it again if it changed; else the same object.
+    /// Without a row of this Pod, no access at all.
+    /// </summary>
+    /// <exception cref="ScopeException">The table is missing or cannot be trusted.</exception>
+    internal ScopePolicy Current()
+    {
+        var table = _file.Read() ?? throw _file.Untrusted("it is missing");
+        if (Volatile.Read(ref _seen) is { } seen && ReferenceEquals(seen.Table, table)) return seen.Policy;
+        var policy = table.PolicyOf(podId);
+        Volatile.Write(ref _seen, new(table, policy));
+        return policy;
+    }
 
     /// <summary>Held by a file write from resolving to rename. Many at a time.</summary>
-    internal ValueTask<IDisposable> HoldWriteAsync(CancellationToken ct) => throw new NotImplementedException();
+    internal ValueTask<IDisposable> HoldWriteAsync(CancellationToken ct) => _leases.EnterAsync(exclusive: false, ct);
 
-    /// <summary>Held while the grant moves in the table; waits for all writes. One at a time.</summary>
-    internal ValueTask<IDisposable> HoldLendingAsync(CancellationToken ct) => throw new NotImplementedException();
+    /// <summary>Held while the grant moves in the table; waits for all writes, and holds up those that come after. One at a time.</summary>
+    internal ValueTask<IDisposable> HoldLendingAsync(CancellationToken ct) => _leases.EnterAsync(exclusive: true, ct);
+
+    public void Dispose() => _file.Dispose();
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using Yoi.Protocol;
 
 namespace Yoi.Runtime.Scopes;
@@ -9,23 +10,112 @@ internal enum Access { None, Read, Write }
 /// A scope as it is at one moment: rules and what is lent out. Immutable; knows no file system, no back end.
 /// The same object feeds file tools, lending and sandboxes.
 /// </summary>
+/// <param name="Lent">The write rules that children hold: read there, and not written.</param>
 /// <param name="Generation">Of the scope table when this was computed.</param>
 internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Lent, long Generation)
 {
+    /// <summary>No access at all: a Pod without a row.</summary>
+    internal static ScopePolicy Nothing(long generation) => new(ScopeRules.None, [], generation);
+
     /// <summary>What may be done at a resolved, absolute path: highest allow, capped strictly below the lowest deny, no write where lent.</summary>
-    internal Access AccessAt(string path) => throw new NotImplementedException(path);
+    internal Access AccessAt(string path)
+    {
+        var access = Access.None;
+        foreach (var rule in Rules.Allow)
+            if ((Access)rule.Permission > access && rule.Covers(path)) access = (Access)rule.Permission;
+        if (access == Access.None) return access;
+        foreach (var rule in Rules.Deny)
+            if ((Access)rule.Permission <= access && rule.Covers(path)) access = (Access)rule.Permission - 1;
+        return access == Access.Write && HolderOf(path) is not null ? Access.Read : access;
+    }
 
     /// <summary>The same with the reason: the rule that decides, or the child that holds the path.</summary>
-    internal AccessDecision Decide(string path) => throw new NotImplementedException(path);
+    internal AccessDecision Decide(string path)
+    {
+        var allowed = Rules.Allow.Where(rule => rule.Covers(path))
+            .OrderByDescending(rule => rule.Permission).ThenByDescending(rule => rule.Target.Length).FirstOrDefault();
+        if (allowed is null) return new(Access.None, null, null, null);
+        var access = (Access)allowed.Permission;
+        var denied = Rules.Deny.Where(rule => (Access)rule.Permission <= access && rule.Covers(path))
+            .OrderBy(rule => rule.Permission).ThenByDescending(rule => rule.Target.Length).FirstOrDefault();
+        if (denied is not null) access = (Access)denied.Permission - 1;
+        var holder = access == Access.Write ? HolderOf(path) : null;
+        return new(holder is null ? access : Access.Read, allowed, denied, holder);
+    }
 
     /// <summary>Null if every rule may be lent from this scope, else the words that say which rule may not and why.</summary>
-    internal string? WhyNotLendable(IReadOnlyList<ScopeRule> rules) => throw new NotImplementedException();
+    internal string? WhyNotLendable(IReadOnlyList<ScopeRule> rules)
+    {
+        foreach (var rule in rules)
+            if (WhyNotLendable(rule) is { } why) return $"`{rule}` cannot be lent: {why}";
+        return null;
+    }
 
     /// <summary>The denies that hold for a child with these rules.</summary>
-    internal IReadOnlyList<ScopeRule> InheritedDenies(IReadOnlyList<ScopeRule> rules) => throw new NotImplementedException();
+    internal IReadOnlyList<ScopeRule> InheritedDenies(IReadOnlyList<ScopeRule> rules) =>
+        [.. Rules.Deny.Where(deny => rules.Any(rule => deny.Permission <= rule.Permission && RuleSpace.Overlap(deny, rule))).Distinct()];
 
     /// <summary>"Readable:\n  - …\nWritable:\n  - …", as the greeting and the prompt show it; what is lent is marked.</summary>
-    internal string Summary() => throw new NotImplementedException();
+    internal string Summary()
+    {
+        var text = new StringBuilder("Readable:");
+        List(text, Rules.Allow.Select(Shown));
+        text.Append("\nWritable:");
+        List(text, Rules.Allow.Where(rule => rule.Permission == Permission.Write).Select(Shown));
+        var lent = Lent.SelectMany(lent => lent.Rules.Select(rule => $"{rule} to {lent.Child}")).ToList();
+        if (lent.Count > 0) List(text.Append("\nLent out:"), lent);
+        var denied = InheritedDenies(Rules.Allow);
+        if (denied.Count > 0) List(text.Append("\nDenied:"), denied.Select(rule => rule.ToString()));
+        return text.ToString();
+    }
+
+    private LentRules? HolderOf(string path)
+    {
+        foreach (var lent in Lent)
+            foreach (var rule in lent.Rules)
+                if (rule.Permission == Permission.Write && rule.Covers(path)) return lent;
+        return null;
+    }
+
+    private string? WhyNotLendable(ScopeRule rule)
+    {
+        if (ScopePath.Problem(rule.Target) is { } problem) return problem;
+        var wanted = (Access)rule.Permission;
+        var undenied = new ScopePolicy(new(Rules.Allow, []), [], Generation);
+        var points = RuleSpace.Points(RuleSpace.Targets(this).Append(rule.Target)).Where(rule.Covers).ToList();
+        if (points.FirstOrDefault(point => undenied.AccessAt(point) < wanted) is { } outside)
+            return Outside(rule, undenied, outside) + "\n" + Summary();
+        var here = Decide(rule.Target);
+        if (here.DeniedBy is { } deny && here.Access < wanted) return $"{rule.Target} is denied by `{deny}`";
+        if (wanted != Access.Write) return null;
+        var held = points.Select(point => (point, Decide(point).Holder)).FirstOrDefault(found => found.Holder is not null);
+        return held.Holder is { } holder
+            ? $"{RuleSpace.Show(held.point).Path} is lent to {holder.Child}; it comes back when {holder.Child} is stopped (StopPod)"
+            : null;
+    }
+
+    private static string Outside(ScopeRule rule, ScopePolicy undenied, string point)
+    {
+        var (path, below) = RuleSpace.Show(point);
+        var access = undenied.AccessAt(point);
+        if (access == Access.Read) return $"{path} may only be read here, not written";
+        return below && undenied.AccessAt(rule.Target) != Access.None
+            ? $"what lies deeper below {path} is not within your scope; ask with recursive=false or for what you hold"
+            : $"{path} is not within your scope";
+    }
+
+    private static string Shown(ScopeRule rule) => rule.Recursive ? rule.Target : rule.Target + " [non-recursive]";
+
+    private static void List(StringBuilder text, IEnumerable<string> lines)
+    {
+        var any = false;
+        foreach (var line in lines.Distinct(StringComparer.Ordinal))
+        {
+            text.Append("\n  - ").Append(line);
+            any = true;
+        }
+        if (!any) text.Append("\n  (none)");
+    }
 }
 
 /// <summary>Why a path may be used as it may.</summary>

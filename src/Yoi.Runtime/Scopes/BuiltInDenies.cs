@@ -1,0 +1,84 @@
+using Yoi.Protocol;
+
+namespace Yoi.Runtime.Scopes;
+
+/// <summary>
+/// The denies that every scope has unless the human takes them away: Yoi's own directories and credential stores are not read;
+/// what would execute later outside a sandbox is not written. Rules, like all others: exact paths, no patterns.
+/// </summary>
+internal static class BuiltInDenies
+{
+    private static readonly string[] Credentials =
+    [
+        ".ssh", ".aws", ".azure", ".gnupg", ".kube", ".oci", ".password-store", ".netrc", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pypirc",
+        ".git-credentials", ".pgpass", ".my.cnf", ".vault-token", ".terraform.d/credentials.tfrc.json", ".docker/config.json",
+        ".config/gh", ".config/git/credentials", ".config/gcloud", ".config/pip", ".config/hub", ".config/op", ".config/rclone", ".config/NuGet",
+        ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".nuget/NuGet/NuGet.Config", ".m2/settings.xml",
+        ".gradle/gradle.properties", ".local/share/keyrings", ".mozilla", ".config/google-chrome", ".config/chromium",
+        ".claude/.credentials.json", ".codex/auth.json",
+    ];
+
+    private static readonly string[] RunLater =
+    [
+        ".git/hooks", ".git/config", ".git/config.worktree", ".yoi", ".vscode", ".idea", ".claude", ".codex", ".cursor",
+        ".gemini", ".mcp.json", ".envrc", ".husky", ".devcontainer",
+    ];
+
+    /// <summary>The denies for a scope with these allow rules (resolved).</summary>
+    /// <param name="home">The user's home; null if there is none.</param>
+    internal static IReadOnlyList<ScopeRule> For(YoiDirectories directories, string? home, IReadOnlyList<ScopeRule> allow)
+    {
+        var unread = new List<string> { directories.State, directories.Runtime, directories.Config };
+        if (home is not null) unread.AddRange(Credentials.Select(name => ScopePath.Join(ScopePath.Normalize(home), name)));
+        var denies = unread.SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Read))
+            .Where(deny => allow.Any(rule => RuleSpace.Overlap(deny, rule))).ToList();
+        foreach (var root in allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.Target))
+            denies.AddRange(Below(root).SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Write)));
+        return [.. denies.Distinct()];
+    }
+
+    private static IEnumerable<string> Below(string root)
+    {
+        foreach (var name in RunLater) yield return ScopePath.Join(root, name);
+        var git = Path.GetFileName(root) == ".git" ? root : ScopePath.Join(root, ".git");
+        if (git == root)
+            foreach (var name in new[] { "hooks", "config", "config.worktree" }) yield return ScopePath.Join(root, name);
+        foreach (var path in Submodules(ScopePath.Join(git, "modules"))) yield return path;
+        foreach (var worktree in Children(ScopePath.Join(git, "worktrees"))) yield return ScopePath.Join(worktree, "config.worktree");
+    }
+
+    // A submodule's name may have slashes, and submodules have submodules: every directory with a HEAD is a repository.
+    private static IEnumerable<string> Submodules(string modules, int depth = 0)
+    {
+        if (depth > 8) yield break;
+        foreach (var directory in Children(modules))
+        {
+            var repository = File.Exists(ScopePath.Join(directory, "HEAD"));
+            if (repository)
+            {
+                yield return ScopePath.Join(directory, "hooks");
+                yield return ScopePath.Join(directory, "config");
+            }
+            foreach (var path in Submodules(repository ? ScopePath.Join(directory, "modules") : directory, depth + 1)) yield return path;
+        }
+    }
+
+    private static IEnumerable<string> Children(string directory) =>
+        Directory.Exists(directory) ? Directory.EnumerateDirectories(directory) : [];
+
+    // Where a name is a link, both it and what it leads to are denied.
+    private static IEnumerable<string> BothSpellings(string path)
+    {
+        yield return path;
+        string resolved;
+        try
+        {
+            resolved = ScopeRoots.Resolve(path, "/");
+        }
+        catch (ScopeException)
+        {
+            yield break; // A loop or a place we may not look into: its own name must do.
+        }
+        if (resolved != path) yield return resolved;
+    }
+}

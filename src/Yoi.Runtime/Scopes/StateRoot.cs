@@ -1,0 +1,71 @@
+using System.Runtime.InteropServices;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Scopes;
+
+/// <summary>
+/// The directories that must be this user's alone, and the lock file beside the table. Opened by every Pod process *before* it
+/// takes its life-lock: so whoever finds Pods living and no lock file knows that table and lock were removed under them.
+/// </summary>
+internal static class StateRoot
+{
+    /// <summary>Makes what is missing (0700, 0600) and refuses what is not ours. Changes nothing that exists.</summary>
+    /// <param name="alsoRuntime">False where the runtime directory does not matter: it may vanish under a living Pod.</param>
+    /// <exception cref="ScopeException">A directory belongs to another, is a link or no directory, or others may write it.</exception>
+    internal static void Open(YoiDirectories directories, Func<string, bool> isAlive, bool alsoRuntime)
+    {
+        try
+        {
+            OpenPrivate(directories.State);
+            OpenPrivate(directories.Pods);
+            if (alsoRuntime) OpenPrivate(directories.Runtime);
+            if (Libc.Identify(directories.ScopeLock, out _) == Errno.NoEnt) CreateLock(directories, isAlive);
+        }
+        catch (IOException e)
+        {
+            throw new ScopeException($"Yoi's own directories cannot be used: {e.Message}", cause: e);
+        }
+    }
+
+    /// <summary>Null if nobody but this user can change what is in the directory, else what is wrong with it.</summary>
+    internal static string? Problem(string path)
+    {
+        var errno = Libc.Identify(path, out var found);
+        if (errno != 0) return $"{path}: {Marshal.GetPInvokeErrorMessage(errno)}";
+        if (found.IsLink) return $"{path} is a symbolic link; it must be a directory of yours";
+        if (!found.IsDirectory) return $"{path} is not a directory";
+        if (found.Uid != Libc.Geteuid()) return $"{path} belongs to uid {found.Uid}, not to you (uid {Libc.Geteuid()})";
+        return (found.Permissions & 0x12) == 0 ? null
+            : $"others may write {path} (mode {Convert.ToString(found.Permissions, 8)}); look at what is in it, then `chmod 700 {path}`";
+    }
+
+    /// <summary>True if a Pod other than the one in <paramref name="own"/> holds its life-lock.</summary>
+    internal static bool AnyAlive(YoiDirectories directories, Func<string, bool> isAlive, string? own) =>
+        Directory.Exists(directories.Pods) && Directory.EnumerateDirectories(directories.Pods).Any(pod => pod != own && isAlive(pod));
+
+    private static void OpenPrivate(string path)
+    {
+        if (Libc.Identify(path, out _) == Errno.NoEnt) PrivateFile.CreateDirectory(path);
+        if (Problem(path) is { } problem) throw new ScopeException(problem);
+    }
+
+    // With its text, or not at all: link(2) makes the name only if it is free.
+    private static void CreateLock(YoiDirectories directories, Func<string, bool> isAlive)
+    {
+        var lost = AnyAlive(directories, isAlive, own: null);
+        var temporary = $"{directories.ScopeLock}.tmp.{Environment.ProcessId}.{Guid.NewGuid():n}";
+        try
+        {
+            using (var file = PrivateFile.OpenToWrite(temporary, OpenFlags.Exclusive))
+                RandomAccess.Write(file, LockText.Format(0, "-", lost ? null : 0), 0);
+            if (Libc.HardLink(temporary, directories.ScopeLock) == 0) PrivateFile.SyncDirectory(directories.State);
+            else if (Marshal.GetLastPInvokeError() != Errno.Exist) throw Libc.Failed("link " + directories.ScopeLock);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+using Yoi.Protocol;
+
+namespace Yoi.Runtime.Scopes;
+
+/// <summary>
+/// Every change of the table as a pure function from document to document; whoever calls holds the lock and writes the result.
+/// After each of them at most one living Pod may write a path.
+/// </summary>
+internal static class TableChange
+{
+    /// <summary>A root's row, or a restored Pod's own row anew.</summary>
+    internal static TableDocument Acquire(TableDocument table, TableRow row)
+    {
+        RefuseBadRow(row);
+        RefuseNameInUse(table, row);
+        var taken = Next(table, [.. table.Pods.Where(other => other.PodId != row.PodId)],
+            row with { SpawnerId = null, Pending = false, Generation = table.Generation + 1 });
+        var mine = taken.PolicyOf(row.PodId);
+        foreach (var other in taken.Pods)
+        {
+            if (other.PodId == row.PodId || !RuleSpace.MayShareWrites(mine.Rules, other.Scope)) continue;
+            if (RuleSpace.SharedWrite(mine, taken.PolicyOf(other.PodId)) is { } point) throw Held(RuleSpace.Show(point).Path, other);
+        }
+        return taken;
+    }
+
+    /// <summary>The child's row, pending. Depth, tree and limits are the spawner's to say, not the row's.</summary>
+    internal static TableDocument Lend(TableDocument table, string spawnerId, TableRow child)
+    {
+        var spawner = table.Find(spawnerId)
+            ?? throw new ScopeException($"the spawner ({spawnerId}) holds no scope any more, so it has nothing to lend");
+        RefuseBadRow(child);
+        RefuseNameInUse(table, child);
+        RefuseOverLimits(table, spawner);
+        if (table.Find(child.PodId) is not null) throw new ScopeException($"the Pod {child.PodId} has a row already");
+        var lender = table.PolicyOf(spawnerId);
+        if (lender.WhyNotLendable(child.Scope.Allow) is { } why) throw new ScopeException(why, lender.Lent.FirstOrDefault(l => why.Contains($"is lent to {l.Child};", StringComparison.Ordinal))?.Child);
+        if (RuleSpace.Excess(new(child.Scope, [], 0), lender) is { } point)
+            throw new ScopeException($"{RuleSpace.Show(point).Path} is denied to {spawner.Name}, and the child's rules do not deny it: a child inherits its spawner's denies");
+        return Next(table, table.Pods, child with
+        {
+            SpawnerId = spawnerId, RootId = spawner.RootId, Depth = spawner.Depth + 1, Pending = true, Generation = table.Generation + 1,
+            Limits = Within(child.Limits, spawner.Limits), Pid = null,
+        });
+    }
+
+    /// <summary>The child's own row, no longer pending.</summary>
+    internal static TableDocument Adopt(TableDocument table, string childId, long generation, int pid)
+    {
+        var row = table.Find(childId);
+        if (row is null) throw new ScopeException($"the grant {generation} was withdrawn: the scope table has no row for this Pod");
+        if (row.Generation != generation) throw new ScopeException($"the grant {generation} was withdrawn: the scope table has generation {row.Generation} for {row.Name}");
+        if (row.Pid == pid && !row.Pending) return table;
+        if (row.Pid is { } other) throw new ScopeException($"the grant {generation} of {row.Name} was adopted by another process (pid {other})", row.Name);
+        return table with
+        {
+            Generation = table.Generation + 1,
+            Pods = [.. table.Pods.Select(r => r.PodId == childId ? r with { Pending = false, Pid = pid } : r)],
+        };
+    }
+
+    /// <summary>Without these Pods. Their children move to the nearest ancestor that stays; else they become roots with exactly their grants.</summary>
+    internal static TableDocument Without(TableDocument table, IReadOnlySet<string> gone)
+    {
+        if (!table.Pods.Any(row => gone.Contains(row.PodId))) return table;
+        var all = table.Pods.ToDictionary(row => row.PodId, StringComparer.Ordinal);
+        var left = new List<TableRow>(table.Pods.Count);
+        foreach (var row in table.Pods)
+        {
+            if (gone.Contains(row.PodId)) continue;
+            var spawner = row.SpawnerId;
+            while (spawner is not null && gone.Contains(spawner)) spawner = all[spawner].SpawnerId;
+            // A grant whose lender is gone is nobody's to withdraw: from here on it lives and ends with the child alone.
+            left.Add(spawner == row.SpawnerId ? row : row with { SpawnerId = spawner, Pending = false });
+        }
+        return table with { Generation = table.Generation + 1, Pods = left };
+    }
+
+    /// <summary>Without the dead: a Pod lives while its life-lock is held, a pending grant also while its spawner lives.</summary>
+    internal static TableDocument WithoutDead(TableDocument table, Func<string, bool> isAlive)
+    {
+        var living = table.Pods.Where(row => isAlive(row.Directory)).Select(row => row.PodId).ToHashSet(StringComparer.Ordinal);
+        return Without(table, table.Pods
+            .Where(row => !living.Contains(row.PodId) && !(row.Pending && row.SpawnerId is { } spawner && living.Contains(spawner)))
+            .Select(row => row.PodId).ToHashSet(StringComparer.Ordinal));
+    }
+
+    private static TableDocument Next(TableDocument table, IReadOnlyList<TableRow> others, TableRow row) =>
+        table with { Generation = table.Generation + 1, Pods = [.. others, row] };
+
+    private static PodLimits Within(PodLimits asked, PodLimits above) => asked with
+    {
+        Children = Math.Min(asked.Children, above.Children), Depth = Math.Min(asked.Depth, above.Depth),
+        PodsInTree = Math.Min(asked.PodsInTree, above.PodsInTree),
+    };
+
+    private static void RefuseBadRow(TableRow row)
+    {
+        if ((PodName.Problem(row.Name) ?? TableDocument.Problem(row.Scope) ?? ScopePath.Problem(row.Directory)) is { } problem)
+            throw new ScopeException(problem);
+    }
+
+    private static void RefuseNameInUse(TableDocument table, TableRow row)
+    {
+        if (table.Pods.FirstOrDefault(other => other.Name == row.Name && other.PodId != row.PodId) is { } other)
+            throw new ScopeException($"the name {row.Name} is in use by a living Pod{Pid(other)}; take another, or end it with `yoi stop {row.Name}`", other.Name);
+    }
+
+    private static void RefuseOverLimits(TableDocument table, TableRow spawner)
+    {
+        const string Raise = "the human raises it with `limits` in yoi.jsonc or";
+        var limits = spawner.Limits;
+        var children = table.Pods.Count(row => row.SpawnerId == spawner.PodId);
+        if (children >= limits.Children)
+            throw new ScopeException($"{spawner.Name} has {children} living children and may have {limits.Children}: stop one (StopPod), or {Raise} --max-children");
+        if (spawner.Depth + 1 > limits.Depth)
+            throw new ScopeException($"{spawner.Name} is {spawner.Depth} levels below its root, and a tree may be {limits.Depth} deep: do it yourself, or {Raise} --max-depth");
+        var tree = table.Pods.Count(row => row.RootId == spawner.RootId);
+        if (tree >= limits.PodsInTree)
+            throw new ScopeException($"{tree} Pods of this tree are living and {limits.PodsInTree} may: stop one (StopPod), or {Raise} --max-pods");
+    }
+
+    private static ScopeException Held(string path, TableRow holder) => new(
+        $"{path} is held for writing by {holder.Name}{Pid(holder)}. Ask for less with `--read {path}`, "
+        + $"talk to it with `yoi send {holder.Name}`, or end it with `yoi stop {holder.Name}`", holder.Name);
+
+    private static string Pid(TableRow row) => row.Pending ? " (starting)" : row.Pid is { } pid ? $" (pid {pid})" : "";
+}

@@ -1,0 +1,143 @@
+using System.Runtime.InteropServices;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Scopes;
+
+/// <summary>
+/// <c>scopes.json</c> as a file: read without a lock, always one whole document, and parsed again only if the file is another one.
+/// Keeps the file that it read last open: as long as it is, no other file gets its inode number.
+/// </summary>
+internal sealed class TableFile(YoiDirectories directories) : IDisposable
+{
+    private const long LargestFile = 64 << 20;
+    private static readonly TableJson Json = new(new JsonSerializerOptions(TableJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+
+    private Kept? _kept;
+
+    private sealed record Kept(SafeFileHandle File, FileIdentity Identity, TableDocument Document);
+
+    /// <summary>The document now; null if there is no file. The same object as long as the file is the same.</summary>
+    /// <exception cref="ScopeException">Unreadable or impossible content; names the repair command.</exception>
+    internal TableDocument? Read()
+    {
+        var errno = Libc.Identify(directories.ScopeTable, out var now);
+        if (errno is Errno.NoEnt or Errno.NotDir) return null;
+        if (errno != 0) throw Untrusted(Marshal.GetPInvokeErrorMessage(errno));
+        if (Volatile.Read(ref _kept) is { } kept && kept.Identity.IsSameContent(now)) return kept.Document;
+        SafeFileHandle? file = null;
+        try
+        {
+            file = PrivateFile.OpenToRead(directories.ScopeTable);
+            if (file is null) return null;
+            var identity = Libc.Identify(file);
+            if ((identity.Permissions & 0x12) != 0) throw Untrusted("others may write it");
+            var document = Parse(Content(file, identity.Size));
+            Keep(new(file, identity, document));
+            file = null;
+            return document;
+        }
+        catch (IOException e)
+        {
+            throw Untrusted(e.Message, e);
+        }
+        finally
+        {
+            file?.Dispose();
+        }
+    }
+
+    /// <summary>Write aside, fsync, rename, fsync of the directory. The caller holds the lock.</summary>
+    /// <exception cref="ScopeException">It failed; says whether the old table still stands.</exception>
+    internal void Replace(TableDocument document)
+    {
+        var temporary = directories.ScopeTable + ".tmp"; // One name: only the lock's holder writes it, and what a killed one left is removed here.
+        var renamed = false;
+        SafeFileHandle? file = null;
+        try
+        {
+            File.Delete(temporary);
+            file = PrivateFile.OpenToWrite(temporary, OpenFlags.Exclusive);
+            Failpoint.Pass(Failpoints.TableWrite);
+            RandomAccess.Write(file, JsonSerializer.SerializeToUtf8Bytes(document, Json.TableDocument), 0);
+            Failpoint.Pass(Failpoints.TableSync);
+            if (Libc.Fsync(file) != 0) throw Libc.Failed("fsync " + temporary);
+            Failpoint.Pass(Failpoints.TableRename);
+            if (Libc.Rename(temporary, directories.ScopeTable) != 0) throw Libc.Failed("rename " + temporary);
+            renamed = true;
+            Failpoint.Pass(Failpoints.TableDirectorySync);
+            PrivateFile.SyncDirectory(directories.State);
+            Keep(new(file, Libc.Identify(file), document));
+            file = null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ScopeException($"the scope table could not be written: {e.Message}. "
+                + (renamed ? "The change is in it and may be lost with the power: do not use it." : "Nothing was changed."), cause: e);
+        }
+        finally
+        {
+            file?.Dispose();
+            if (!renamed) File.Delete(temporary);
+        }
+    }
+
+    /// <summary>The refusal for a table that is not to be believed.</summary>
+    internal ScopeException Untrusted(string why, Exception? cause = null) => new(
+        $"the scope table {directories.ScopeTable} cannot be used: {why}. It is not taken for an empty one; nothing was changed. "
+        + "`yoi scopes repair` makes it anew from the journals", cause: cause);
+
+    public void Dispose() => Interlocked.Exchange(ref _kept, null)?.File.Dispose();
+
+    /// <summary>Bytes to document, and nothing that a table cannot be.</summary>
+    internal TableDocument Parse(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty) throw Untrusted("it is empty");
+        try
+        {
+            var document = JsonSerializer.Deserialize(bytes, Json.TableDocument) ?? throw Untrusted("it is `null`");
+            if (document.Version > TableDocument.CurrentVersion) throw Newer(document.Version);
+            return document.Problem() is { } problem ? throw Untrusted(problem) : document;
+        }
+        catch (JsonException e)
+        {
+            if (VersionOf(bytes) is { } version and > TableDocument.CurrentVersion) throw Newer(version);
+            throw Untrusted("it is damaged: " + e.Message, e);
+        }
+    }
+
+    private ScopeException Newer(int version) => new(
+        $"the scope table {directories.ScopeTable} has version {version}; this yoi reads up to {TableDocument.CurrentVersion} and leaves it as it is. "
+        + "Use the newer yoi that wrote it, or end all Pods with that one and run `yoi scopes repair`");
+
+    private static int? VersionOf(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(bytes, Json.TableVersion)?.Version;
+        }
+        catch (JsonException)
+        {
+            return null; // No document at all: the first exception says so.
+        }
+    }
+
+    private byte[] Content(SafeFileHandle file, long size)
+    {
+        if (size > LargestFile) throw Untrusted($"it has {size} bytes, and no table is that large");
+        var bytes = new byte[size];
+        for (var at = 0; at < bytes.Length;)
+        {
+            var read = RandomAccess.Read(file, bytes.AsSpan(at), at);
+            if (read == 0) throw Untrusted("it became shorter while it was read");
+            at += read;
+        }
+        return bytes;
+    }
+
+    private void Keep(Kept kept) => Interlocked.Exchange(ref _kept, kept)?.File.Dispose();
+}

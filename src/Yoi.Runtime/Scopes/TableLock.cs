@@ -1,0 +1,135 @@
+using System.Globalization;
+using Microsoft.Win32.SafeHandles;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Scopes;
+
+/// <summary>
+/// The right to change the table: flock on <c>scopes.lock</c>, and on the state root itself, so that a lock file that was
+/// removed or replaced makes no second holder. The kernel gives both back when the process ends; no child inherits them.
+/// </summary>
+internal sealed class TableLock : IDisposable
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1), LongestPause = TimeSpan.FromMilliseconds(25);
+
+    private readonly SafeFileHandle _file, _root;
+    private readonly string _name;
+
+    private TableLock(SafeFileHandle file, SafeFileHandle root, string name)
+    {
+        (_file, _root, _name) = (file, root, name);
+        Generation = LockText.Read(file).Generation;
+        Write();
+    }
+
+    /// <summary>Of the last table that was written; null if the lock file does not know.</summary>
+    internal long? Generation { get; private set; }
+
+    /// <summary>Waits for at most <paramref name="limit"/>, looking again at growing intervals: flock has no wait with a bound.</summary>
+    /// <param name="name">Who takes it, for those who wait.</param>
+    /// <exception cref="ScopeException">Still held (names the holder), or locks do not work here.</exception>
+    internal static async Task<TableLock> TakeAsync(
+        YoiDirectories directories, Func<string, bool> isAlive, TimeProvider time, string name, TimeSpan limit, CancellationToken ct)
+    {
+        var start = time.GetTimestamp();
+        for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        {
+            StateRoot.Open(directories, isAlive, alsoRuntime: false);
+            if (TryTake(directories, name) is { } taken) return taken;
+            if (time.GetElapsedTime(start) >= limit) throw Busy(directories, limit);
+            await Task.Delay(pause, time, ct);
+        }
+    }
+
+    /// <summary>To be said after a table of this generation was written.</summary>
+    internal void Remember(long generation)
+    {
+        Generation = generation;
+        Write();
+    }
+
+    public void Dispose()
+    {
+        _root.Dispose();
+        _file.Dispose();
+    }
+
+    private static TableLock? TryTake(YoiDirectories directories, string name)
+    {
+        SafeFileHandle? file = null, root = null;
+        try
+        {
+            file = PrivateFile.OpenToWrite(directories.ScopeLock);
+            if (!Libc.TryFlock(file)) return null;
+            // Somebody may have replaced the file between our open and our lock: then we hold a lock that nobody else looks at.
+            if (Libc.Identify(directories.ScopeLock, out var now) != 0 || !now.IsSameFile(Libc.Identify(file))) return null;
+            root = PrivateFile.OpenDirectory(directories.State);
+            if (!Libc.TryFlock(root)) return null;
+            var taken = new TableLock(file, root, name);
+            (file, root) = (null, null);
+            return taken;
+        }
+        catch (IOException e)
+        {
+            throw new ScopeException($"the scope table cannot be locked: {e.Message}", cause: e);
+        }
+        finally
+        {
+            root?.Dispose();
+            file?.Dispose();
+        }
+    }
+
+    private void Write()
+    {
+        var text = LockText.Format(Environment.ProcessId, _name, Generation);
+        RandomAccess.Write(_file, text, 0);
+        RandomAccess.SetLength(_file, text.Length);
+    }
+
+    private static ScopeException Busy(YoiDirectories directories, TimeSpan limit)
+    {
+        var text = new LockText(0, "", null);
+        using (var file = PrivateFile.OpenToRead(directories.ScopeLock))
+            if (file is not null) text = LockText.Read(file);
+        var pid = HolderPid(directories.ScopeLock) ?? HolderPid(directories.State) ?? text.Pid;
+        var name = text.Pid == pid && text.Name.Length > 0 ? text.Name : "another process";
+        var stopped = IsStopped(pid) ? $" It is stopped: `kill -CONT {pid}` lets it go on, `yoi stop --force {name}` ends it." : "";
+        return new($"the scope table is busy: {name} (pid {pid}) has held {directories.ScopeLock} for {limit.TotalSeconds:0.#} s.{stopped}", name);
+    }
+
+    // A line of /proc/locks: "3: FLOCK  ADVISORY  WRITE 4711 08:02:131 0 EOF"; the device in hex, the inode not.
+    private static int? HolderPid(string path)
+    {
+        if (Libc.Identify(path, out var file) != 0) return null;
+        var place = string.Create(CultureInfo.InvariantCulture, $"{file.DeviceMajor:x2}:{file.DeviceMinor:x2}:{file.Inode}");
+        try
+        {
+            foreach (var line in File.ReadLines("/proc/locks"))
+            {
+                var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                if (words.Length > 5 && words[1] == "FLOCK" && words[5] == place && int.TryParse(words[4], out var pid) && pid > 0) return pid;
+            }
+        }
+        catch (IOException)
+        {
+            return null; // Without /proc the lock file's own words must do.
+        }
+        return null;
+    }
+
+    private static bool IsStopped(int pid)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            return stat.AsSpan(stat.LastIndexOf(')') + 1).TrimStart() is ['T' or 't', ..];
+        }
+        catch (IOException)
+        {
+            return false; // It has gone meanwhile.
+        }
+    }
+}

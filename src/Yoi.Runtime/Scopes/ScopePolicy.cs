@@ -82,7 +82,7 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         if (ScopePath.Problem(rule.Target) is { } problem) return problem;
         var wanted = (Access)rule.Permission;
         var undenied = new ScopePolicy(new(Rules.Allow, []), [], Generation);
-        var points = RuleSpace.Points(RuleSpace.Targets(this).Append(rule.Target)).Where(rule.Covers).ToList();
+        var points = RuleSpace.Points(RuleSpace.Targets(this).Prepend(rule.Target)).Where(rule.Covers).ToList();
         if (points.FirstOrDefault(point => undenied.AccessAt(point) < wanted) is { } outside)
             return Outside(rule, undenied, outside) + "\n" + Summary();
         var here = Decide(rule.Target);

@@ -13,6 +13,7 @@ internal sealed class ScriptedModel : IModel
     private readonly string _file;
     private readonly string _pod;
     private readonly PodScript _script;
+    private readonly ScriptedReply[] _inTurn;
     private readonly TimeProvider _time;
 
     /// <param name="file">The script; null for <see cref="Commands"/> alone.</param>
@@ -27,6 +28,7 @@ internal sealed class ScriptedModel : IModel
         (_file, _pod, _time) = (file, pod, time);
         _script = script.Pods.GetValueOrDefault(pod) ?? script.Pods.GetValueOrDefault(Script.Others)
             ?? throw Failed($"script {file} has nothing for the Pod {pod}; it has {string.Join(", ", script.Pods.Keys)}, and no \"{Script.Others}\"");
+        _inTurn = [.. _script.Replies.Where(reply => reply.When is null)];
     }
 
     public async IAsyncEnumerable<ModelEvent> StreamAsync(ModelRequest request, [EnumeratorCancellation] CancellationToken ct)
@@ -91,7 +93,7 @@ internal sealed class ScriptedModel : IModel
     {
         if (_script.Replies.FirstOrDefault(reply => reply.When?.Holds(newest) == true) is { } outOfTurn)
             return outOfTurn;
-        var inTurn = _script.Replies.Where(reply => reply.When is null).Skip(used).FirstOrDefault();
+        var inTurn = used < _inTurn.Length ? _inTurn[used] : null;
         if (inTurn is { Repeat: false })
             used++;
         return inTurn ?? (_script.Commands ? Commands.Answer(newest) : null);

@@ -143,13 +143,20 @@ internal static class ServerCommands
                 case ["SLOW", var ms]:
                     var stall = TimeSpan.FromMilliseconds(int.Parse(ms, CultureInfo.InvariantCulture));
                     var first = request.Path.EndsWith("/messages", StringComparison.Ordinal) ? 4 : 2;
-                    return Greeting() with { Before = (frame, ct) => frame == first ? Task.Delay(stall, TimeProvider.System, ct) : Task.CompletedTask };
+                    return Greeting() with { Before = (frame, ct) => frame == first ? StallAsync(stall, ct) : Task.CompletedTask };
                 case ["CALL", var tool, ..]:
                     calls.Add(new Piece.Call($"toolu_{Interlocked.Increment(ref _lastCall):D8}", tool, words.ElementAtOrDefault(2) ?? "{}"));
                     break;
             }
         }
         return calls.Count > 0 ? new Answer { Pieces = calls } : Greeting();
+    }
+
+    /// <summary>What SLOW asks for is time itself, as a provider's silence; nothing here waits for something else to happen.</summary>
+    private static async Task StallAsync(TimeSpan stall, CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(stall > TimeSpan.Zero ? stall : TimeSpan.FromMilliseconds(1), TimeProvider.System);
+        await timer.WaitForNextTickAsync(ct);
     }
 
     private static Answer Greeting() => Shared.Answer.Says("Hello", " from the", " mock.");

@@ -1,0 +1,132 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Yoi.Runtime.Linux;
+
+/// <summary>One descriptor of <c>poll</c>.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct PollFd
+{
+    internal int Fd;
+    internal short Events;
+    internal short Revents;
+}
+
+internal static partial class Libc
+{
+    internal const short PollIn = 1;
+
+    /// <summary>Generous sizes of glibc's opaque structures: 336 and 80 bytes on x64 and arm64.</summary>
+    internal const int SpawnAttributesSize = 512, SpawnActionsSize = 256, SignalSetSize = 128, SignalInfoSize = 128;
+
+    internal const short SpawnSetSignalDefaults = 0x04, SpawnSetSignalMask = 0x08, SpawnSetSession = 0x80;
+
+    /// <summary>The same on x64 and arm64, as are the two system call numbers.</summary>
+    internal const int OpenWriteOnly = 1, OpenCreate = 0x40, OpenTruncate = 0x200, OpenAppend = 0x400, CloseOnExec = 0x80000;
+
+    private const int PidfdSendSignalNumber = 424, PidfdOpenNumber = 434;
+
+    // posix_spawn and its kin return the error number; they do not set errno.
+
+    [LibraryImport(Name, EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
+    internal static unsafe partial int PosixSpawn(out int pid, string path, byte* actions, byte* attributes, byte** argv, byte** environment);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawnattr_init")]
+    internal static unsafe partial int SpawnAttributesInit(byte* attributes);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawnattr_destroy")]
+    internal static unsafe partial int SpawnAttributesDestroy(byte* attributes);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawnattr_setflags")]
+    internal static unsafe partial int SpawnAttributesSetFlags(byte* attributes, short flags);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawnattr_setsigdefault")]
+    internal static unsafe partial int SpawnAttributesSetSignalDefaults(byte* attributes, byte* signals);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawnattr_setsigmask")]
+    internal static unsafe partial int SpawnAttributesSetSignalMask(byte* attributes, byte* signals);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawn_file_actions_init")]
+    internal static unsafe partial int SpawnActionsInit(byte* actions);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawn_file_actions_destroy")]
+    internal static unsafe partial int SpawnActionsDestroy(byte* actions);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawn_file_actions_adddup2")]
+    internal static unsafe partial int SpawnActionsDuplicate(byte* actions, int from, int to);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawn_file_actions_addopen", StringMarshalling = StringMarshalling.Utf8)]
+    internal static unsafe partial int SpawnActionsOpen(byte* actions, int fd, string path, int flags, uint mode);
+
+    [LibraryImport(Name, EntryPoint = "posix_spawn_file_actions_addchdir_np", StringMarshalling = StringMarshalling.Utf8)]
+    internal static unsafe partial int SpawnActionsChangeDirectory(byte* actions, string path);
+
+    /// <summary>glibc 2.34 and newer; older ones throw <see cref="EntryPointNotFoundException"/>.</summary>
+    [LibraryImport(Name, EntryPoint = "posix_spawn_file_actions_addclosefrom_np")]
+    internal static unsafe partial int SpawnActionsCloseFrom(byte* actions, int first);
+
+    /// <summary>Two connected stream sockets, close-on-exec.</summary>
+    internal static unsafe (SafeSocketHandle Ours, SafeFileHandle Theirs) StreamPair()
+    {
+        var fds = stackalloc int[2];
+        if (SocketPair(1, 1 | CloseOnExec, 0, fds) != 0) throw Failed("socketpair");
+        return (new SafeSocketHandle(fds[0], ownsHandle: true), new SafeFileHandle(fds[1], ownsHandle: true));
+    }
+
+    [LibraryImport(Name, EntryPoint = "socketpair", SetLastError = true)]
+    private static unsafe partial int SocketPair(int domain, int type, int protocol, int* fds);
+
+    /// <summary>A descriptor that names the process for good; null if there is no such process.</summary>
+    internal static SafeFileHandle? PidfdOpen(int pid)
+    {
+        var fd = PidfdCall(PidfdOpenNumber, pid, 0, 0, 0);
+        return fd >= 0 ? new SafeFileHandle((nint)fd, ownsHandle: true) : null;
+    }
+
+    /// <summary>Signals the process that the descriptor names; false if it is gone.</summary>
+    internal static bool PidfdSendSignal(SafeFileHandle pidfd, int signal)
+    {
+        var added = false;
+        try
+        {
+            pidfd.DangerousAddRef(ref added);
+            return PidfdCall(PidfdSendSignalNumber, pidfd.DangerousGetHandle(), signal, 0, 0) == 0;
+        }
+        finally
+        {
+            if (added) pidfd.DangerousRelease();
+        }
+    }
+
+    [LibraryImport(Name, EntryPoint = "syscall", SetLastError = true)]
+    private static partial long PidfdCall(long number, nint a, nint b, nint c, nint d);
+
+    [LibraryImport(Name, EntryPoint = "poll", SetLastError = true)]
+    internal static unsafe partial int Poll(PollFd* fds, nuint count, int timeoutMs);
+
+    [LibraryImport(Name, EntryPoint = "eventfd", SetLastError = true)]
+    internal static partial int EventFd(uint initial, int flags);
+
+    [LibraryImport(Name, EntryPoint = "eventfd_read", SetLastError = true)]
+    internal static partial int EventFdRead(SafeFileHandle fd, out ulong value);
+
+    [LibraryImport(Name, EntryPoint = "eventfd_write", SetLastError = true)]
+    internal static partial int EventFdWrite(SafeFileHandle fd, ulong value);
+
+    internal const int WaitByPidfd = 3, WaitExited = 4, WaitNoHang = 1;
+
+    /// <summary>Reaps our own child. <c>si_code</c> is at byte 8 of the information, <c>si_status</c> at byte 24.</summary>
+    [LibraryImport(Name, EntryPoint = "waitid", SetLastError = true)]
+    internal static unsafe partial int WaitId(int idType, SafeFileHandle id, byte* information, int options);
+
+    /// <summary>The path without links, or null (errno says why).</summary>
+    internal static unsafe string? RealPath(string path)
+    {
+        var buffer = stackalloc byte[4096];
+        return RealPath(path, buffer) == 0 ? null : Marshal.PtrToStringUTF8((nint)buffer);
+    }
+
+    [LibraryImport(Name, EntryPoint = "realpath", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static unsafe partial nint RealPath(string path, byte* resolved);
+}

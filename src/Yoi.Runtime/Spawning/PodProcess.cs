@@ -1,0 +1,98 @@
+using System.Globalization;
+using Microsoft.Win32.SafeHandles;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>
+/// One process, held by a pidfd: pid, start time and boot id name it for good, and a signal reaches it or nobody.
+/// Whoever opens it disposes it.
+/// </summary>
+internal sealed class PodProcess : IDisposable
+{
+    private readonly ProcessWatcher.Watched _watched;
+
+    private PodProcess(int pid, string startTime, SafeFileHandle pidfd)
+    {
+        (Pid, StartTime) = (pid, startTime);
+        _watched = ProcessWatcher.Watch(pidfd, pid);
+    }
+
+    /// <summary>The boot that this machine is in.</summary>
+    internal static string BootId { get; } = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+
+    internal int Pid { get; }
+
+    /// <summary>Field 22 of <c>/proc/PID/stat</c>.</summary>
+    internal string StartTime { get; }
+
+    /// <summary>Completes when the process has ended.</summary>
+    internal Task<ProcessExit> Exited => _watched.Exit.Task;
+
+    /// <summary>The process of that pid, start time and boot; null if it is gone.</summary>
+    internal static PodProcess? Open(int pid, string startTime, string bootId) =>
+        bootId == BootId && Open(pid) is { } process ? process.StartTime == startTime ? process : Drop(process) : null;
+
+    /// <summary>The process that has this pid now; null if there is none.</summary>
+    internal static PodProcess? Open(int pid)
+    {
+        if (pid <= 0 || Libc.PidfdOpen(pid) is not { } pidfd) return null;
+        // Read after the descriptor was opened: if it can still be read, it is the start time of that very process.
+        if (Stat(pid) is { } stat) return new PodProcess(pid, stat[19], pidfd);
+        pidfd.Dispose();
+        return null;
+    }
+
+    /// <summary>Start time of a process; null if there is none.</summary>
+    internal static string? StartTimeOf(int pid) => Stat(pid)?[19];
+
+    /// <summary>True while it is held by SIGSTOP (or a debugger).</summary>
+    internal bool IsHeld => IsHeldNow(Pid, StartTime);
+
+    /// <summary>The same of a process that is not open.</summary>
+    internal static bool IsHeldNow(int pid, string startTime) => Stat(pid) is { } stat && stat[19] == startTime && stat[0] is "T" or "t";
+
+    /// <summary>Signals it; false if it is gone.</summary>
+    internal bool Signal(int signal) => !Exited.IsCompleted && Libc.PidfdSendSignal(_watched.Pidfd, signal);
+
+    /// <summary>Waits for its end; null if the limit passed first.</summary>
+    internal async Task<ProcessExit?> ExitedWithin(TimeSpan limit, TimeProvider time, CancellationToken ct)
+    {
+        try
+        {
+            return await Exited.WaitAsync(limit, time, ct);
+        }
+        catch (TimeoutException)
+        {
+            return null;
+        }
+    }
+
+    public void Dispose()
+    {
+        ProcessWatcher.Forget(_watched);
+        _watched.Pidfd.Dispose();
+    }
+
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"process {Pid} (started {StartTime})");
+
+    private static PodProcess? Drop(PodProcess process)
+    {
+        process.Dispose();
+        return null;
+    }
+
+    /// <summary>The fields behind the program's name (which may hold anything): the first is the state, field 3.</summary>
+    private static string[]? Stat(int pid)
+    {
+        try
+        {
+            var text = File.ReadAllText($"/proc/{pid}/stat");
+            return text[(text.LastIndexOf(')') + 2)..].Split(' ');
+        }
+        catch (IOException)
+        {
+            return null; // No such process.
+        }
+    }
+}

@@ -1,0 +1,49 @@
+using System.Runtime.CompilerServices;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>What to execute for a Pod process: the program and its arguments, <c>argv[0]</c> included.</summary>
+internal sealed record PodProgram(string Path, IReadOnlyList<string> Arguments)
+{
+    private const string Deleted = " (deleted)";
+
+    /// <summary>This very program with the verb <c>serve</c>.</summary>
+    /// <exception cref="LaunchException">It is no longer on disk.</exception>
+    internal static PodProgram Own() =>
+        Of(File.ResolveLinkTarget("/proc/self/exe", returnFinalTarget: false)?.FullName ?? "", Environment.GetCommandLineArgs()[0]);
+
+    internal static PodProgram Of(string executable, string firstArgument)
+    {
+        if (System.IO.Path.GetFileName(executable) is "dotnet" && firstArgument.EndsWith(".dll", StringComparison.Ordinal))
+            return new(executable, [executable, System.IO.Path.GetFullPath(firstArgument), "serve"]);
+        if (!executable.EndsWith(Deleted, StringComparison.Ordinal) || File.Exists(executable))
+            return new(executable, [executable, "serve"]);
+        // Replaced or removed while we run. A native binary lives on as our own image; a host needs its files beside it.
+        var replaced = executable[..^Deleted.Length];
+        if (!RuntimeFeature.IsDynamicCodeSupported) return new("/proc/self/exe", [replaced, "serve"]);
+        return File.Exists(replaced)
+            ? new(replaced, [replaced, "serve"])
+            : throw new LaunchException("exec", $"the program {replaced} was removed from disk while this Pod runs; install it again there, or restart this Pod from where it is now");
+    }
+
+    /// <summary>
+    /// The environment of a Pod: the launcher's without API keys, which a Pod gets on its stdin, and with the
+    /// runtime's diagnostics socket (open to every process of the same user) switched off.
+    /// </summary>
+    internal static IReadOnlyList<string> PodEnvironment(string keySource)
+    {
+        var keyVariable = keySource.StartsWith("env:", StringComparison.Ordinal) ? keySource[4..] : null;
+        var variables = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (System.Collections.DictionaryEntry pair in Environment.GetEnvironmentVariables())
+        {
+            var name = (string)pair.Key;
+            if (name != keyVariable && !IsKey(name)) variables[name] = (string?)pair.Value ?? "";
+        }
+        variables["DOTNET_EnableDiagnostics"] = "0";
+        variables["DOTNET_TieredPGO"] = "0";
+        return [.. variables.Select(v => $"{v.Key}={v.Value}")];
+    }
+
+    private static bool IsKey(string name) =>
+        name.EndsWith("_API_KEY", StringComparison.Ordinal) || name is "ANTHROPIC_AUTH_TOKEN";
+}

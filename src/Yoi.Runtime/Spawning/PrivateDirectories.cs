@@ -1,0 +1,23 @@
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>Directories that only their user may enter.</summary>
+internal static class PrivateDirectories
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    /// <summary>Creates those that are missing, 0700. Leaves the others as they are.</summary>
+    internal static void Create(params ReadOnlySpan<string> paths)
+    {
+        foreach (var path in paths) Directory.CreateDirectory(path, OwnerOnly);
+    }
+
+    /// <summary>Writes a file that only its user may read, 0600, in place of an older one.</summary>
+    internal static void WriteSecret(string path, string text)
+    {
+        using var file = new FileStream(path, new FileStreamOptions
+        {
+            Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        });
+        file.Write(System.Text.Encoding.UTF8.GetBytes(text));
+    }
+}

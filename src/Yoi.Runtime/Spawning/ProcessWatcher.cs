@@ -1,0 +1,142 @@
+using Microsoft.Win32.SafeHandles;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>How a process ended: its exit code or signal; neither if it was not our child.</summary>
+internal sealed record ProcessExit(int? Code, int? Signal)
+{
+    /// <summary>The end reason of a Pod that wrote none itself.</summary>
+    internal (PodEnd Reason, string? Detail) AsEnd() => (Code, Signal) switch
+    {
+        (0, _) => (PodEnd.Exited, null),
+        ({ } code, _) => (PodEnd.Crashed, $"exit code {code}"),
+        (_, { } signal) => (PodEnd.Crashed, $"signal {signal}"),
+        _ => (PodEnd.Lost, "exit status not observable"),
+    };
+
+    public override string ToString() => (Code, Signal) switch
+    {
+        ({ } code, _) => $"exit code {code}",
+        (_, { } signal) => $"signal {signal}",
+        _ => "exit status not observable",
+    };
+}
+
+/// <summary>
+/// Learns of the end of processes: one thread of this process sleeps in <c>poll</c> over their pidfds and reaps those that
+/// are our own children. Starts with the first process, wakes for nothing else.
+/// </summary>
+internal static class ProcessWatcher
+{
+    private const int StackSize = 128 * 1024;
+
+    private static readonly Lock Gate = new();
+    private static readonly List<Watched> All = [];
+    private static SafeFileHandle? _wake;
+
+    /// <summary>One process under watch.</summary>
+    internal sealed class Watched(SafeFileHandle pidfd, int pid)
+    {
+        internal int Pid { get; } = pid;
+        internal SafeFileHandle Pidfd { get; } = pidfd;
+        internal TaskCompletionSource<ProcessExit> Exit { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    /// <summary>Watches a process until it ends or is forgotten. Keeps the descriptor open as long.</summary>
+    internal static Watched Watch(SafeFileHandle pidfd, int pid)
+    {
+        var added = false;
+        pidfd.DangerousAddRef(ref added);
+        var watched = new Watched(pidfd, pid);
+        lock (Gate)
+        {
+            if (_wake is null) Start_NeedsLock();
+            All.Add(watched);
+        }
+        Wake();
+        return watched;
+    }
+
+    /// <summary>Stops watching; the process, if it is our child, is then reaped by nobody.</summary>
+    internal static void Forget(Watched watched)
+    {
+        lock (Gate)
+        {
+            if (!All.Remove(watched)) return;
+        }
+        watched.Pidfd.DangerousRelease();
+        Wake();
+    }
+
+    private static void Start_NeedsLock()
+    {
+        var fd = Libc.EventFd(0, Libc.CloseOnExec);
+        if (fd < 0) throw Libc.Failed("eventfd");
+        _wake = new SafeFileHandle(fd, ownsHandle: true);
+        new Thread(Loop, StackSize) { IsBackground = true, Name = "process watcher" }.Start();
+    }
+
+    private static void Wake()
+    {
+        if (Libc.EventFdWrite(_wake!, 1) != 0) throw Libc.Failed("eventfd_write");
+    }
+
+    private static void Loop()
+    {
+        while (true)
+        {
+            Watched[] now;
+            lock (Gate) now = [.. All];
+            foreach (var ended in WaitForEnds(now)) End(ended);
+        }
+    }
+
+    /// <summary>Sleeps until something ended or the list changed.</summary>
+    private static unsafe List<Watched> WaitForEnds(Watched[] now)
+    {
+        var fds = new PollFd[now.Length + 1];
+        fds[0] = new PollFd { Fd = (int)_wake!.DangerousGetHandle(), Events = Libc.PollIn };
+        for (var i = 0; i < now.Length; i++) fds[i + 1] = new PollFd { Fd = (int)now[i].Pidfd.DangerousGetHandle(), Events = Libc.PollIn };
+        int ready;
+        fixed (PollFd* first = fds) ready = Libc.Poll(first, (nuint)fds.Length, -1);
+        if (ready <= 0) return [];
+        if (fds[0].Revents != 0 && Libc.EventFdRead(_wake, out _) != 0) throw Libc.Failed("eventfd_read");
+        return [.. now.Where((_, i) => fds[i + 1].Revents != 0)];
+    }
+
+    private static void End(Watched watched)
+    {
+        Watched[] same;
+        ProcessExit exit;
+        lock (Gate)
+        {
+            // Forgotten between the poll and here: the number may name another file by now.
+            if (!All.Contains(watched)) return;
+            // A child is reaped once: all who watch it learn the same. Until then its pid is its own.
+            same = [.. All.Where(other => other.Pid == watched.Pid)];
+            exit = Reap(watched.Pidfd);
+            All.RemoveAll(other => other.Pid == watched.Pid);
+        }
+        foreach (var one in same)
+        {
+            one.Exit.TrySetResult(exit);
+            one.Pidfd.DangerousRelease();
+        }
+    }
+
+    private static unsafe ProcessExit Reap(SafeFileHandle pidfd)
+    {
+        var information = stackalloc byte[Libc.SignalInfoSize];
+        new Span<byte>(information, Libc.SignalInfoSize).Clear();
+        if (Libc.WaitId(Libc.WaitByPidfd, pidfd, information, Libc.WaitExited | Libc.WaitNoHang) != 0) return new ProcessExit(null, null);
+        var (code, status) = (*(int*)(information + 8), *(int*)(information + 24));
+        return code switch
+        {
+            1 => new ProcessExit(status, null), // CLD_EXITED
+            2 or 3 => new ProcessExit(null, status), // CLD_KILLED, CLD_DUMPED
+            _ => new ProcessExit(null, null),
+        };
+    }
+}

@@ -1,0 +1,22 @@
+using System.Runtime.CompilerServices;
+
+namespace Yoi.Tests;
+
+/// <summary>For what the system tells nobody of (a file of another process, the state in /proc): looks until it is so.</summary>
+internal static class Eventually
+{
+    /// <summary>Returns when the condition holds; fails with its text when the limit passes.</summary>
+    internal static async Task Holds(Func<bool> condition, TimeSpan? limit = null, [CallerArgumentExpression(nameof(condition))] string what = "")
+    {
+        using var cancel = new CancellationTokenSource(limit ?? TimeSpan.FromSeconds(20));
+        using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
+        try
+        {
+            while (!condition()) await ticks.WaitForNextTickAsync(cancel.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException("it never came true: " + what);
+        }
+    }
+}

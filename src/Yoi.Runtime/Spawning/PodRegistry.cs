@@ -10,6 +10,19 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
     internal bool IsAlive => PodLock.IsAlive(Directory);
 
     internal JournalReader Journal => new(System.IO.Path.Combine(Directory, PodFiles.Journal));
+
+    /// <summary>The process that serves it, by pid, start time and boot of its newest record of that; null if it is gone.</summary>
+    internal PodProcess? FindProcess()
+    {
+        PodProcess? Newest(long maxBytes) =>
+            Journal.ReadAfter(Cursor.Start, out _, maxBytes).Select(record => record.Entry).OfType<Entry.ProcessStarted>().LastOrDefault() is { } started
+                ? PodProcess.Open(started.Pid, started.StartTime, started.BootId) : null;
+
+        // A Pod that was never restored has its one record right at the beginning.
+        return Newest(FirstEntries) ?? (IsAlive ? Newest(long.MaxValue) : null);
+    }
+
+    private const long FirstEntries = 64 * 1024;
 }
 
 /// <summary>The Pods of this state root, found by the names of their directories; opens no journal.</summary>

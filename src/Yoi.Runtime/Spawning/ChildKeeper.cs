@@ -1,0 +1,225 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>
+/// Owns this Pod's living children until their end is recorded: watches their processes, and when one is gone gives its scope
+/// back, completes its journal and appends <see cref="Entry.ChildEnded"/>, exactly once. Folds the own journal to know, at
+/// start, whose end was missed and which spawns were cut off half way.
+/// </summary>
+internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJournalFold, IAsyncDisposable
+{
+    private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(20), RetryPause = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Entry.ChildSpawned> _open = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Entry.LendIntended> _intended = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Kept> _kept = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource _closing = new();
+    private JournalWriter _journal = null!;
+    private ScopeTable _table = null!;
+    private LiveScope _scope = null!;
+
+    /// <summary>Raised (on any thread) with a child's id when its end is in the own journal. Must not block.</summary>
+    internal event Action<string>? Ended;
+
+    public void Apply(JournalRecord record)
+    {
+        lock (_gate)
+        {
+            switch (record.Entry)
+            {
+                case Entry.LendIntended intended: _intended[intended.ChildId] = intended; break;
+                case Entry.SpawnFailed failed: _intended.Remove(failed.ChildId); break;
+                case Entry.ChildSpawned spawned: _intended.Remove(spawned.ChildId); _open[spawned.ChildId] = spawned; break;
+                case Entry.ChildEnded ended: _open.Remove(ended.ChildId); break;
+            }
+        }
+    }
+
+    /// <summary>
+    /// After the journal was replayed: watches the children that live, records the end of those that do not, and undoes spawns
+    /// that were cut off by our own death. Returns when that has begun, not when it is done.
+    /// </summary>
+    internal void Start(JournalWriter journal, ScopeTable table, LiveScope scope)
+    {
+        (_journal, _table, _scope) = (journal, table, scope);
+        Entry.ChildSpawned[] open;
+        Entry.LendIntended[] cutOff;
+        lock (_gate) (open, cutOff) = ([.. _open.Values], [.. _intended.Values]);
+        foreach (var child in open)
+        {
+            var pod = PodOf(child.Child, child.ChildId);
+            Keep(child, pod, PodProcess.Open(child.Pid, child.StartTime, child.BootId) ?? (pod.IsAlive ? pod.FindProcess() : null));
+        }
+        if (cutOff.Length > 0) Undoing = UndoCutOffAsync(cutOff);
+    }
+
+    /// <summary>Completes when spawns that our own death cut off are undone.</summary>
+    internal Task Undoing { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Watches a child that was just spawned. Takes the process over.</summary>
+    internal void Track(Entry.ChildSpawned child, PodProcess process) => Keep(child, PodOf(child.Child, child.ChildId), process);
+
+    /// <summary>Ids of children whose end is not recorded yet.</summary>
+    internal IReadOnlyList<string> Open
+    {
+        get { lock (_gate) return [.. _open.Keys]; }
+    }
+
+    /// <summary>Stops a child and everything below it; its end is in the own journal when this returns. Idempotent.</summary>
+    /// <exception cref="StopException">Something of it still lives.</exception>
+    internal async Task<StopOutcome> StopAsync(string name, string childId, bool force, CancellationToken ct)
+    {
+        var stopper = new TreeStopper(own.Directories, _table, time);
+        var pod = PodOf(name, childId);
+        Kept? kept;
+        lock (_gate) kept = _kept.GetValueOrDefault(childId);
+        if (kept is null) return await stopper.StopAsync(pod, own.Name, force, ct);
+        await kept.Busy.WaitAsync(ct);
+        try
+        {
+            var outcome = await stopper.StopAsync(pod, own.Name, force, ct);
+            var exit = kept.Process?.Exited is { IsCompletedSuccessfully: true } exited ? await exited : null;
+            await RecordAsync(kept, exit, outcome.Returned, ct);
+            return outcome;
+        }
+        finally
+        {
+            kept.Busy.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _closing.CancelAsync();
+        Kept[] all;
+        lock (_gate) all = [.. _kept.Values];
+        foreach (var kept in all)
+        {
+            await kept.Watching;
+            kept.Process?.Dispose();
+        }
+        await Undoing;
+        _closing.Dispose();
+    }
+
+    private KnownPod PodOf(string name, string id) => new(name, id, own.Directories.Pod(name, id));
+
+    private void Keep(Entry.ChildSpawned child, KnownPod pod, PodProcess? process)
+    {
+        var kept = new Kept(child, pod, process);
+        lock (_gate) _kept[child.ChildId] = kept;
+        kept.Watching = WatchAsync(kept, _closing.Token);
+    }
+
+    private async Task WatchAsync(Kept kept, CancellationToken ct)
+    {
+        try
+        {
+            var exit = kept.Process is { } process ? await process.Exited.WaitAsync(ct) : null;
+            while (true)
+            {
+                await kept.Busy.WaitAsync(ct); // A stop that is going on records the end in its own words.
+                try
+                {
+                    if (await TryRecordAsync(kept, exit, ct)) return;
+                }
+                finally
+                {
+                    kept.Busy.Release();
+                }
+                await Task.Delay(RetryPause, time, ct);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // We end first; whoever opens our journal next finds the child without an end.
+        }
+        catch (JournalException)
+        {
+            // Our own journal cannot be written: the run ends with disk_error, and nothing may be recorded any more.
+        }
+    }
+
+    /// <summary>False if the table would not let us: its lock is held, or it cannot be read. Tried again.</summary>
+    private async Task<bool> TryRecordAsync(Kept kept, ProcessExit? exit, CancellationToken ct)
+    {
+        try
+        {
+            while (kept.Pod.IsAlive) await Task.Delay(LockPause, time, ct); // What it started outlives it by a moment.
+            await RecordAsync(kept, exit, null, ct);
+            return true;
+        }
+        catch (ScopeException e)
+        {
+            if (!kept.Reported)
+                await _journal.AppendAsync(Durability.Written, new Entry.Notification("error", "spawning", $"pod `{kept.Pod.Name}` has ended, but its scope could not be taken back yet: {e.Message}"));
+            kept.Reported = true;
+            return false;
+        }
+    }
+
+    private async Task RecordAsync(Kept kept, ProcessExit? exit, IReadOnlyList<ScopeRule>? returned, CancellationToken ct)
+    {
+        if (kept.Recorded) return;
+        var back = returned ?? await _table.ReleaseAsync(kept.Pod.PodId, ct);
+        var end = await EndOfAsync(kept.Pod, exit, back, ct);
+        if (back.Count == 0) back = end.Returned.Count > 0 ? end.Returned : kept.Child.Rules;
+        var policy = _scope.Current();
+        kept.Recorded = true;
+        await _journal.AppendAsync(Durability.Synced,
+            new Entry.ChildEnded(kept.Pod.Name, kept.Pod.PodId, end.Reason, end.By, end.Detail, back),
+            new Entry.ScopeChanged(policy.Rules, policy.Lent, policy.Generation, $"pod `{kept.Pod.Name}` ended"));
+        File.Delete(own.Directories.Token(kept.Pod.PodId));
+        Ended?.Invoke(kept.Pod.PodId);
+    }
+
+    /// <summary>Its recorded end; where its journal cannot be written, the end as we know it.</summary>
+    private async Task<Entry.PodEnded> EndOfAsync(KnownPod pod, ProcessExit? exit, IReadOnlyList<ScopeRule> back, CancellationToken ct)
+    {
+        try
+        {
+            return await EndRecord.CompleteAsync(pod, exit, back, own.Name, time, ct);
+        }
+        catch (Exception e) when (e is JournalException or IOException or UnauthorizedAccessException)
+        {
+            var (reason, detail) = (exit ?? new ProcessExit(null, null)).AsEnd();
+            return new Entry.PodEnded(reason, null, $"{detail}; its own journal could not record that: {e.Message}", back, new Totals());
+        }
+    }
+
+    private async Task UndoCutOffAsync(Entry.LendIntended[] cutOff)
+    {
+        foreach (var spawn in cutOff)
+        {
+            try
+            {
+                var pod = PodOf(spawn.Child, spawn.ChildId);
+                if (Directory.Exists(pod.Directory)) await new TreeStopper(own.Directories, _table, time).StopAsync(pod, own.Name, force: true, _closing.Token);
+                await _table.ReleaseAsync(spawn.ChildId, _closing.Token);
+                await _journal.AppendAsync(Durability.Synced, new Entry.SpawnFailed(spawn.Child, spawn.ChildId, "interrupted", "this Pod ended before the spawn was complete"));
+            }
+            catch (Exception e) when (e is ScopeException or StopException or JournalException or OperationCanceledException)
+            {
+                // The intent stays open in the journal: the next start tries again.
+            }
+        }
+    }
+
+    /// <summary>One child whose end is not recorded yet.</summary>
+    private sealed class Kept(Entry.ChildSpawned child, KnownPod pod, PodProcess? process)
+    {
+        internal Entry.ChildSpawned Child { get; } = child;
+        internal KnownPod Pod { get; } = pod;
+        internal PodProcess? Process { get; } = process;
+
+        /// <summary>Held by whoever ends it or records its end.</summary>
+        internal SemaphoreSlim Busy { get; } = new(1, 1);
+        internal bool Recorded { get; set; }
+        internal bool Reported { get; set; }
+        internal Task Watching { get; set; } = Task.CompletedTask;
+    }
+}

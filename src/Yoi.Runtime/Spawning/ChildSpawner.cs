@@ -1,0 +1,175 @@
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>A child that runs and has its task.</summary>
+/// <param name="Left">The spawner's own scope from here on.</param>
+internal sealed record SpawnOutcome(
+    string Name, string PodId, string Socket, ScopeRules Scope, string Cwd, ModelChoice Model, ScopePolicy Left);
+
+/// <summary>
+/// Spawns children in the order of lending: no writer left, intent in the journal, grant pending in the table, process
+/// started, task acknowledged, recorded. Whatever fails, every step before it is undone and the error names the step.
+/// </summary>
+internal sealed class ChildSpawner(
+    LaunchDocument own, LaunchSecrets secrets, PodProgram program, LiveScope scope, ScopeTable table, JournalWriter journal, ChildKeeper keeper, TimeProvider time)
+{
+    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30), TaskLimit = TimeSpan.FromSeconds(30);
+
+    private readonly PodRegistry _registry = new(own.Directories);
+    private readonly Lock _gate = new();
+    private readonly HashSet<string> _starting = new(StringComparer.Ordinal);
+
+    /// <summary>Returns when the child has its task in its journal.</summary>
+    /// <exception cref="SpawnException">It came to nothing, and all of it is undone.</exception>
+    /// <exception cref="JournalException">The own journal cannot be written.</exception>
+    internal async Task<SpawnOutcome> SpawnAsync(SpawnRequest request, CancellationToken ct)
+    {
+        lock (_gate)
+        {
+            if (!_starting.Add(request.Name)) throw new SpawnException(SpawnPlan.Step, $"a pod called `{request.Name}` is being started this moment; choose another name");
+        }
+        try
+        {
+            var plan = SpawnPlan.Make(request, own, scope.Current(), _registry, time);
+            var grant = await LendAsync(plan, ct);
+            return await StartAsync(plan with { Document = plan.Document with { Grant = grant } }, request.CallId, ct);
+        }
+        finally
+        {
+            lock (_gate) _starting.Remove(request.Name);
+        }
+    }
+
+    /// <summary>Moves the grant. From here on nobody writes there until a child has adopted it or it is withdrawn.</summary>
+    private async Task<long> LendAsync(SpawnPlan plan, CancellationToken ct)
+    {
+        var (name, id) = (plan.Document.Name, plan.Document.PodId);
+        using var lending = await scope.HoldLendingAsync(ct);
+        // Again with no writer left: what is lent now may have changed while we waited.
+        if (scope.Current().WhyNotLendable(plan.Row.Scope.Allow) is { } why)
+            throw new SpawnException(SpawnPlan.Step, $"requested scope is not within spawner `{own.Name}`'s effective scope: {why}");
+        await journal.AppendAsync(Durability.Synced, new Entry.LendIntended(name, id, plan.Row.Scope.Allow));
+        try
+        {
+            Failpoint.Pass(Failpoints.LendIntended);
+            var grant = await table.LendAsync(own.PodId, plan.Row, ct);
+            Failpoint.Pass(Failpoints.LendPending);
+            return grant;
+        }
+        catch (Exception e) when (e is ScopeException or IOException or OperationCanceledException)
+        {
+            await UndoAsync(plan, null, "lend", e);
+            if (e is OperationCanceledException) throw;
+            throw new SpawnException("lend", e.Message);
+        }
+    }
+
+    private async Task<SpawnOutcome> StartAsync(SpawnPlan plan, string? callId, CancellationToken ct)
+    {
+        var document = plan.Document;
+        var step = "start";
+        LaunchedPod? launched = null;
+        try
+        {
+            var token = RandomNumberGenerator.GetHexString(32, lowercase: true);
+            PrivateDirectories.Create(document.Directories.Runtime);
+            PrivateDirectories.WriteSecret(document.Directories.Token(document.PodId), token);
+            launched = await PodLauncher.StartAsync(program, document, secrets with { SpawnerToken = token }, ReadyLimit, time, ct);
+            step = "task";
+            Failpoint.Pass(Failpoints.SpawnTask);
+            await HandTaskAsync(launched, plan.Task, ct);
+            step = "record";
+            var spawned = new Entry.ChildSpawned(
+                document.Name, document.PodId, launched.Pid, launched.StartTime, launched.BootId, document.Scope.Allow, document.Grant ?? 0, callId);
+            var left = scope.Current();
+            await journal.AppendAsync(Durability.Synced, spawned, new Entry.ScopeChanged(left.Rules, left.Lent, left.Generation, $"lent to pod `{document.Name}`"));
+            keeper.Track(spawned, launched.Process);
+            return new SpawnOutcome(document.Name, document.PodId, launched.Socket, document.Scope, document.Cwd, document.Model, left);
+        }
+        catch (Exception e) when (e is LaunchException or IOException or ScopeException or JournalException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            if (e is LaunchException failed) step = failed.Step;
+            await UndoAsync(plan, launched?.Process, step, e);
+            if (e is OperationCanceledException or JournalException) throw;
+            throw new SpawnException(step, e.Message);
+        }
+    }
+
+    /// <summary>The task counts as handed over when the child says that its journal holds it.</summary>
+    private async Task HandTaskAsync(LaunchedPod launched, string task, CancellationToken ct)
+    {
+        using var limit = new CancellationTokenSource(TaskLimit, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
+        try
+        {
+            await using var client = await PodClient.ConnectAsync(launched.Socket, own.Name, ct: both.Token);
+            if (await client.AskAsync(new Method.Run(task, From: own.Name), both.Token) is not ReplyResult.Accepted)
+                throw new IOException("the pod answered the task with something else than `accepted`");
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !ct.IsCancellationRequested)
+        {
+            throw new IOException($"the pod is ready but did not acknowledge its task within {TaskLimit.TotalSeconds:0} s");
+        }
+        catch (Exception e) when (e is IOException or SocketException or PodRefusedException)
+        {
+            var ended = await launched.Process.ExitedWithin(TimeSpan.FromMilliseconds(200), time, ct);
+            throw new IOException(ended is null ? $"the pod did not take its task: {e.Message}" : $"the pod ended before it had acknowledged its task ({ended})");
+        }
+    }
+
+    /// <summary>
+    /// Takes everything back, each step even if one before it fails: process gone, grant withdrawn, files of a Pod that never
+    /// had a task removed, outcome in the journal. A grant whose process still lives is not given back.
+    /// </summary>
+    private async Task UndoAsync(SpawnPlan plan, PodProcess? process, string step, Exception cause)
+    {
+        var pod = new KnownPod(plan.Document.Name, plan.Document.PodId, plan.Row.Directory);
+        List<string> failures = [];
+        async Task Try(string what, Func<Task> undo)
+        {
+            try
+            {
+                await undo();
+            }
+            catch (Exception e) when (e is IOException or ScopeException or StopException or UnauthorizedAccessException)
+            {
+                failures.Add($"{what}: {e.Message}");
+            }
+        }
+
+        await Try("undo", () => { Failpoint.Pass(Failpoints.SpawnUndo); return Task.CompletedTask; });
+        if (process is not null)
+        {
+            EndRecord.NoteKill(pod, own.Name, $"its spawn failed at step {step}");
+            process.Signal(Libc.SigKill);
+            if (await process.ExitedWithin(TimeSpan.FromSeconds(3), time, CancellationToken.None) is null)
+                failures.Add($"{process} does not end; its scope stays held");
+            process.Dispose();
+        }
+        if (failures.All(failure => !failure.EndsWith("stays held", StringComparison.Ordinal)))
+        {
+            await Try("taking the grant back", async () => await table.ReleaseAsync(pod.PodId, CancellationToken.None));
+            await Try("removing its files", () => RemoveFilesAsync(pod));
+        }
+        var why = failures.Count == 0 ? cause.Message : $"{cause.Message} (not all could be undone: {string.Join("; ", failures)})";
+        if (cause is not JournalException) await journal.AppendAsync(Durability.Synced, new Entry.SpawnFailed(pod.Name, pod.PodId, step, why));
+    }
+
+    /// <summary>A Pod that had its task may have done something: its journal stays, and says how it ended.</summary>
+    private async Task RemoveFilesAsync(KnownPod pod)
+    {
+        File.Delete(own.Directories.Token(pod.PodId));
+        File.Delete(own.Directories.Socket(pod.PodId));
+        if (!Directory.Exists(pod.Directory)) return;
+        if (pod.Journal.ReadAfter(Cursor.Start, out _).Any(record => record.Entry is Entry.Input))
+            await EndRecord.CompleteAsync(pod, null, [], own.Name, time, CancellationToken.None);
+        else
+            Directory.Delete(pod.Directory, recursive: true);
+    }
+}

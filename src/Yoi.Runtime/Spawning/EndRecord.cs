@@ -1,0 +1,76 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>
+/// The end entry of a dead Pod. A Pod that ends in order writes its own; for any other it is written here, once, by whoever
+/// verified that the process is gone and holds the right to its journal. Why it was killed is noted before the signal.
+/// </summary>
+internal static class EndRecord
+{
+    private const string KillNote = "killed.txt";
+    private const int LockTries = 40;
+    private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(25);
+
+    /// <summary>The end that the journal records; null if it records none.</summary>
+    internal static Entry.PodEnded? Of(KnownPod pod) => pod.Journal.Last()?.Entry as Entry.PodEnded;
+
+    /// <summary>Notes who kills and why, before the signal: whoever writes the end entry then knows.</summary>
+    internal static void NoteKill(KnownPod pod, string by, string why) =>
+        PrivateDirectories.WriteSecret(Path.Combine(pod.Directory, KillNote), $"{by}\n{why}");
+
+    /// <summary>The recorded end, after writing it if it was missing. The Pod's life-lock must be free.</summary>
+    /// <param name="exit">How its process ended, if that was seen.</param>
+    /// <param name="returned">Rules that went back because of this end.</param>
+    /// <exception cref="JournalException">It could not be written.</exception>
+    internal static async Task<Entry.PodEnded> CompleteAsync(
+        KnownPod pod, ProcessExit? exit, IReadOnlyList<ScopeRule> returned, string writtenBy, TimeProvider time, CancellationToken ct)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            if (Of(pod) is { } recorded) return recorded;
+            using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
+            if (right is not null) return Of(pod) ?? await WriteAsync(pod, right, Made(pod, exit, returned, writtenBy), time);
+            if (tries == LockTries) throw new JournalException($"the journal of pod `{pod.Name}` is held by another process, which should be writing its end");
+            await Task.Delay(LockPause, time, ct); // Another is writing it this moment.
+        }
+    }
+
+    private static async Task<Entry.PodEnded> WriteAsync(KnownPod pod, PodLock right, Entry.PodEnded end, TimeProvider time)
+    {
+        if (pod.Journal.First() is null) return end; // It never began to be.
+        var totals = new TotalsFold();
+        await using var journal = JournalWriter.Open(pod.Directory, right, [totals], time);
+        end = end with { Totals = totals.Now };
+        await journal.AppendAsync(Durability.Synced, end);
+        return end;
+    }
+
+    private static Entry.PodEnded Made(KnownPod pod, ProcessExit? exit, IReadOnlyList<ScopeRule> returned, string writtenBy)
+    {
+        var note = Path.Combine(pod.Directory, KillNote);
+        var killed = exit is null or { Code: null, Signal: null or Linux.Libc.SigKill } && File.Exists(note);
+        if (killed && File.ReadAllText(note).Split('\n', 2) is [var by, var why])
+            return new(PodEnd.Killed, by, why, returned, new Totals(), writtenBy);
+        var (reason, detail) = (exit ?? new ProcessExit(null, null)).AsEnd();
+        return new(reason, null, detail, returned, new Totals(), writtenBy);
+    }
+
+    /// <summary>Sums up a journal as it is replayed.</summary>
+    private sealed class TotalsFold : IJournalFold
+    {
+        internal Totals Now { get; private set; } = new();
+
+        public void Apply(JournalRecord record) => Now = record.Entry switch
+        {
+            Entry.RunStart => Now with { Runs = Now.Runs + 1 },
+            Entry.TurnStart => Now with { Turns = Now.Turns + 1 },
+            Entry.Assistant { Usage: { } usage } => Now with
+            {
+                InputTokens = Now.InputTokens + (usage.InputTokens ?? 0), OutputTokens = Now.OutputTokens + (usage.OutputTokens ?? 0),
+            },
+            _ => Now,
+        };
+    }
+}

@@ -1,0 +1,48 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>
+/// Who is below whom: from launch records (the first entry of each journal) and, for a Pod too young to have one, from its
+/// row in the scope table. Never by asking the Pods.
+/// </summary>
+internal sealed class PodTree(PodRegistry registry, ScopeTable table)
+{
+    private readonly Dictionary<string, string?> _spawners = new(StringComparer.Ordinal);
+
+    /// <summary>The living Pods below this one, deepest first.</summary>
+    internal IReadOnlyList<KnownPod> LivingBelow(KnownPod top)
+    {
+        var all = registry.All();
+        var directories = all.ToDictionary(pod => pod.PodId, StringComparer.Ordinal);
+        var rows = table.Read().Pods.ToDictionary(row => row.PodId, StringComparer.Ordinal);
+
+        string? SpawnerOf(string podId)
+        {
+            if (_spawners.TryGetValue(podId, out var known)) return known;
+            if (directories.TryGetValue(podId, out var pod) && pod.Journal.First()?.Entry is Entry.PodCreated created)
+                return _spawners[podId] = created.Spawner?.PodId;
+            return rows.GetValueOrDefault(podId)?.SpawnerId;
+        }
+
+        int? LevelsBelowTop(KnownPod pod)
+        {
+            var levels = 0;
+            for (string? id = pod.PodId; id is not null && levels <= all.Count; id = SpawnerOf(id), levels++)
+                if (id == top.PodId) return levels;
+            return null;
+        }
+
+        return [.. all
+            .Where(pod => pod.PodId != top.PodId && pod.IsAlive)
+            .Select(pod => (pod, levels: LevelsBelowTop(pod)))
+            .Where(found => found.levels is > 0)
+            .OrderByDescending(found => found.levels).ThenBy(found => found.pod.PodId, StringComparer.Ordinal)
+            .Select(found => found.pod)];
+    }
+
+    /// <summary>Grants of Pods that were being started below these when their spawners went; nobody will adopt them.</summary>
+    internal IReadOnlyList<string> PendingBelow(IReadOnlyCollection<string> podIds) =>
+        [.. table.Read().Pods.Where(row => row.Pending && row.SpawnerId is { } id && podIds.Contains(id)).Select(row => row.PodId)];
+}

@@ -125,7 +125,8 @@ public abstract record Entry
 /// <param name="Seq">All entries of the child up to and including this one are covered.</param>
 /// <param name="Offset">Byte offset just behind that entry's line: a hint, verified against the line's checksum.</param>
 /// <param name="Crc">Checksum of that entry's line.</param>
-public sealed record Told(string PodId, string What, long Seq, long Offset, string Crc)
+/// <param name="Within">Characters of the next text behind that entry that were returned too: a long text is read in pieces.</param>
+public sealed record Told(string PodId, string What, long Seq, long Offset, string Crc, int Within = 0)
 {
     /// <summary>Cursor over a child's end, failure or question.</summary>
     public const string NewsCursor = "news";

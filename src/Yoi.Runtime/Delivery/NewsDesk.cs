@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 
@@ -7,21 +8,203 @@ namespace Yoi.Runtime.Delivery;
 /// News of children: reads their journals from the durable cursor and tells each item once. Never polls: it looks when a
 /// child pokes, when a child's process ends, at start, and once a minute while somebody waits.
 /// </summary>
-internal sealed class NewsDesk : IJournalFold, IAsyncDisposable
+internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyncDisposable
 {
+    /// <summary>Bytes of a child's journal held in memory at a time.</summary>
+    private const long PageBytes = 1 << 20;
+
+    private readonly Channel<string> _pokes = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly SemaphoreSlim _reading = new(1, 1), _telling = new(1, 1);
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, ChildView> _views = new(StringComparer.Ordinal);
+    private readonly List<NewsItem> _untold = [];
+    private readonly HashSet<NewsItem> _taken = [];
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private JournalWriter? _journal;
+    private Task _loop = Task.CompletedTask;
+
     /// <summary>Raised (on any thread) when there is news that no entry tells yet. Must not block.</summary>
     internal event Action? Arrived;
 
-    /// <summary>News that no entry tells yet.</summary>
-    internal int Untold => throw new NotImplementedException();
+    /// <summary>Who the children are, and the durable cursors over their journals.</summary>
+    internal ChildBook Book { get; } = new();
 
-    /// <summary>A child says that its journal has something new. A lost poke costs nothing.</summary>
-    internal void Poked(string childId) => Arrived?.Invoke();
+    /// <summary>News that no entry tells yet.</summary>
+    internal int Untold
+    {
+        get { lock (_gate) return _untold.Count - _taken.Count; }
+    }
+
+    /// <summary>Completes at the next change of what is known of any child. Take it before looking, then wait for it.</summary>
+    internal Task Changed
+    {
+        get { lock (_gate) return _changed.Task; }
+    }
+
+    /// <summary>After the own journal was replayed: reads what children said meanwhile, then listens for pokes.</summary>
+    internal void Start(JournalWriter journal)
+    {
+        _journal = journal;
+        foreach (var child in Book.All) Poked(child.PodId);
+        _loop = ListenAsync();
+    }
+
+    /// <summary>A child says that its journal has something new, or its process ended. A lost poke costs nothing.</summary>
+    internal void Poked(string childId) => _pokes.Writer.TryWrite(childId);
+
+    /// <summary>Reads on in the journals of these children and returns what is known of them then.</summary>
+    internal async Task<IReadOnlyList<ChildState>> LookAsync(IEnumerable<KnownChild> children, CancellationToken ct)
+    {
+        List<ChildState> states = [];
+        foreach (var child in children) states.Add(await ReadOnAsync(child, ct));
+        return states;
+    }
+
+    /// <summary>True if a child has news that no entry tells yet.</summary>
+    internal bool HasNewsOf(string childId)
+    {
+        lock (_gate) return _untold.Any(item => item.PodId == childId && !_taken.Contains(item));
+    }
+
+    /// <summary>
+    /// Takes the untold items of a child, up to a seq, for a tool result that is about to be written: nobody else tells them.
+    /// They count as told when that result is in the journal, and as untold again when the next turn begins without it.
+    /// </summary>
+    internal IReadOnlyList<NewsItem> Take(string childId, long upToSeq = long.MaxValue)
+    {
+        lock (_gate)
+        {
+            NewsItem[] items = [.. _untold.Where(item => item.PodId == childId && item.Told.Seq <= upToSeq && !_taken.Contains(item))];
+            _taken.UnionWith(items);
+            return items;
+        }
+    }
 
     /// <summary>Appends one <see cref="Entry.News"/> for each untold item; returns how many.</summary>
-    internal Task<int> TellAsync(CancellationToken ct) => throw new NotImplementedException();
+    internal async Task<int> TellAsync(CancellationToken ct)
+    {
+        await _telling.WaitAsync(ct);
+        try
+        {
+            NewsItem[] items;
+            lock (_gate) items = [.. _untold.Where(item => !_taken.Contains(item))];
+            if (items.Length == 0) return 0;
+            Failpoint.Pass(Failpoints.DeliverAppend);
+            await _journal!.AppendAsync(Durability.Written, [.. items.Select(item => new Entry.News(item.Child, item.Text, item.Told))]);
+            return items.Length;
+        }
+        finally
+        {
+            _telling.Release();
+        }
+    }
 
-    public void Apply(JournalRecord record) => throw new NotImplementedException();
+    public void Apply(JournalRecord record)
+    {
+        Book.Apply(record.Entry);
+        switch (record.Entry)
+        {
+            case Entry.News news:
+                Forget([news.Told]);
+                break;
+            case Entry.ToolResult { Told: { } cursors }:
+                Forget(cursors);
+                break;
+            case Entry.TurnStart or Entry.RunEnded:
+                GiveBack(); // The results of the turn before are written; what they did not tell is untold.
+                break;
+            case Entry.ChildEnded:
+                Announce(found: false);
+                break;
+        }
+    }
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    public async ValueTask DisposeAsync()
+    {
+        _pokes.Writer.TryComplete();
+        await _loop;
+        _reading.Dispose();
+        _telling.Dispose();
+    }
+
+    private void Forget(IReadOnlyList<Told> cursors)
+    {
+        lock (_gate)
+        {
+            bool IsTold(NewsItem item) => cursors.Any(told => told.What == Told.NewsCursor && told.PodId == item.PodId && item.Told.Seq <= told.Seq);
+            _untold.RemoveAll(IsTold);
+            _taken.RemoveWhere(IsTold);
+        }
+    }
+
+    private void GiveBack()
+    {
+        lock (_gate)
+        {
+            if (_taken.Count == 0) return;
+            _taken.Clear();
+        }
+        Arrived?.Invoke();
+    }
+
+    private async Task ListenAsync()
+    {
+        await foreach (var childId in _pokes.Reader.ReadAllAsync())
+        {
+            if (Book.WithId(childId) is { } child) await ReadOnAsync(child, CancellationToken.None);
+        }
+    }
+
+    /// <summary>Reads what is new in one child's journal. One reading at a time, so that every item is found once.</summary>
+    private async Task<ChildState> ReadOnAsync(KnownChild child, CancellationToken ct)
+    {
+        await _reading.WaitAsync(ct);
+        try
+        {
+            Failpoint.Pass(Failpoints.DeliverRead);
+            var reader = new JournalReader(Path.Combine(directories.Pod(child.Name, child.PodId), PodFiles.Journal));
+            while (reader.ReadAfter(StateOf(child).ReadTo, out _, PageBytes) is { Count: > 0 } page) Announce(TakeIn(child, page));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Its journal cannot be read now. Nothing is lost: the cursor stays, and the next look begins there.
+        }
+        finally
+        {
+            _reading.Release();
+        }
+        return StateOf(child);
+    }
+
+    private bool TakeIn(KnownChild child, IReadOnlyList<JournalRecord> page)
+    {
+        lock (_gate)
+        {
+            var view = ViewOf_NeedsLock(child);
+            var told = Book.WithId(child.PodId)?.News?.Seq ?? 0;
+            NewsItem[] items = [.. page.Select(view.Apply).OfType<NewsItem>().Where(item => item.Told.Seq > told)];
+            _untold.AddRange(items);
+            return items.Length > 0;
+        }
+    }
+
+    private void Announce(bool found)
+    {
+        TaskCompletionSource changed;
+        lock (_gate) (changed, _changed) = (_changed, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        changed.TrySetResult();
+        if (found) Arrived?.Invoke();
+    }
+
+    private ChildState StateOf(KnownChild child)
+    {
+        lock (_gate) return ViewOf_NeedsLock(child).Now;
+    }
+
+    private ChildView ViewOf_NeedsLock(KnownChild child)
+    {
+        if (_views.TryGetValue(child.PodId, out var view)) return view;
+        var from = child.News is { } told ? new Cursor(told.Seq, told.Offset) : Cursor.Start;
+        return _views[child.PodId] = new ChildView(child.Name, child.PodId, from);
+    }
 }

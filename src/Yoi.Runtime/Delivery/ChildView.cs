@@ -1,0 +1,62 @@
+using Yoi.Protocol;
+
+namespace Yoi.Runtime.Delivery;
+
+/// <summary>One thing that a spawner should learn of a child.</summary>
+/// <param name="Told">The cursor that covers it.</param>
+/// <param name="IsFailure">True for everything but a completed run and an ordinary stop.</param>
+internal sealed record NewsItem(string Child, string PodId, string Text, Told Told, bool IsFailure);
+
+/// <summary>What a child's journal said up to a moment.</summary>
+/// <param name="RunsEnded">Runs that ended behind the place where reading began.</param>
+/// <param name="InputsWaiting">Inputs and notices that no run has taken up yet.</param>
+internal sealed record ChildState(
+    string Name, string PodId, Cursor ReadTo, int RunsEnded, int InputsWaiting, bool RunIsOpen, bool IsPaused, Entry.RunEnded? LastRun, Entry.PodEnded? End);
+
+/// <summary>
+/// Follows a child's journal: whether it works, has input waiting, has ended, and its news. Folded entry by entry; holds
+/// nothing that grows with the journal. Its owner guards it.
+/// </summary>
+internal sealed class ChildView(string name, string podId, Cursor from)
+{
+    private readonly HashSet<long> _waiting = [];
+    private ChildState _now = new(name, podId, from, 0, 0, false, false, null, null);
+
+    internal ChildState Now => _now with { InputsWaiting = _waiting.Count };
+
+    /// <summary>Takes a record in; the news it carries, if any.</summary>
+    internal NewsItem? Apply(JournalRecord record)
+    {
+        _now = _now with { ReadTo = record.End };
+        switch (record.Entry)
+        {
+            case Entry.Input or Entry.Notify:
+                _waiting.Add(record.Seq);
+                return null;
+            case Entry.RunStart start:
+                _now = _now with { RunIsOpen = true, IsPaused = false };
+                // Input is taken in order: a run covers all that waited up to its cause, a resumed one leaves it waiting.
+                if (start.Cause is { } cause) _waiting.RemoveWhere(seq => seq <= cause);
+                return null;
+            case Entry.RunPaused:
+                _now = _now with { IsPaused = true };
+                return null;
+            case Entry.RunResumed:
+                _now = _now with { IsPaused = false };
+                return null;
+            case Entry.RunEnded ended:
+                _now = _now with { RunIsOpen = false, IsPaused = false, LastRun = ended, RunsEnded = _now.RunsEnded + 1 };
+                return new NewsItem(name, podId, NewsText.Of(name, ended), ToldBy(record), ended.Reason != RunEnd.Completed);
+            case Entry.ProcessStarted:
+                _now = _now with { End = null }; // Restored.
+                return null;
+            case Entry.PodEnded ended:
+                _now = _now with { RunIsOpen = false, IsPaused = false, End = ended };
+                return new NewsItem(name, podId, NewsText.Of(name, ended), ToldBy(record), ended.Reason is not (PodEnd.Stopped or PodEnd.Exited));
+            default:
+                return null;
+        }
+    }
+
+    private Told ToldBy(JournalRecord record) => new(podId, Told.NewsCursor, record.Seq, record.End.Offset, record.Crc);
+}

@@ -1,0 +1,20 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Delivery;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Runtime.Tools.Pods;
+
+/// <summary>The tools for Pods, composed for one Pod.</summary>
+internal static class PodTools
+{
+    /// <summary>All six, in the order in which the model is told of them.</summary>
+    internal static IReadOnlyList<Tool> All(LaunchDocument own, ChildSpawner spawner, ChildKeeper keeper, NewsDesk desk, TimeProvider time)
+    {
+        var children = new Children(own.Directories, desk, time);
+        return [
+            new SpawnPodTool(spawner), new SendToPodTool(own.Name, children, time), new ReadPodOutputTool(children, time),
+            new StopPodTool(children, keeper), new ListPodsTool(children, time), new WaitForPodsTool(children, time)];
+    }
+
+    internal static ToolSchema Schema(string name) => Resources.Schema(name, "Tools/Pods/" + name);
+}

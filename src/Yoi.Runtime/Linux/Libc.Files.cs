@@ -56,15 +56,18 @@ internal static partial class Libc
     private static partial int Fstatfs(SafeFileHandle file, Span<long> buffer);
 }
 
-/// <summary>Flags of open(2). Two of them differ between architectures.</summary>
+/// <summary>Flags of open(2). Some of them differ between architectures.</summary>
 internal static class OpenFlags
 {
-    internal const int ReadOnly = 0, WriteOnly = 1, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, Append = 0x400,
-        NonBlock = 0x800, CloseOnExec = 0x80000;
+    internal const int ReadOnly = 0, WriteOnly = 1, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, NoTerminal = 0x100, Append = 0x400,
+        NonBlock = 0x800, CloseOnExec = 0x80000, Path = 0x200000;
 
     internal static int Directory { get; } = IsArm ? 0x4000 : 0x10000;
 
     internal static int NoFollow { get; } = IsArm ? 0x8000 : 0x20000;
+
+    /// <summary>openat2 does not add it by itself: without it a file above 2 GiB does not open.</summary>
+    internal static int LargeFile { get; } = IsArm ? 0x20000 : 0x8000;
 
     private static bool IsArm => RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
 }

@@ -89,6 +89,20 @@ internal sealed class Arguments
     /// <summary>True if the field was given and is not null.</summary>
     internal bool Has(string name) => Find(name) is not null;
 
+    /// <summary>A text field, without any check and without ever throwing: for deciding the order of calls.</summary>
+    internal static string? Peek(JsonElement given, string name)
+    {
+        if (given.ValueKind != JsonValueKind.Object || !given.TryGetProperty(name, out var value) || value.ValueKind != JsonValueKind.String) return null;
+        try
+        {
+            return value.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            return null; // Half of a surrogate pair: the call itself will be refused.
+        }
+    }
+
     /// <summary>The known name that was probably meant, or null.</summary>
     internal static string? Nearest(string given, IEnumerable<string> known)
     {

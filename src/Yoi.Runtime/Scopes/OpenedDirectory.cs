@@ -1,0 +1,95 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Scopes;
+
+/// <summary>A name in a directory.</summary>
+internal readonly record struct DirectoryEntry(string Name, NodeKind Kind);
+
+/// <summary>
+/// A directory that was opened through the door. Shows only what the scope lets one see, follows no link, and opens everything
+/// relative to its own handle, so that moving it meanwhile leads nowhere else.
+/// </summary>
+internal sealed class OpenedDirectory(ScopePolicy policy, string path, SafeFileHandle handle) : IDisposable
+{
+    private const int EntryHead = 19;
+
+    /// <summary>The resolved, absolute path.</summary>
+    internal string Path => path;
+
+    /// <summary>Names that the scope hides, found by <see cref="Entries"/>.</summary>
+    internal int Hidden { get; private set; }
+
+    /// <summary>What is in it and may be seen, sorted by name.</summary>
+    /// <exception cref="PathException">The directory cannot be read.</exception>
+    internal IReadOnlyList<DirectoryEntry> Entries()
+    {
+        var entries = new List<DirectoryEntry>();
+        var buffer = new byte[32 * 1024];
+        while (true)
+        {
+            var length = (int)Libc.ReadEntries(handle, buffer, buffer.Length);
+            if (length < 0) throw Door.Failed("cannot list", path, Marshal.GetLastPInvokeError());
+            if (length == 0) break;
+            for (var rest = buffer.AsSpan(0, length); rest.Length > 0;)
+            {
+                var size = BinaryPrimitives.ReadUInt16LittleEndian(rest[16..]);
+                var name = rest[EntryHead..size];
+                Add(entries, PathText.Decode(name[..name.IndexOf((byte)0)]), rest[18]);
+                rest = rest[size..];
+            }
+        }
+        entries.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
+        return entries;
+    }
+
+    /// <summary>Opens a file in it for reading; null if it is gone, may not be read, or is no regular file (any more).</summary>
+    internal OpenedFile? OpenFile(string name)
+    {
+        var full = ScopePath.Join(path, name);
+        if (policy.AccessAt(full) == Access.None) return null;
+        const int flags = OpenFlags.ReadOnly | OpenFlags.NonBlock | OpenFlags.NoTerminal;
+        if (Door.StatusOf(handle, name) is not { IsFile: true }) return null;
+        var file = Door.OpenBeneath(handle, name, flags | OpenFlags.NoFollow, out _);
+        if (file is null) return null;
+        var status = Door.StatusOf(file);
+        if (status.IsFile) return new(full, file, status.Size, status.Modified, NodeKind.File) { Stamp = ScopedFiles.StampOf(status) };
+        file.Dispose();
+        return null;
+    }
+
+    /// <summary>Opens a directory in it; null if it is gone, a link, hidden, /proc or the like, or was moved.</summary>
+    internal OpenedDirectory? OpenDirectory(string name)
+    {
+        var full = ScopePath.Join(path, name);
+        if (!Refusal.MayPass(policy, full)) return null;
+        var found = Door.OpenBeneath(handle, name, OpenFlags.ReadOnly | OpenFlags.Directory | OpenFlags.NoFollow, out _);
+        if (found is null) return null;
+        if (!Door.IsNoTree(found) && Door.PathOf(found) == full) return new(policy, full, found);
+        found.Dispose();
+        return null;
+    }
+
+    /// <summary>When it was last written, the link itself if it is one; null if it is gone.</summary>
+    internal DateTimeOffset? ModifiedOf(string name) => Door.StatusOf(handle, name)?.Modified;
+
+    public void Dispose() => handle.Dispose();
+
+    private void Add(List<DirectoryEntry> entries, string name, byte type)
+    {
+        if (name is "." or "..") return;
+        var full = ScopePath.Join(path, name);
+        var kind = type switch
+        {
+            8 => NodeKind.File,
+            4 => NodeKind.Directory,
+            10 => NodeKind.Link,
+            0 => Door.StatusOf(handle, name) is { } status ? Door.KindOf(status) : NodeKind.Other,
+            _ => NodeKind.Other,
+        };
+        if (policy.AccessAt(full) != Access.None || (kind == NodeKind.Directory && Refusal.MayPass(policy, full))) entries.Add(new(name, kind));
+        else Hidden++;
+    }
+}

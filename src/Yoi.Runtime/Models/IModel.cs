@@ -48,7 +48,10 @@ internal abstract record ModelEvent
     /// <summary>A piece of a call's arguments.</summary>
     internal sealed record ToolArgumentsDelta(int Block, string CallId, string Json) : ModelEvent;
 
-    /// <summary>The provider reported tokens before the end (kept for a cancelled message).</summary>
+    /// <summary>
+    /// The provider reported tokens before the end (kept for a cancelled message). A later one replaces an earlier one.
+    /// It is no part of the message: a try that handed out nothing else may be repeated.
+    /// </summary>
     internal sealed record UsageSoFar(Usage Usage) : ModelEvent;
 
     /// <summary>The message is whole.</summary>
@@ -62,12 +65,16 @@ internal abstract record ModelEvent
 internal enum ModelFailure { Connect, Timeout, RateLimited, Overloaded, Server, Refused, Authentication, BadRequest, ContextOverflow, Malformed, Incomplete, Empty }
 
 /// <summary>The provider failed for good: retries, where they made sense, are used up.</summary>
+/// <param name="message">Never holds the key. Begins like <c>Client error: API error (status: 529) [overloaded_error]: …</c> where the provider spoke.</param>
 /// <param name="produced">True if deltas of the failed message were already handed out.</param>
 /// <param name="retryable">True if asking again may help.</param>
-internal sealed class ModelException(ModelFailure kind, string message, bool produced, bool retryable, Exception? inner = null)
+/// <param name="retryAfter">How long the provider asks to wait, if it does.</param>
+internal sealed class ModelException(
+    ModelFailure kind, string message, bool produced, bool retryable, Exception? inner = null, TimeSpan? retryAfter = null)
     : Exception(message, inner)
 {
     internal ModelFailure Kind { get; } = kind;
     internal bool Produced { get; } = produced;
     internal bool Retryable { get; } = retryable;
+    internal TimeSpan? RetryAfter { get; } = retryAfter;
 }

@@ -6,7 +6,8 @@ namespace Yoi.Runtime.Scopes;
 /// <summary>
 /// Who may write what, now, over all Pods of this user and state root. Every change is made under <c>scopes.lock</c>,
 /// by write-aside, fsync, rename and fsync of the directory. Reads take no lock. Unreadable content fails closed.
-/// Dead Pods' rows are dropped under the lock whenever a change is made (their children move to the nearest living ancestor).
+/// Dead Pods' rows are dropped under the lock (their children move to the nearest living ancestor): all when a root starts, else
+/// those of the tree that changes.
 /// </summary>
 internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, Func<string, bool>? isAlive = null) : IDisposable
 {
@@ -49,7 +50,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     internal async Task<long> AcquireAsync(TableRow row, CancellationToken ct)
     {
         _name = row.Name;
-        var table = await ChangeAsync(table => TableChange.Acquire(table, row), row.Directory, ct);
+        var table = await ChangeAsync(table => TableChange.Acquire(Living(table, _ => true), row), row.Directory, ct);
         return table.Find(row.PodId)!.Generation;
     }
 
@@ -57,7 +58,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     /// <returns>The grant's generation.</returns>
     internal async Task<long> LendAsync(string spawnerId, TableRow child, CancellationToken ct)
     {
-        var table = await ChangeAsync(table => TableChange.Lend(table, spawnerId, child), null, ct);
+        var table = await ChangeAsync(table => TableChange.Lend(LivingTree(table, spawnerId, child.Name), spawnerId, child), null, ct);
         return table.Find(child.PodId)!.Generation;
     }
 
@@ -65,7 +66,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     /// <exception cref="ScopeException">The grant was withdrawn or has another generation: the child exits, having touched nothing.</exception>
     internal async Task AdoptAsync(string childId, long generation, int pid, CancellationToken ct)
     {
-        var table = await ChangeAsync(table => TableChange.Adopt(table, childId, generation, pid), null, ct);
+        var table = await ChangeAsync(table => TableChange.Adopt(LivingTree(table, childId), childId, generation, pid), null, ct);
         _name = table.Find(childId)!.Name;
     }
 
@@ -80,10 +81,13 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
         await ChangeAsync(
             table =>
             {
-                returned = table.Find(podId)?.Scope.Allow ?? [];
-                return TableChange.Without(table, new HashSet<string>(StringComparer.Ordinal) { podId });
+                // First the row, then the dead: a stopped Pod is dead already, and what it held is still to be told.
+                if (table.Find(podId) is not { } row) return table;
+                returned = row.Scope.Allow;
+                var left = TableChange.Without(table, new HashSet<string>(StringComparer.Ordinal) { podId });
+                return Living(left, other => other.RootId == row.RootId);
             },
-            null, ct, sweepFirst: false);
+            null, ct);
         return returned;
     }
 
@@ -94,7 +98,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     }
 
     /// <summary>One change under the lock. Off the caller's thread: a disk may stall.</summary>
-    private Task<TableDocument> ChangeAsync(Func<TableDocument, TableDocument> change, string? own, CancellationToken ct, bool sweepFirst = true) => Task.Run(
+    private Task<TableDocument> ChangeAsync(Func<TableDocument, TableDocument> change, string? own, CancellationToken ct) => Task.Run(
         async () =>
         {
             await _turn.WaitAsync(ct);
@@ -102,13 +106,15 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
             {
                 using var held = await TableLock.TakeAsync(directories, _isAlive, time, _name, Wait, ct);
                 var before = _file.Read() ?? Absent(held.Generation, own);
-                var swept = sweepFirst ? TableChange.WithoutDead(before, _isAlive) : before;
-                var after = change(swept);
-                if (!sweepFirst) after = TableChange.WithoutDead(after, _isAlive);
+                var after = change(before);
                 if (ReferenceEquals(after, before)) return after;
                 _file.Replace(after);
                 held.Remember(after.Generation);
                 return after;
+            }
+            catch (IOException e)
+            {
+                throw new ScopeException($"the scope table was not changed: {e.Message}", cause: e);
             }
             finally
             {
@@ -116,6 +122,14 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
             }
         },
         ct);
+
+    private TableDocument Living(TableDocument table, Func<TableRow, bool> concerns) => TableChange.WithoutDead(table, _isAlive, concerns);
+
+    private TableDocument LivingTree(TableDocument table, string podId, string? name = null)
+    {
+        var root = table.Find(podId)?.RootId;
+        return Living(table, row => row.RootId == root || row.Name == name);
+    }
 
     private TableDocument Absent(long? generation, string? own)
     {

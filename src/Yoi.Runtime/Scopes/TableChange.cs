@@ -3,8 +3,8 @@ using Yoi.Protocol;
 namespace Yoi.Runtime.Scopes;
 
 /// <summary>
-/// Every change of the table as a pure function from document to document; whoever calls holds the lock and writes the result.
-/// After each of them at most one living Pod may write a path.
+/// Every change of the table as a function from document to document; whoever calls holds the lock and writes the result.
+/// After each of them at most one living Pod may write a path. Asks the file system only what a rule's target leads to.
 /// </summary>
 internal static class TableChange
 {
@@ -19,8 +19,12 @@ internal static class TableChange
         foreach (var other in taken.Pods)
         {
             if (other.PodId == row.PodId || !RuleSpace.MayShareWrites(mine.Rules, other.Scope)) continue;
-            if (RuleSpace.SharedWrite(mine, taken.PolicyOf(other.PodId)) is { } point) throw Held(RuleSpace.Show(point).Path, other);
+            // All that it was given, also where it has lent: that comes back to it.
+            if (RuleSpace.SharedWrite(mine, new(other.Scope, [], 0)) is not { } point) continue;
+            var holder = taken.Pods.FirstOrDefault(pod => pod.PodId != row.PodId && taken.PolicyOf(pod.PodId).AccessAt(point) == Access.Write) ?? other;
+            throw Held(RuleSpace.Show(point).Path, RuleSpace.Show(point).Path, holder);
         }
+        RefuseOtherNames(taken, row, _ => true);
         return taken;
     }
 
@@ -37,6 +41,8 @@ internal static class TableChange
         if (lender.WhyNotLendable(child.Scope.Allow) is { } why) throw new ScopeException(why, lender.Lent.FirstOrDefault(l => why.Contains($"is lent to {l.Child};", StringComparison.Ordinal))?.Child);
         if (RuleSpace.Excess(new(child.Scope, [], 0), lender) is { } point)
             throw new ScopeException($"{RuleSpace.Show(point).Path} is denied to {spawner.Name}, and the child's rules do not deny it: a child inherits its spawner's denies");
+        // Above all the spawner itself: it must not reach by a second path what it lends.
+        RefuseOtherNames(table, child, row => row.RootId == spawner.RootId);
         return Next(table, table.Pods, child with
         {
             SpawnerId = spawnerId, RootId = spawner.RootId, Depth = spawner.Depth + 1, Pending = true, Generation = table.Generation + 1,
@@ -77,9 +83,10 @@ internal static class TableChange
     }
 
     /// <summary>Without the dead: a Pod lives while its life-lock is held, a pending grant also while its spawner lives.</summary>
-    internal static TableDocument WithoutDead(TableDocument table, Func<string, bool> isAlive)
+    /// <param name="concerns">The rows to look at; all others count as living. Whoever lends asks its own tree, not the whole machine.</param>
+    internal static TableDocument WithoutDead(TableDocument table, Func<string, bool> isAlive, Func<TableRow, bool> concerns)
     {
-        var living = table.Pods.Where(row => isAlive(row.Directory)).Select(row => row.PodId).ToHashSet(StringComparer.Ordinal);
+        var living = table.Pods.Where(row => !concerns(row) || isAlive(row.Directory)).Select(row => row.PodId).ToHashSet(StringComparer.Ordinal);
         return Without(table, table.Pods
             .Where(row => !living.Contains(row.PodId) && !(row.Pending && row.SpawnerId is { } spawner && living.Contains(spawner)))
             .Select(row => row.PodId).ToHashSet(StringComparer.Ordinal));
@@ -96,7 +103,7 @@ internal static class TableChange
 
     private static void RefuseBadRow(TableRow row)
     {
-        if ((PodName.Problem(row.Name) ?? TableDocument.Problem(row.Scope) ?? ScopePath.Problem(row.Directory)) is { } problem)
+        if ((PodName.Problem(row.Name) ?? TableDocument.Problem(row.Scope) ?? ScopePath.Problem(row.Directory) ?? ScopeRoots.Problem(row.Scope)) is { } problem)
             throw new ScopeException(problem);
     }
 
@@ -104,6 +111,21 @@ internal static class TableChange
     {
         if (table.Pods.FirstOrDefault(other => other.Name == row.Name && other.PodId != row.PodId) is { } other)
             throw new ScopeException($"the name {row.Name} is in use by a living Pod{Pid(other)}; take another, or end it with `yoi stop {row.Name}`", other.Name);
+    }
+
+    // The rules alone, without denies and what is lent: two paths to one place are rare, and refusing them is always right.
+    private static void RefuseOtherNames(TableDocument table, TableRow row, Func<TableRow, bool> concerns)
+    {
+        var mine = row.Scope.Allow.Where(rule => rule.Permission == Permission.Write).ToList();
+        if (mine.Count == 0) return;
+        var map = MountMap.Read();
+        foreach (var other in table.Pods)
+        {
+            if (other.PodId == row.PodId || !concerns(other)) continue;
+            foreach (var theirs in other.Scope.Allow.Where(rule => rule.Permission == Permission.Write))
+                foreach (var rule in mine)
+                    if (map.SamePlace(rule, theirs) is { } paths) throw Held($"{paths.Mine} is {paths.Other} under another name, which", paths.Mine, other);
+        }
     }
 
     private static void RefuseOverLimits(TableDocument table, TableRow spawner)
@@ -120,8 +142,8 @@ internal static class TableChange
             throw new ScopeException($"{tree} Pods of this tree are living and {limits.PodsInTree} may: stop one (StopPod), or {Raise} --max-pods");
     }
 
-    private static ScopeException Held(string path, TableRow holder) => new(
-        $"{path} is held for writing by {holder.Name}{Pid(holder)}. Ask for less with `--read {path}`, "
+    private static ScopeException Held(string what, string path, TableRow holder) => new(
+        $"{what} is held for writing by {holder.Name}{Pid(holder)}. Ask for less with `--read {path}`, "
         + $"talk to it with `yoi send {holder.Name}`, or end it with `yoi stop {holder.Name}`", holder.Name);
 
     private static string Pid(TableRow row) => row.Pending ? " (starting)" : row.Pid is { } pid ? $" (pid {pid})" : "";

@@ -1,0 +1,41 @@
+# One line a job; what takes more than a few lines is in .ci/.
+.DEFAULT_GOAL := help
+.PHONY: help format build test check publish aot-proof arm64 end-to-end bench locks clean
+CONFIGURATION ?= Debug
+
+help: ## what can be made
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+format: ## white space as .editorconfig says; code style is checked by the build
+	dotnet format whitespace Yoi.slnx --verify-no-changes
+
+build: ## everything, warnings are errors
+	dotnet build Yoi.slnx -c $(CONFIGURATION) --nologo -v q
+
+test: ## unit, structure and end-to-end tests on the debug build
+	dotnet test Yoi.slnx -c $(CONFIGURATION) --no-progress
+
+check: format build test ## what must be green before a commit
+
+publish: ## one runnable at dist/yoi; says which kind it is and why
+	@.ci/publish
+
+aot-proof: ## the same code for net9.0 as Native AOT, at dist/aot-proof/yoi; nobody ships it
+	@.ci/aot-proof
+
+arm64: ## compiles for arm64; nothing more is asked of it here
+	dotnet build src/Yoi -p:PlatformTarget=ARM64 -p:UseAppHost=false -p:RunAnalyzers=false -p:ArtifactsPath=$(CURDIR)/artifacts/arm64 --nologo -v q
+
+end-to-end: ## the end-to-end tests on the binary YOI_BIN (default: dist/yoi)
+	YOI_BIN=$${YOI_BIN:-$(CURDIR)/dist/yoi} dotnet test --project tests/Yoi.EndToEnd --no-progress
+
+bench: publish ## writes docs/performance.md from figures taken now, on this machine
+	-@.ci/aot-proof
+	dotnet run -c Release --project bench/Yoi.Benchmarks -- --write docs/performance.md
+
+locks: ## after a package was added or changed: writes all lock files anew
+	dotnet restore Yoi.slnx --force-evaluate
+	dotnet restore src/Yoi -r linux-x64 -p:AotProof=true -p:PublishAot=true --force-evaluate
+
+clean: ## removes what was built
+	rm -rf artifacts dist

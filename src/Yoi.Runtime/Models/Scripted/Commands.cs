@@ -1,0 +1,34 @@
+using Yoi.Protocol;
+
+namespace Yoi.Runtime.Models.Scripted;
+
+/// <summary>
+/// The language of a model that does as it is told: <c>CALL Tool {json}</c> calls a tool (one line a call) and then says <c>done</c>,
+/// <c>SLOW n</c> falls silent for n ms after the first delta, <c>ERR</c> fails, anything else is greeted.
+/// </summary>
+internal static class Commands
+{
+    private static readonly string[] Greeting = ["Hello", " from the", " mock."];
+
+    /// <summary>Tokens of every message.</summary>
+    private static readonly Usage Tokens = new(10, 5);
+
+    internal static ScriptedReply Answer(ModelMessage.User newest)
+    {
+        var greeting = new ScriptedReply(null, null, [], Greeting, [], Tokens, 0, null, null, Repeat: false, Cut: false, Line: 0);
+        if (newest.Results.Count > 0)
+            return greeting with { Text = ["done"] };
+        List<ScriptedCall> calls = [];
+        foreach (var words in newest.Texts.SelectMany(text => text.Split('\n')).Select(line => line.Trim().Split(' ', 3, StringSplitOptions.RemoveEmptyEntries)))
+        {
+            switch (words)
+            {
+                case ["CALL", var tool]: calls.Add(new ScriptedCall(tool, "{}")); break;
+                case ["CALL", var tool, var arguments]: calls.Add(new ScriptedCall(tool, arguments)); break;
+                case ["SLOW", var ms] when int.TryParse(ms, out var stall) && stall >= 0: return greeting with { StallMs = stall };
+                case ["ERR"]: return greeting with { Text = [], Error = new ScriptedError(500, "overloaded_error", "mock refusal") };
+            }
+        }
+        return calls.Count == 0 ? greeting : greeting with { Text = [], Calls = calls };
+    }
+}

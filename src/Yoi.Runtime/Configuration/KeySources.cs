@@ -1,0 +1,64 @@
+using System.ComponentModel;
+using System.Diagnostics;
+
+namespace Yoi.Runtime.Configuration;
+
+/// <summary>Fetches a provider's key from where the user's settings say. What it returns is written nowhere.</summary>
+internal static class KeySources
+{
+    private static readonly TimeSpan CommandLimit = TimeSpan.FromSeconds(30);
+
+    internal static string FromFile(string provider, string path)
+    {
+        try
+        {
+            return Checked(provider, $"the file {path}", File.ReadAllText(path));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelChoiceException($"the key for {provider} cannot be read: {e.Message}");
+        }
+    }
+
+    internal static async Task<string> FromCommandAsync(string provider, IReadOnlyList<string> command, TimeProvider time, CancellationToken ct)
+    {
+        var what = $"`{string.Join(' ', command)}`";
+        var start = new ProcessStartInfo(command[0], command.Skip(1)) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        using var limit = new CancellationTokenSource(CommandLimit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
+        try
+        {
+            using var process = Process.Start(start)!;
+            try
+            {
+                process.StandardInput.Close();
+                var output = process.StandardOutput.ReadToEndAsync(either.Token);
+                var error = process.StandardError.ReadToEndAsync(either.Token);
+                await process.WaitForExitAsync(either.Token);
+                return process.ExitCode == 0
+                    ? Checked(provider, what, await output)
+                    : throw new ModelChoiceException($"{what}, which prints the key for {provider}, ended with {process.ExitCode}: {(await error).Trim().Split('\n')[0]}");
+            }
+            finally
+            {
+                if (!process.HasExited) process.Kill(entireProcessTree: true);
+            }
+        }
+        catch (Win32Exception e)
+        {
+            throw new ModelChoiceException($"{what}, which prints the key for {provider}, cannot be started: {e.Message}");
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            throw new ModelChoiceException($"{what}, which prints the key for {provider}, took longer than {CommandLimit.TotalSeconds:0} s");
+        }
+    }
+
+    private static string Checked(string provider, string where, string text)
+    {
+        var key = text.Trim();
+        if (key.Length == 0) throw new ModelChoiceException($"the key for {provider} is empty in {where}");
+        return key.All(c => c is > ' ' and < '\x7f')
+            ? key : throw new ModelChoiceException($"{where} holds more than a key for {provider}: a key is one line of printable ASCII");
+    }
+}

@@ -1,0 +1,58 @@
+using Yoi.Protocol;
+
+namespace Yoi.Runtime.Configuration;
+
+/// <summary>
+/// The user's file with the project's laid over it. The user's file is authority; a project's file came with the code and
+/// may only narrow: it can never say where a key is sent, what is run for it, or what a Pod may touch.
+/// </summary>
+/// <param name="Scope">Paths are absolute.</param>
+/// <param name="Files">The files that were read, the user's first.</param>
+internal sealed record Settings(
+    string? Model, IReadOnlyDictionary<string, ProviderConfig> Providers, PodLimits Limits, ScopeConfig Scope, ModelTiming Timing,
+    int? MaxOutputTokens, int? ThinkingTokens, string? Role, IReadOnlyList<string> Files)
+{
+    /// <summary>Reads both files, as far as they are there.</summary>
+    /// <param name="home">The user's home, for <c>~/</c>.</param>
+    /// <exception cref="ConfigException">A file is wrong, or the project asks for what only the user may set.</exception>
+    internal static Settings Load(YoiDirectories directories, string cwd, string home)
+    {
+        var userFile = directories.Config + "/" + ConfigReader.FileName;
+        var user = ConfigReader.ReadFile(userFile);
+        var projectFile = ProjectConfig.Find(cwd, home);
+        var project = projectFile is null ? null : ConfigReader.ReadFile(projectFile);
+        var settings = OfUser(userFile, user ?? new YoiConfig(), home) with
+        {
+            Files = [.. user is null ? [] : new[] { userFile }, .. project is null ? [] : new[] { projectFile! }],
+        };
+        return project is null ? settings : ProjectConfig.Narrow(settings, projectFile!, project, userFile, home);
+    }
+
+    private static Settings OfUser(string file, YoiConfig config, string home)
+    {
+        List<string> problems = [];
+        IReadOnlyList<string>? Absolute(string key, IReadOnlyList<string>? paths) => paths is null ? null : [.. paths.Select(path =>
+        {
+            var absolute = Expand(path, home);
+            if (!absolute.StartsWith('/')) problems.Add($"`scope.{key}`: \"{path}\" is neither absolute nor begins with ~/");
+            return absolute;
+        })];
+        var scope = config.Scope ?? new ScopeConfig();
+        var none = new PodLimits();
+        var settings = new Settings(
+            config.Model,
+            config.Providers ?? new Dictionary<string, ProviderConfig>(),
+            new PodLimits(
+                config.Limits?.TurnsPerRun ?? none.TurnsPerRun, config.Limits?.Children ?? none.Children,
+                config.Limits?.Depth ?? none.Depth, config.Limits?.PodsInTree ?? none.PodsInTree),
+            new ScopeConfig(
+                Absolute("write", scope.Write), Absolute("read", scope.Read), Absolute("deny_write", scope.DenyWrite),
+                Absolute("deny_read", scope.DenyRead), scope.BuiltInDenies),
+            config.Timing ?? new ModelTiming(), config.MaxOutputTokens, config.ThinkingTokens, config.Role, []);
+        return problems.Count > 0 ? throw new ConfigException(file, problems) : settings;
+    }
+
+    /// <summary>Replaces a leading <c>~/</c>.</summary>
+    internal static string Expand(string path, string home) =>
+        path == "~" ? home : path.StartsWith("~/", StringComparison.Ordinal) ? System.IO.Path.Join(home, path[2..]) : path;
+}

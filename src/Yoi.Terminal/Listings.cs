@@ -1,0 +1,118 @@
+using Spectre.Console;
+using Yoi.Protocol;
+
+namespace Yoi.Terminal;
+
+/// <summary>Tables: what is where, now. Plain columns, no frames; a tree is drawn in the name's column.</summary>
+internal static class Listings
+{
+    /// <summary><c>yoi ps</c>: the tree of all Pods; a Pod whose spawner is not listed stands at the left.</summary>
+    internal static void Pods(Screen screen, IReadOnlyList<PodRow> pods, DateTimeOffset now)
+    {
+        if (pods.Count == 0)
+        {
+            screen.Line("no Pods; `yoi run TASK` starts one", Tone.Dim);
+            return;
+        }
+        var table = Columns("POD", "STATE", "SCOPE", "MODEL", "TURNS", "IN", "OUT", "LAST ACTIVITY");
+        foreach (var (pod, prefix) in Tree(pods))
+        {
+            var alive = pod.State is "idle" or "running" or "paused" or "stopping" or "not_answering";
+            var style = alive ? Style.Plain : new Style(decoration: Decoration.Dim);
+            Row(table, style,
+                prefix + pod.Name, StateText(pod), ScopeText(pod.Scope), pod.Model ?? "-", pod.Turns?.ToString() ?? "-",
+                Amounts.Tokens(pod.InputTokens), Amounts.Tokens(pod.OutputTokens), Amounts.Ago(pod.LastActivity, now));
+        }
+        screen.Draw(table);
+        var levels = pods.Select(p => p.SandboxLevel).OfType<string>().Distinct().ToList();
+        if (levels.Count > 0) screen.Line($"sandbox: {string.Join(", ", levels)}", Tone.Dim);
+    }
+
+    /// <summary>Every Pod once, spawners before what they spawned, with the lines that draw the tree.</summary>
+    internal static IEnumerable<(PodRow Pod, string Prefix)> Tree(IReadOnlyList<PodRow> pods)
+    {
+        var ids = pods.Select(p => p.Id).ToHashSet(StringComparer.Ordinal);
+        var below = pods.Where(p => p.Spawner is { } s && ids.Contains(s) && s != p.Id).ToLookup(p => p.Spawner!, StringComparer.Ordinal);
+        HashSet<string> shown = new(StringComparer.Ordinal);
+        foreach (var root in pods.Where(p => p.Spawner is null || !ids.Contains(p.Spawner)))
+            foreach (var row in Below(root, "", "", below, shown)) yield return row;
+        foreach (var pod in pods)
+            if (shown.Add(pod.Id)) yield return (pod, "");
+    }
+
+    private static IEnumerable<(PodRow, string)> Below(PodRow pod, string prefix, string indent, ILookup<string, PodRow> below, HashSet<string> shown)
+    {
+        if (!shown.Add(pod.Id)) yield break;
+        yield return (pod, prefix);
+        var children = below[pod.Id].ToList();
+        for (var i = 0; i < children.Count; i++)
+        {
+            var last = i == children.Count - 1;
+            foreach (var row in Below(children[i], indent + (last ? "└─ " : "├─ "), indent + (last ? "   " : "│  "), below, shown))
+                yield return row;
+        }
+    }
+
+    /// <summary>A Pod's state in words, with what it waits for or why it ended.</summary>
+    internal static string StateText(PodRow pod) => pod.State switch
+    {
+        "not_answering" => "alive, not answering",
+        "ended" => $"ended: {pod.End}",
+        "dead" => "dead, end not recorded",
+        "damaged" => $"damaged: {pod.Note}",
+        _ when pod.WaitingFor is { } what => $"{pod.State} ({what})",
+        _ when pod.UnreadNews > 0 => $"{pod.State}, {Amounts.Count(pod.UnreadNews.Value, "unread item of news", "unread items of news")}",
+        _ => pod.State,
+    };
+
+    private static string ScopeText(ScopeRules? scope)
+    {
+        if (scope is null) return "-";
+        if (scope.Allow.Count == 0) return "nothing";
+        var first = scope.Allow.OrderByDescending(rule => rule.Permission).First();
+        return first + (scope.Allow.Count > 1 ? $" +{scope.Allow.Count - 1}" : "");
+    }
+
+    /// <summary><c>yoi scopes</c>: who holds what, lent by whom.</summary>
+    internal static void Scopes(Screen screen, IReadOnlyList<ScopeRow> rows)
+    {
+        if (rows.Count == 0)
+        {
+            screen.Line("nothing is held; every path is free", Tone.Dim);
+            return;
+        }
+        var table = Columns("POD", "RULE", "PATH", "LENT BY", "LENT ON TO", "GENERATION");
+        foreach (var row in rows)
+        {
+            var rule = (row.Kind == "deny" ? "deny " : "") + (row.Permission == Permission.Write ? "write" : "read") + (row.Recursive ? "" : " (non-recursive)");
+            Row(table, row.Kind == "deny" ? new Style(decoration: Decoration.Dim) : Style.Plain,
+                row.Pod, rule, row.Path, (row.LentBy ?? "-") + (row.Pending ? " (pending)" : ""),
+                row.LentTo.Count == 0 ? "-" : string.Join(", ", row.LentTo), row.Generation.ToString());
+        }
+        screen.Draw(table);
+    }
+
+    /// <summary><c>yoi doctor</c>.</summary>
+    internal static void Checks(Screen screen, IReadOnlyList<CheckRow> checks)
+    {
+        foreach (var check in checks)
+        {
+            var tone = check.Status switch { "ok" => Tone.Good, "warning" => Tone.Warning, "failed" => Tone.Bad, _ => Tone.Dim };
+            screen.Write($"{check.Status,-8}", tone);
+            screen.Line($"{check.Name}: {SafeText.Of(check.Detail)}");
+        }
+    }
+
+    /// <summary>An empty table in the house's look.</summary>
+    internal static Table Columns(params string[] names)
+    {
+        var table = new Table { Border = TableBorder.None, Expand = false };
+        foreach (var name in names)
+            table.AddColumn(new TableColumn(new Text(name, new Style(decoration: Decoration.Dim))) { Padding = new Padding(0, 0, 2, 0) });
+        return table;
+    }
+
+    /// <summary>Adds a row of plain text, made safe; markup in it means nothing.</summary>
+    internal static void Row(Table table, Style style, params string[] cells) =>
+        table.AddRow(cells.Select(cell => new Text(SafeText.Line(cell, 400), style)));
+}

@@ -1,1 +1,0 @@
-namespace Yoi.Terminal; internal static class Placeholder;

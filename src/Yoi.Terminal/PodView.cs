@@ -1,0 +1,100 @@
+using Yoi.Protocol;
+
+namespace Yoi.Terminal;
+
+/// <summary>
+/// What one Pod does, as it does it: its text while it streams, one line a call, what becomes of its children. Feeds on what
+/// an attached client receives, or on a journal (<c>yoi log</c>). Text that was streamed is not shown again when its entry comes.
+/// </summary>
+/// <param name="times">True to begin each line with seq and time.</param>
+/// <param name="quiet">True to leave out how the Pod was set up and that a run completed: the reader just started it.</param>
+internal sealed class PodView(Screen screen, bool times = false, bool quiet = false)
+{
+    private readonly Dictionary<string, string> _calls = new(StringComparer.Ordinal);
+    private readonly Dictionary<int, int> _streamed = [];
+    private SafeText _filter = new();
+    private long _message = -1;
+    private int _block = -1;
+    private bool _midLine;
+
+    internal void Take(PodMessage message)
+    {
+        switch (message)
+        {
+            case PodMessage.Streaming { Delta: { Type: "text" } delta }:
+                Stream(delta);
+                break;
+            case PodMessage.Entered entered:
+                Show(entered);
+                break;
+        }
+    }
+
+    private void Stream(Event.Delta delta)
+    {
+        if (delta.Seq != _message)
+        {
+            _message = delta.Seq;
+            _streamed.Clear();
+            _block = -1;
+        }
+        var shown = _streamed.GetValueOrDefault(delta.Block);
+        if (delta.Block != _block || (delta.Offset == 0 && shown > 0))
+        {
+            EndLine();
+            _block = delta.Block;
+            _filter = new SafeText();
+            if (delta.Offset == 0) shown = 0; // A failed message begins anew.
+        }
+        var skip = Math.Clamp(shown - delta.Offset, 0, delta.Text.Length);
+        Print(_filter.Next(delta.Text.AsSpan(skip)));
+        _streamed[delta.Block] = Math.Max(shown, delta.Offset + delta.Text.Length);
+    }
+
+    private void Show(PodMessage.Entered entered)
+    {
+        if (entered.Entry is Entry.Assistant assistant)
+        {
+            ShowMessage(entered, assistant);
+            return;
+        }
+        if (quiet && entered.Entry is Entry.PodCreated or Entry.Prompt or Entry.ProcessStarted or Entry.ScopeChanged or Entry.Input { From: "human" }
+            or Entry.RunEnded { Reason: RunEnd.Completed }) return;
+        foreach (var said in EntryText.Of(entered.Entry, _calls))
+        {
+            EndLine();
+            if (quiet && said.Tone == Tone.Warning) screen.Remark(said.Text, Tone.Warning);
+            else screen.Line(Stamp(entered) + said.Text, said.Tone);
+        }
+    }
+
+    private void ShowMessage(PodMessage.Entered entered, Entry.Assistant assistant)
+    {
+        for (var i = 0; i < assistant.Blocks.Count; i++)
+        {
+            if (assistant.Blocks[i] is not AssistantBlock.Text { Value: var text } || !_streamed.TryGetValue(i, out var shown)) continue;
+            if (_block == i && shown < text.Length) Print(_filter.Next(text.AsSpan(shown)));
+        }
+        EndLine();
+        var rest = assistant with { Blocks = [.. assistant.Blocks.Where((block, i) => block is not AssistantBlock.Text || !_streamed.ContainsKey(i))] };
+        foreach (var said in EntryText.Of(rest, _calls)) screen.Line(Stamp(entered) + said.Text, said.Tone);
+        _streamed.Clear();
+        _message = _block = -1;
+    }
+
+    private string Stamp(PodMessage.Entered entered) => times ? $"{entered.Seq,5} {entered.Time.ToLocalTime():HH:mm:ss}  " : "";
+
+    private void Print(string text)
+    {
+        if (text.Length == 0) return;
+        screen.Write(text);
+        _midLine = text[^1] != '\n';
+    }
+
+    /// <summary>Begins a new line if text stands in the middle of one.</summary>
+    internal void EndLine()
+    {
+        if (_midLine) screen.Line();
+        _midLine = false;
+    }
+}

@@ -1,0 +1,60 @@
+using System.Text.Json.Serialization;
+using Yoi.Protocol;
+
+namespace Yoi.Terminal;
+
+/// <summary>A Pod as <c>yoi ps</c> shows it.</summary>
+/// <param name="State">
+/// <c>idle</c>, <c>running</c>, <c>paused</c>, <c>stopping</c>; <c>not_answering</c> (alive, silent); <c>ended</c>; <c>dead</c> (gone, its
+/// end is not recorded yet); <c>damaged</c> (its journal cannot be read).
+/// </param>
+/// <param name="Spawner">Id of the Pod that spawned it.</param>
+/// <param name="End">End reason, with who or what, once it is recorded.</param>
+internal sealed record PodRow(
+    string Id, string Name, string State, int? Pid = null, string? Socket = null, string? Spawner = null, ScopeRules? Scope = null,
+    string? SandboxLevel = null, string? Model = null, string? Cwd = null, int? Turns = null, long? InputTokens = null, long? OutputTokens = null,
+    DateTimeOffset? LastActivity = null, string? WaitingFor = null, int? UnreadNews = null, string? End = null, string? Note = null);
+
+/// <summary>A row of <c>yoi scopes</c>: one rule that one Pod holds.</summary>
+/// <param name="Kind"><c>allow</c> or <c>deny</c>.</param>
+/// <param name="LentBy">Name of the Pod that lent it; null if a root holds it.</param>
+/// <param name="Pending">Lent, and not yet adopted by the child.</param>
+/// <param name="LentTo">Names of children that hold a part of it now.</param>
+internal sealed record ScopeRow(
+    string Pod, string Id, string Kind, Permission Permission, string Path, bool Recursive, string? LentBy, bool Pending, long Generation,
+    IReadOnlyList<string> LentTo);
+
+/// <summary>What <c>yoi start --json</c> and <c>yoi run --detach --output-format json</c> print.</summary>
+internal sealed record StartedRow(string Name, string Id, int Pid, string Socket, long? Seq = null);
+
+/// <summary>What <c>yoi run --output-format json</c> prints, and the data of the last line of <c>stream-json</c>.</summary>
+/// <param name="Result">Text of the last message of the last run.</param>
+/// <param name="End">End reason of the last run.</param>
+internal sealed record RunResult(
+    string? Result, string Name, string Id, string? End, string? Detail, int Runs, int Turns, long InputTokens, long OutputTokens, double Seconds);
+
+/// <summary>The last line of <c>stream-json</c>.</summary>
+internal sealed record ResultLine(string Event, RunResult Data);
+
+/// <summary>Where a Pod is, after waiting for it.</summary>
+internal sealed record WaitRow(string Name, string Id, string State, string? RunEnd, string? End, bool Done);
+
+/// <summary>What <c>yoi stop --json</c> prints for one Pod.</summary>
+internal sealed record StopRow(string Name, string Id, PodEnd Reason, string? By, string? Detail, IReadOnlyList<ScopeRule> Returned, IReadOnlyList<string> Below);
+
+/// <summary>What is left of a removed Pod: a file in <c>tombstones/</c> of the state directory.</summary>
+internal sealed record Tombstone(string Id, string Name, string? End, long LastSeq, DateTimeOffset RemovedAt);
+
+/// <summary>What <c>yoi read --json</c> prints.</summary>
+internal sealed record ReadPage(string Name, string Id, IReadOnlyList<string> Text, long NextSeq, string State);
+
+/// <summary>One thing that <c>yoi doctor</c> looked at.</summary>
+/// <param name="Status"><c>ok</c>, <c>warning</c>, <c>failed</c> or <c>info</c>.</param>
+internal sealed record CheckRow(string Name, string Status, string Detail);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(IReadOnlyList<PodRow>)), JsonSerializable(typeof(IReadOnlyList<ScopeRow>)), JsonSerializable(typeof(StartedRow))]
+[JsonSerializable(typeof(RunResult)), JsonSerializable(typeof(ResultLine)), JsonSerializable(typeof(IReadOnlyList<WaitRow>))]
+[JsonSerializable(typeof(IReadOnlyList<StopRow>)), JsonSerializable(typeof(Tombstone)), JsonSerializable(typeof(ReadPage))]
+[JsonSerializable(typeof(IReadOnlyList<CheckRow>))]
+internal sealed partial class TerminalJson : JsonSerializerContext;

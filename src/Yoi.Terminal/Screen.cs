@@ -1,0 +1,123 @@
+using System.Buffers;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+using Yoi.Protocol;
+
+namespace Yoi.Terminal;
+
+/// <summary>How a piece of text is meant; the screen decides how that looks.</summary>
+internal enum Tone { Plain, Dim, Strong, Good, Bad, Warning }
+
+/// <summary>
+/// The two streams to the user: answers and listings on stdout, warnings and errors on stderr. Owns whether there are
+/// colours: only on a terminal, and never with NO_COLOR. Safe to use from several tasks.
+/// </summary>
+internal sealed class Screen
+{
+    private readonly TextWriter _out;
+    private readonly TextWriter _error;
+    private readonly bool _errorColours;
+    private readonly Lock _lock = new();
+
+    internal Screen(TextWriter output, TextWriter error, bool colours = false, bool errorColours = false, int? width = null)
+    {
+        (_out, _error, Colours, _errorColours) = (output, error, colours, errorColours);
+        Console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = colours ? AnsiSupport.Yes : AnsiSupport.No,
+            ColorSystem = colours ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
+            Interactive = InteractionSupport.No,
+            Out = new AnsiConsoleOutput(output),
+            Enrichment = new ProfileEnrichment { UseDefaultEnrichers = false },
+        });
+        // Without a terminal nothing is ever cut or wrapped: whoever reads it decides.
+        Console.Profile.Width = width ?? (colours ? Math.Max(40, Console.Profile.Width) : 4096);
+    }
+
+    /// <summary>The process's own streams.</summary>
+    internal static Screen OfProcess(Func<string, string?> environment)
+    {
+        var allowed = string.IsNullOrEmpty(environment("NO_COLOR")) && environment("TERM") is { Length: > 0 } and not "dumb";
+        var output = !System.Console.IsOutputRedirected;
+        return new Screen(
+            System.Console.Out, System.Console.Error, allowed && output, allowed && !System.Console.IsErrorRedirected,
+            output ? Math.Max(40, System.Console.WindowWidth) : null);
+    }
+
+    /// <summary>True if stdout is a terminal that may be coloured and redrawn.</summary>
+    internal bool Colours { get; }
+
+    /// <summary>For what needs layout: tables, trees, live screens.</summary>
+    internal IAnsiConsole Console { get; }
+
+    /// <summary>Writes a line of text that is already safe.</summary>
+    internal void Line(string text = "", Tone tone = Tone.Plain) => Write(text + "\n", tone);
+
+    /// <summary>Writes text that is already safe.</summary>
+    internal void Write(string text, Tone tone = Tone.Plain)
+    {
+        lock (_lock)
+        {
+            _out.Write(Colours ? Toned(text, tone) : text);
+            _out.Flush();
+        }
+    }
+
+    /// <summary>Draws something with layout.</summary>
+    internal void Draw(IRenderable renderable)
+    {
+        lock (_lock) Console.Write(renderable);
+    }
+
+    /// <summary>A remark on stderr.</summary>
+    internal void Remark(string text, Tone tone = Tone.Dim)
+    {
+        lock (_lock)
+        {
+            _error.Write(_errorColours ? Toned(text + "\n", tone) : text + "\n");
+            _error.Flush();
+        }
+    }
+
+    /// <summary><c>yoi: what happened; what to do</c> on stderr.</summary>
+    internal void Error(string message) => Remark("yoi: " + SafeText.Of(message), Tone.Bad);
+
+    /// <summary>A warning on stderr.</summary>
+    internal void Warn(string message) => Remark("yoi: warning: " + SafeText.Of(message), Tone.Warning);
+
+    /// <summary>One JSON value a line, exactly as it is: JSON escapes its control codes itself.</summary>
+    internal void Json<T>(T value, JsonTypeInfo<T> type)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer, YoiJson.Writer)) JsonSerializer.Serialize(json, value, type);
+        JsonLine(buffer.WrittenSpan);
+    }
+
+    /// <summary>One journal entry as the event line that an attached client gets.</summary>
+    internal void Json(long seq, DateTimeOffset time, Entry entry)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        WireCodec.Write(buffer, JournalCodec.ToEvent(new JournalRecord(seq, time, entry, 0, 0, "")));
+        JsonLine(buffer.WrittenSpan[..^1]);
+    }
+
+    private void JsonLine(ReadOnlySpan<byte> line)
+    {
+        var text = System.Text.Encoding.UTF8.GetString(line);
+        lock (_lock)
+        {
+            _out.Write(text + "\n");
+            _out.Flush();
+        }
+    }
+
+    private static string Toned(string text, Tone tone)
+    {
+        var code = tone switch { Tone.Dim => "2", Tone.Strong => "1", Tone.Good => "32", Tone.Bad => "31", Tone.Warning => "33", _ => null };
+        if (code is null) return text;
+        var body = text.TrimEnd('\n');
+        return $"\e[{code}m{body}\e[0m{text[body.Length..]}";
+    }
+}

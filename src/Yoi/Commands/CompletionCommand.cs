@@ -1,0 +1,46 @@
+using System.CommandLine;
+
+namespace Yoi.Commands;
+
+/// <summary><c>yoi completion SHELL</c>: a script that asks <c>yoi</c> itself, so it always knows every verb, flag and Pod.</summary>
+internal static class CompletionCommand
+{
+    internal static Command Create(Surroundings s)
+    {
+        var shell = new Argument<string>("SHELL") { Description = "bash, zsh or fish." };
+        shell.AcceptOnlyFromAmong("bash", "zsh", "fish");
+        var command = new Command("completion", "Print a completion script: `source <(yoi completion bash)`.") { shell };
+        command.SetAction(parsed =>
+        {
+            s.Screen.Write(Script(parsed.GetRequiredValue(shell)));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    internal static string Script(string shell) => shell switch
+    {
+        "bash" => """
+            _yoi() {
+                local IFS=$'\n'
+                COMPREPLY=($(compgen -W "$(yoi "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
+            }
+            complete -o default -F _yoi yoi
+
+            """,
+        "zsh" => """
+            #compdef yoi
+            _yoi() {
+                local -a found
+                found=("${(@f)$(yoi "[suggest:${CURSOR}]" "${BUFFER}" 2>/dev/null)}")
+                compadd -- "${(@)found:#}" || _files
+            }
+            compdef _yoi yoi
+
+            """,
+        _ => """
+            complete -c yoi -a '(yoi "[suggest:"(commandline -C)"]" (commandline -cp) 2>/dev/null)'
+
+            """,
+    };
+}

@@ -1,0 +1,98 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Yoi.Runtime.Configuration;
+using Yoi.Runtime.Journal;
+using Yoi.Terminal;
+
+namespace Yoi.Commands;
+
+/// <summary><c>yoi doctor</c>: what is there and what is missing. Tries things out where it can; shows where keys come from, never a key.</summary>
+internal static class DoctorCommand
+{
+    internal static Command Create(Surroundings s)
+    {
+        var json = new Option<bool>("--json") { Description = "Print an array of objects." };
+        var command = new Command("doctor", "Check this machine, the directories and the settings.") { json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            var checks = await CheckAsync(s, ct);
+            if (parsed.GetValue(json)) s.Screen.Json(checks, TerminalJson.Default.IReadOnlyListCheckRow);
+            else Listings.Checks(s.Screen, checks);
+            return checks.Any(check => check.Status == "failed") ? ExitCode.RunFailed : ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static async Task<IReadOnlyList<CheckRow>> CheckAsync(Surroundings s, CancellationToken ct) =>
+    [
+        new("platform", "ok", $"{RuntimeInformation.OSDescription}, {RuntimeInformation.OSArchitecture}, {RuntimeInformation.FrameworkDescription}"),
+        Openat2(),
+        .. Directories(s),
+        Locks(s),
+        new("sandbox", "info", "tools-only: Pods have no Bash yet; it comes with the kernel sandbox, so that nothing a model starts can leave its scope"),
+        .. await ModelAsync(s, ct),
+    ];
+
+    private static CheckRow Openat2()
+    {
+        var version = Environment.OSVersion.Version;
+        return version >= new Version(5, 6)
+            ? new("openat2", "ok", $"kernel {version} has it: file tools can hold paths beneath their scope")
+            : new("openat2", "failed", $"kernel {version} has no openat2; file tools need Linux 5.6 or newer");
+    }
+
+    private static IEnumerable<CheckRow> Directories(Surroundings s)
+    {
+        foreach (var (name, path) in new[] { ("state", s.Directories.State), ("runtime", s.Directories.Runtime), ("settings", s.Directories.Config) })
+        {
+            if (!Directory.Exists(path))
+            {
+                yield return new CheckRow(name, "ok", $"{path} is not there yet; it is made when it is needed");
+                continue;
+            }
+            var others = File.GetUnixFileMode(path) & ~(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            yield return others == 0 || name == "settings"
+                ? new CheckRow(name, "ok", path)
+                : new CheckRow(name, "failed", $"{path} is open to others ({others}); `chmod 700 {path}` closes it");
+        }
+    }
+
+    private static CheckRow Locks(Surroundings s)
+    {
+        var probe = Directory.Exists(s.Directories.State) ? s.Directories.State : System.IO.Path.GetTempPath();
+        try
+        {
+            return PodLock.SelfTest(probe) is { } problem
+                ? new("locks", "failed", $"{probe}: {problem}")
+                : new("locks", "ok", $"another process sees our life-locks on the file system of {probe}");
+        }
+        catch (IOException e)
+        {
+            return new("locks", "failed", $"{probe}: {e.Message}");
+        }
+    }
+
+    private static async Task<IEnumerable<CheckRow>> ModelAsync(Surroundings s, CancellationToken ct)
+    {
+        Settings settings;
+        try
+        {
+            settings = Settings.Load(s.Directories, s.Cwd, s.Home);
+        }
+        catch (ConfigException e)
+        {
+            return e.Message.Split('\n').Select(line => new CheckRow("settings", "failed", line));
+        }
+        var files = new CheckRow("settings", "ok", settings.Files.Count == 0 ? "no yoi.jsonc; everything is at its default" : string.Join(", ", settings.Files));
+        try
+        {
+            var model = await new ModelResolver(settings, s.Environment, s.Home, s.Cwd, s.Time).ResolveAsync(null, null, ct);
+            var address = model.Choice.BaseUrl is { } url ? $" at {url}" : "";
+            return [files, new("model", "ok", $"{model.Name}{address}; key from {model.KeySource}"), .. model.Warnings.Select(warning => new CheckRow("model", "warning", warning))];
+        }
+        catch (ModelChoiceException e)
+        {
+            return [files, new("model", "warning", e.Message)];
+        }
+    }
+}

@@ -1,0 +1,40 @@
+using System.CommandLine;
+using Yoi.Protocol;
+using Yoi.Terminal;
+
+namespace Yoi.Commands;
+
+/// <summary><c>yoi log NAME</c>: the journal as a readable transcript; damage is counted and shown. Works on ended Pods.</summary>
+internal static class LogCommand
+{
+    internal static Command Create(Surroundings s)
+    {
+        var name = PodFinder.Argument<string>(s, "NAME", "The Pod.", ArgumentArity.ExactlyOne);
+        var json = new Option<bool>("--json") { Description = "Print each entry as the event line that an attached client gets." };
+        var command = new Command("log", "Show what a Pod did, from its journal.") { name, json };
+        command.SetAction(parsed =>
+        {
+            var pod = PodFinder.Find(s, parsed.GetRequiredValue(name));
+            var view = new PodView(s.Screen, times: true);
+            var (cursor, damaged, unfinished, any) = (Cursor.Start, 0, 0L, false);
+            while (pod.Journal.ReadAfter(cursor, out var health, 4 << 20) is var page)
+            {
+                damaged += health.DamagedLines;
+                unfinished = health.UnfinishedBytes;
+                if (page.Count == 0) break;
+                any = true;
+                foreach (var record in page)
+                {
+                    if (parsed.GetValue(json)) s.Screen.Json(record.Seq, record.Time, record.Entry);
+                    else view.Take(new PodMessage.Entered(record.Seq, record.Time, record.Entry));
+                }
+                cursor = page[^1].End;
+            }
+            if (damaged > 0) s.Screen.Warn($"{Amounts.Count(damaged, "damaged line")} in the journal of {pod.Name} left out; the file is {pod.Directory}/{PodFiles.Journal}");
+            if (unfinished > 0 && !pod.IsAlive) s.Screen.Warn($"the last record was cut off in the middle ({unfinished} bytes)");
+            if (!any) throw new CommandException(ExitCode.NotFound, $"the journal of {pod.Name} holds no readable entry; the file is {pod.Directory}/{PodFiles.Journal}");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}

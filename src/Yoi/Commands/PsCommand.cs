@@ -1,0 +1,24 @@
+using System.CommandLine;
+using Yoi.Terminal;
+
+namespace Yoi.Commands;
+
+/// <summary><c>yoi ps</c>: the tree of all Pods, living and ended.</summary>
+internal static class PsCommand
+{
+    internal static Command Create(Surroundings s)
+    {
+        var living = new Option<bool>("--living", "-l") { Description = "Only Pods that are alive." };
+        var json = new Option<bool>("--json") { Description = "Print an array of objects." };
+        var command = new Command("ps", "List Pods as a tree: state, scope, model, turns, tokens, last activity.") { living, json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            var rows = await PodListing.CollectAsync(s, s.Registry.All(), ct);
+            if (parsed.GetValue(living)) rows = [.. rows.Where(row => row.State is not ("ended" or "dead" or "damaged"))];
+            if (parsed.GetValue(json)) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListPodRow);
+            else Listings.Pods(s.Screen, rows, s.Time.GetUtcNow());
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,39 @@
+using System.CommandLine;
+using Yoi.Protocol;
+using Yoi.Terminal;
+
+namespace Yoi.Commands;
+
+/// <summary><c>yoi start NAME</c>: a Pod in the background.</summary>
+internal static class StartCommand
+{
+    internal static Command Create(Surroundings s)
+    {
+        var name = new Argument<string>("NAME") { Description = "Name of the Pod." };
+        var task = new Option<string?>("--task", "-t") { Description = "First task; `-` reads it from stdin. Without one the Pod waits for `yoi send`." };
+        var json = new Option<bool>("--json") { Description = "Print name, id, pid and socket as JSON." };
+        var command = new Command("start", "Start a Pod in the background.") { name, task, json };
+        var flags = new LaunchFlags(command, named: true);
+        command.SetAction(async (parsed, ct) =>
+        {
+            var text = parsed.GetValue(task) is { } given ? await TaskText.ReadAsync(s, given, ct) : null;
+            var started = await RootLauncher.StartAsync(s, flags.Read(parsed, parsed.GetRequiredValue(name)), ct);
+            var row = new StartedRow(started.Pod.Name, started.Pod.PodId, started.Process.Pid, started.Process.Socket);
+            if (text is not null)
+            {
+                await using var client = await PodClient.ConnectAsync(started.Process.Socket, ct: ct);
+                row = row with { Seq = (await client.RunAsync(text, ct: ct)).Seq };
+            }
+            Print(s, row, parsed.GetValue(json));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    internal static void Print(Surroundings s, StartedRow row, bool json)
+    {
+        if (json) s.Screen.Json(row, TerminalJson.Default.StartedRow);
+        else s.Screen.Line(row.Name);
+        if (!json) s.Screen.Remark($"`yoi attach {row.Name}` follows it, `yoi stop {row.Name}` ends it");
+    }
+}

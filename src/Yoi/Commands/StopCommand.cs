@@ -1,0 +1,33 @@
+using System.CommandLine;
+using Yoi.Terminal;
+
+namespace Yoi.Commands;
+
+/// <summary><c>yoi stop NAME…</c>: ends Pods with all below them, leaf first; returns when nothing of them can write any more.</summary>
+internal static class StopCommand
+{
+    internal static Command Create(Surroundings s)
+    {
+        var names = PodFinder.Argument<string[]>(s, "NAME", "The Pods.", ArgumentArity.OneOrMore, pod => pod.IsAlive);
+        var force = new Option<bool>("--force", "-f") { Description = "Kill at once instead of asking." };
+        var json = new Option<bool>("--json") { Description = "Print an array of objects." };
+        var command = new Command("stop", "Stop Pods and all below them; their scope comes back.") { names, force, json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            var pods = parsed.GetRequiredValue(names).Select(name => PodFinder.Find(s, name)).ToList();
+            List<StopRow> rows = [];
+            foreach (var pod in pods)
+            {
+                var outcome = await s.Stopper.StopAsync(pod, "human", parsed.GetValue(force), ct);
+                rows.Add(new StopRow(outcome.Name, outcome.PodId, outcome.Reason, outcome.By, outcome.Detail, outcome.Returned, outcome.Below));
+                if (parsed.GetValue(json)) continue;
+                s.Screen.Line($"{outcome.Name}: {EntryText.EndText(outcome.Reason, outcome.By, outcome.Detail)}"
+                    + (outcome.Below.Count > 0 ? $"; with it: {string.Join(", ", outcome.Below)}" : "")
+                    + (outcome.Returned.Count > 0 ? $"; back: {EntryText.Rules(outcome.Returned)}" : ""));
+            }
+            if (parsed.GetValue(json)) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListStopRow);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,86 @@
+using System.CommandLine;
+using Yoi.Protocol;
+using Yoi.Runtime.Spawning;
+using Yoi.Terminal;
+
+namespace Yoi.Commands;
+
+/// <summary><c>yoi wait NAME…</c>: until Pods are idle with nothing unread, or have ended. Woken by their events, not by polling.</summary>
+internal static class WaitCommand
+{
+    internal static Command Create(Surroundings s)
+    {
+        var names = PodFinder.Argument<string[]>(s, "NAME", "The Pods.", ArgumentArity.OneOrMore, pod => pod.IsAlive);
+        var any = new Option<bool>("--any") { Description = "Return when one of them is done." };
+        var all = new Option<bool>("--all") { Description = "Return when all of them are done (the default)." };
+        var timeout = new Option<double?>("--timeout") { Description = "Longest wait in seconds; then the exit code is 124.", HelpName = "SECONDS" };
+        var json = new Option<bool>("--json") { Description = "Print an array of objects." };
+        var command = new Command("wait", "Wait until Pods have done their work.") { names, any, all, timeout, json };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(any) && result.GetValue(all)) result.AddError("--any and --all exclude each other");
+        });
+        command.SetAction(async (parsed, ct) =>
+        {
+            var pods = parsed.GetRequiredValue(names).Select(name => PodFinder.Find(s, name)).ToList();
+            return await WaitAsync(s, pods, parsed.GetValue(any), parsed.GetValue(timeout), parsed.GetValue(json), ct);
+        });
+        return command;
+    }
+
+    private static async Task<int> WaitAsync(Surroundings s, IReadOnlyList<KnownPod> pods, bool any, double? timeout, bool json, CancellationToken ct)
+    {
+        using var limit = timeout is { } seconds ? new CancellationTokenSource(TimeSpan.FromSeconds(Math.Max(0, seconds)), s.Time) : new CancellationTokenSource();
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
+        var waits = pods.Select(pod => WaitOneAsync(s, pod, enough.Token)).ToList();
+        var winner = any ? await Task.WhenAny(waits) : null;
+        if (any) await enough.CancelAsync();
+        var rows = await Task.WhenAll(waits);
+        ct.ThrowIfCancellationRequested();
+        if (json) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListWaitRow);
+        else foreach (var row in rows) s.Screen.Line($"{row.Name}: {Words(row)}");
+        var judged = winner is null ? rows : [await winner];
+        if (judged.Any(row => !row.Done && row.State == "running")) return ExitCode.WaitTimeout;
+        return judged.All(row => row.Done && row.RunEnd is null or "completed") ? ExitCode.Ok : ExitCode.RunFailed;
+    }
+
+    private static string Words(WaitRow row) =>
+        row.End is { } end ? $"ended: {end}" : row.Done ? $"{row.State}{(row.RunEnd is { } run ? $", last run {run}" : ", no run yet")}" : $"still {row.State}";
+
+    private static async Task<WaitRow> WaitOneAsync(Surroundings s, KnownPod pod, CancellationToken ct)
+    {
+        try
+        {
+            while (pod.IsAlive)
+            {
+                try
+                {
+                    await using var client = await PodClient.ConnectAsync(s.Directories.Socket(pod.PodId), ct: ct);
+                    while (true)
+                    {
+                        var status = await client.StatusAsync(ct);
+                        if (status.State == PodState.Paused || status is { State: PodState.Idle, QueuedInputs: 0, UnreadNews: 0 })
+                            return new WaitRow(pod.Name, pod.PodId, Amounts.Name(status.State), LastRun(pod), null, status.State == PodState.Idle);
+                        await foreach (var message in client.AttachAsync(status.HeadSeq + 1, ct))
+                            if (message is PodMessage.Entered { Entry: Entry.RunEnded or Entry.RunPaused or Entry.PodEnded }) break;
+                    }
+                }
+                catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+                {
+                    // Ending, or just restarted: look again in a moment.
+                    await Task.Delay(TimeSpan.FromMilliseconds(50), s.Time, ct);
+                }
+            }
+            return new WaitRow(pod.Name, pod.PodId, "ended", LastRun(pod), PodFinder.EndOf(pod)?["ended: ".Length..] ?? "end not recorded", true);
+        }
+        catch (OperationCanceledException)
+        {
+            return new WaitRow(pod.Name, pod.PodId, "running", null, null, false);
+        }
+    }
+
+    private static string? LastRun(KnownPod pod) =>
+        pod.Journal.Last() is { } last
+        && pod.Journal.ReadAfter(new Cursor(Math.Max(0, last.Seq - 100), -1), out _).Select(record => record.Entry).OfType<Entry.RunEnded>().LastOrDefault() is { } run
+            ? Amounts.Name(run.Reason) : null;
+}

@@ -1,0 +1,74 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.Net.Sockets;
+using Yoi.Commands;
+using Yoi.Protocol;
+using Yoi.Runtime.Configuration;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi;
+
+/// <summary>From arguments to an exit code: the list of verbs, and the one place where exceptions become words on stderr.</summary>
+internal static class FrontDoor
+{
+    private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
+
+    /// <summary>Adding a verb touches this list and its own file.</summary>
+    internal static RootCommand Verbs(Surroundings s)
+    {
+        var root = new RootCommand("Yoi runs LLM agents as Pods: each an operating system process with a journal and a scope.")
+        {
+            RunCommand.Create(s), StartCommand.Create(s), PsCommand.Create(s), SendCommand.Create(s), ReadCommand.Create(s), WaitCommand.Create(s),
+            StopCommand.Create(s), AttachCommand.Create(s), LogCommand.Create(s), ScopesCommand.Create(s), RmCommand.Create(s),
+            DoctorCommand.Create(s), CompletionCommand.Create(s), ConfigCommand.Create(s),
+        };
+        root.SetAction(result => new HelpAction().Invoke(result));
+        return root;
+    }
+
+    internal static ParseResult Parse(Surroundings s, IReadOnlyList<string> args) => Verbs(s).Parse(args, Parsing);
+
+    internal static async Task<int> RunAsync(IReadOnlyList<string> args, Surroundings s, CancellationToken ct)
+    {
+        var parsed = Parse(s, args);
+        if (parsed.Action is ParseErrorAction)
+        {
+            foreach (var error in parsed.Errors) s.Screen.Error(error.Message);
+            s.Screen.Remark($"`yoi {(parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ")}--help` shows what there is");
+            return ExitCode.Usage;
+        }
+        try
+        {
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, ct);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            return Explain(s, e);
+        }
+    }
+
+    /// <summary>An exception as words and an exit code; what nobody foresaw is shown whole.</summary>
+    internal static int Explain(Surroundings s, Exception exception)
+    {
+        var code = exception switch
+        {
+            CommandException e => e.ExitCode,
+            ConfigException or ModelChoiceException => ExitCode.Usage,
+            LaunchException or ScopeException => ExitCode.Refused,
+            PodRefusedException e => e.Error.Code switch { ErrorCode.DiskError => ExitCode.Disk, ErrorCode.ProviderError => ExitCode.Provider, _ => ExitCode.Refused },
+            JournalException => ExitCode.Disk,
+            SocketException or IOException or UnauthorizedAccessException => ExitCode.RunFailed,
+            _ => ExitCode.Fault,
+        };
+        if (code == ExitCode.Fault)
+        {
+            s.Screen.Error($"a fault of Yoi itself, please report it: {exception}");
+            return code;
+        }
+        foreach (var line in exception.Message.Split('\n')) s.Screen.Error(line);
+        return code;
+    }
+}

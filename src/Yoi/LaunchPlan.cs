@@ -1,0 +1,79 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Configuration;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi;
+
+/// <summary>
+/// From wishes, settings and environment to the launch document of a root Pod. The command line acquires nothing itself:
+/// the Pod takes its scope, or says who holds it.
+/// </summary>
+internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets, string ModelName, IReadOnlyList<string> Warnings)
+{
+    internal static async Task<LaunchPlan> ComposeAsync(Surroundings s, LaunchWishes wishes, CancellationToken ct)
+    {
+        var cwd = Existing(s, wishes.Cwd ?? ".", "--cwd");
+        if (!Directory.Exists(cwd)) throw new CommandException(ExitCode.Usage, $"--cwd {cwd} is no directory");
+        var settings = Settings.Load(s.Directories, cwd, s.Home);
+        var model = await new ModelResolver(settings, s.Environment, s.Home, s.Cwd, s.Time).ResolveAsync(wishes.Model, wishes.BaseUrl, ct);
+        var id = PodName.NewId(s.Time);
+        var name = wishes.Name ?? FreeName(s.Registry, cwd);
+        if (PodName.Problem(name) is { } problem) throw new CommandException(ExitCode.Usage, $"--name \"{name}\": {problem}");
+        var document = new LaunchDocument(
+            LaunchDocument.CurrentVersion, id, name, cwd, model.Choice, Scope(s, wishes, settings, cwd), null, null, id, 0, Role(s, wishes, settings),
+            new PodLimits(
+                wishes.MaxTurns ?? settings.Limits.TurnsPerRun, wishes.MaxChildren ?? settings.Limits.Children,
+                wishes.MaxDepth ?? settings.Limits.Depth, wishes.MaxPods ?? settings.Limits.PodsInTree),
+            model.KeySource, s.Directories, settings.Timing);
+        return new LaunchPlan(document, new LaunchSecrets(model.ApiKey, null), model.Name, model.Warnings);
+    }
+
+    /// <summary>Flags replace the default (write the working directory); what the settings allow or deny comes on top.</summary>
+    private static ScopeRules Scope(Surroundings s, LaunchWishes wishes, Settings settings, string cwd)
+    {
+        List<ScopeRule> allow = [], deny = [];
+        void Add(List<ScopeRule> to, IEnumerable<string>? paths, Permission permission, Func<string, string> resolve)
+        {
+            foreach (var path in paths ?? [])
+                if (new ScopeRule(resolve(path), permission) is var rule && !to.Contains(rule)) to.Add(rule);
+        }
+        Add(allow, wishes.Write, Permission.Write, path => Existing(s, path, "--write"));
+        Add(allow, wishes.Read, Permission.Read, path => Existing(s, path, "--read"));
+        if (allow.Count == 0)
+        {
+            allow.Add(new ScopeRule(cwd, Permission.Write));
+            Add(allow, settings.Scope.Write, Permission.Write, path => Existing(s, path, "scope.write in yoi.jsonc:"));
+            Add(allow, settings.Scope.Read, Permission.Read, path => Existing(s, path, "scope.read in yoi.jsonc:"));
+        }
+        Add(deny, wishes.DenyWrite, Permission.Write, path => RealPath.Of(path, s.Cwd));
+        Add(deny, wishes.DenyRead, Permission.Read, path => RealPath.Of(path, s.Cwd));
+        Add(deny, settings.Scope.DenyWrite, Permission.Write, path => RealPath.Of(path, cwd));
+        Add(deny, settings.Scope.DenyRead, Permission.Read, path => RealPath.Of(path, cwd));
+        return new ScopeRules(allow, deny);
+    }
+
+    private static string Existing(Surroundings s, string path, string flag)
+    {
+        if (path.Length == 0) throw new CommandException(ExitCode.Usage, $"{flag}: an empty path");
+        var real = RealPath.Of(path, s.Cwd);
+        return System.IO.Path.Exists(real) ? real : throw new CommandException(ExitCode.Usage, $"{flag} {path}: {real} does not exist; create it first");
+    }
+
+    private static string? Role(Surroundings s, LaunchWishes wishes, Settings settings)
+    {
+        if (wishes.Role is not { } role) return settings.Role;
+        var file = System.IO.Path.GetFullPath(role, s.Cwd);
+        return role.Length < 1024 && !role.Contains('\n') && File.Exists(file) ? File.ReadAllText(file) : role;
+    }
+
+    /// <summary>The directory's name and the first number that no Pod of that name ever had.</summary>
+    internal static string FreeName(PodRegistry registry, string cwd)
+    {
+        var letters = System.IO.Path.GetFileName(cwd).Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '-').ToArray();
+        var stem = new string(letters).Trim('-', '_');
+        stem = stem.Length == 0 ? "pod" : stem[..Math.Min(stem.Length, PodName.MaxLength - 8)];
+        var taken = registry.All().Select(pod => pod.Name).ToHashSet(StringComparer.Ordinal);
+        for (var number = 1; ; number++)
+            if (!taken.Contains($"{stem}-{number}")) return $"{stem}-{number}";
+    }
+}

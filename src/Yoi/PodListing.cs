@@ -1,0 +1,65 @@
+using System.Net.Sockets;
+using Yoi.Protocol;
+using Yoi.Runtime.Spawning;
+using Yoi.Terminal;
+
+namespace Yoi;
+
+/// <summary>
+/// The rows of <c>yoi ps</c>. Costs what the number of Pods costs: a living Pod answers <c>status</c> within a limit, of an
+/// ended one only the first and last record are read. A directory whose journal cannot be read is shown, never hidden.
+/// </summary>
+internal static class PodListing
+{
+    internal static readonly TimeSpan AnswerLimit = TimeSpan.FromMilliseconds(300);
+
+    internal static async Task<IReadOnlyList<PodRow>> CollectAsync(Surroundings s, IEnumerable<KnownPod> pods, CancellationToken ct) =>
+        await Task.WhenAll(pods.Select(pod => Task.Run(() => RowAsync(s, pod, ct), ct)));
+
+    internal static async Task<PodRow> RowAsync(Surroundings s, KnownPod pod, CancellationToken ct)
+    {
+        if (!pod.IsAlive) return FromJournal(pod, null);
+        using var limit = new CancellationTokenSource(AnswerLimit, s.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
+        var socket = s.Directories.Socket(pod.PodId);
+        try
+        {
+            await using var client = await PodClient.ConnectAsync(socket, ct: either.Token);
+            return FromStatus(await client.StatusAsync(either.Token), socket);
+        }
+        catch (Exception e) when (e is IOException or SocketException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+        {
+            // It may have ended while we asked.
+            return FromJournal(pod, pod.IsAlive ? socket : null);
+        }
+    }
+
+    private static PodRow FromStatus(PodStatus status, string socket) => new(
+        status.PodId, status.Name, Amounts.Name(status.State), status.Pid, socket, status.Spawner?.PodId, status.Scope, status.SandboxLevel,
+        status.Provider == "scripted" ? "scripted" : $"{status.Provider}/{status.Model}", status.Cwd, status.Totals.Turns,
+        status.Totals.InputTokens, status.Totals.OutputTokens, status.LastActivity, status.WaitingFor, status.UnreadNews);
+
+    /// <param name="silentSocket">Socket of a Pod that is alive and does not answer; null if it is gone.</param>
+    private static PodRow FromJournal(KnownPod pod, string? silentSocket)
+    {
+        JournalRecord? first, last;
+        try
+        {
+            (first, last) = (pod.Journal.First(), pod.Journal.Last());
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: e.Message);
+        }
+        if (first?.Entry is not Entry.PodCreated created)
+            return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: "its journal does not begin with who it is");
+        var row = new PodRow(
+            pod.PodId, pod.Name, silentSocket is null ? "dead" : "not_answering", Socket: silentSocket, Spawner: created.Spawner?.PodId, Scope: created.Scope,
+            Model: created.Model.Provider == "scripted" ? "scripted" : $"{created.Model.Provider}/{created.Model.Model}", Cwd: created.Cwd, LastActivity: last?.Time);
+        return last?.Entry is not Entry.PodEnded end || silentSocket is not null ? row : row with
+        {
+            State = "ended", End = EntryText.EndText(end.Reason, end.By, end.Detail), Turns = end.Totals.Turns,
+            InputTokens = end.Totals.InputTokens, OutputTokens = end.Totals.OutputTokens,
+        };
+    }
+}

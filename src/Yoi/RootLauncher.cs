@@ -1,0 +1,32 @@
+using Yoi.Runtime.Spawning;
+
+namespace Yoi;
+
+/// <summary>A Pod that the command line started.</summary>
+internal sealed record StartedPod(KnownPod Pod, LaunchedPod Process, LaunchPlan Plan);
+
+/// <summary>Starts root Pods. A generated name that another start took in the same moment is replaced by the next.</summary>
+internal static class RootLauncher
+{
+    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(60);
+
+    internal static async Task<StartedPod> StartAsync(Surroundings s, LaunchWishes wishes, CancellationToken ct)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            var plan = await LaunchPlan.ComposeAsync(s, wishes, ct);
+            try
+            {
+                if (tries == 1)
+                    foreach (var warning in plan.Warnings) s.Screen.Warn(warning);
+                var process = await PodLauncher.StartAsync(plan.Document, plan.Secrets, ReadyLimit, ct);
+                var (name, id) = (plan.Document.Name, plan.Document.PodId);
+                return new StartedPod(new KnownPod(name, id, s.Directories.Pod(name, id)), process, plan);
+            }
+            catch (LaunchException) when (wishes.Name is null && tries < 5 && s.Registry.Newest(plan.Document.Name) is { IsAlive: true })
+            {
+                // Compose again: the name now counts as taken.
+            }
+        }
+    }
+}

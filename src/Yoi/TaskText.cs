@@ -1,0 +1,14 @@
+namespace Yoi;
+
+/// <summary>A task as an argument, or from stdin.</summary>
+internal static class TaskText
+{
+    /// <exception cref="CommandException">There is none.</exception>
+    internal static async Task<string> ReadAsync(Surroundings s, string? argument, CancellationToken ct)
+    {
+        if (argument is null && s.InputIsTerminal)
+            throw new CommandException(ExitCode.Usage, "no task; give one as text, or pipe it in: `yoi run 'explain this repository'`");
+        var text = argument is null or "-" ? await s.Input.ReadToEndAsync(ct) : argument;
+        return text.Trim().Length > 0 ? text : throw new CommandException(ExitCode.Usage, "the task is empty; say what is to be done");
+    }
+}

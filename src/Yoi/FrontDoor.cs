@@ -11,7 +11,7 @@ using Yoi.Runtime.Spawning;
 
 namespace Yoi;
 
-/// <summary>From arguments to an exit code: the list of verbs, and the one place where exceptions become words on stderr.</summary>
+/// <summary>From arguments to an exit code: the list of verbs, and how an exception reads on stderr.</summary>
 internal static class FrontDoor
 {
     private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
@@ -40,14 +40,7 @@ internal static class FrontDoor
             s.Screen.Remark($"`yoi {(parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ")}--help` shows what there is");
             return ExitCode.Usage;
         }
-        try
-        {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, ct);
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            return Explain(s, e);
-        }
+        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, ct);
     }
 
     /// <summary>An exception as words and an exit code; what nobody foresaw is shown whole.</summary>
@@ -57,12 +50,14 @@ internal static class FrontDoor
         {
             CommandException e => e.ExitCode,
             ConfigException or ModelChoiceException => ExitCode.Usage,
+            OperationCanceledException => ExitCode.Cancelled,
             LaunchException or ScopeException => ExitCode.Refused,
             PodRefusedException e => e.Error.Code switch { ErrorCode.DiskError => ExitCode.Disk, ErrorCode.ProviderError => ExitCode.Provider, _ => ExitCode.Refused },
             JournalException => ExitCode.Disk,
             SocketException or IOException or UnauthorizedAccessException => ExitCode.RunFailed,
             _ => ExitCode.Fault,
         };
+        if (code == ExitCode.Cancelled) return code;
         if (code == ExitCode.Fault)
         {
             s.Screen.Error($"a fault of Yoi itself, please report it: {exception}");

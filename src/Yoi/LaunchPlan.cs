@@ -1,5 +1,6 @@
 using Yoi.Protocol;
 using Yoi.Runtime.Configuration;
+using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 
 namespace Yoi;
@@ -45,17 +46,20 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
             Add(allow, settings.Scope.Write, Permission.Write, path => Existing(s, path, "scope.write in yoi.jsonc:"));
             Add(allow, settings.Scope.Read, Permission.Read, path => Existing(s, path, "scope.read in yoi.jsonc:"));
         }
-        Add(deny, wishes.DenyWrite, Permission.Write, path => RealPath.Of(path, s.Cwd));
-        Add(deny, wishes.DenyRead, Permission.Read, path => RealPath.Of(path, s.Cwd));
-        Add(deny, settings.Scope.DenyWrite, Permission.Write, path => RealPath.Of(path, cwd));
-        Add(deny, settings.Scope.DenyRead, Permission.Read, path => RealPath.Of(path, cwd));
+        Add(deny, wishes.DenyWrite, Permission.Write, path => ScopeRoots.Resolve(path, s.Cwd));
+        Add(deny, wishes.DenyRead, Permission.Read, path => ScopeRoots.Resolve(path, s.Cwd));
+        Add(deny, settings.Scope.DenyWrite, Permission.Write, path => ScopeRoots.Resolve(path, cwd));
+        Add(deny, settings.Scope.DenyRead, Permission.Read, path => ScopeRoots.Resolve(path, cwd));
+        var builtIn = BuiltInDenies.For(s.Directories, s.Home, allow);
+        // What Yoi and the user keep secret is never readable; the human may only free what a Pod may write.
+        deny.AddRange((settings.Scope.BuiltInDenies == false ? builtIn.Where(rule => rule.Permission == Permission.Read) : builtIn).Except(deny));
         return new ScopeRules(allow, deny);
     }
 
     private static string Existing(Surroundings s, string path, string flag)
     {
         if (path.Length == 0) throw new CommandException(ExitCode.Usage, $"{flag}: an empty path");
-        var real = RealPath.Of(path, s.Cwd);
+        var real = ScopeRoots.Resolve(path, s.Cwd);
         return System.IO.Path.Exists(real) ? real : throw new CommandException(ExitCode.Usage, $"{flag} {path}: {real} does not exist; create it first");
     }
 

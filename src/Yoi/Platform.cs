@@ -1,7 +1,5 @@
 using System.Runtime.InteropServices;
 
-[assembly: System.Runtime.Versioning.SupportedOSPlatform("linux")]
-
 namespace Yoi;
 
 /// <summary>Where Yoi runs: Linux on x64 and arm64, WSL included.</summary>

@@ -6,4 +6,12 @@ if (Platform.WhyNot(OperatingSystem.IsLinux(), RuntimeInformation.OSArchitecture
     Console.Error.WriteLine("yoi: " + why);
     return ExitCode.Usage;
 }
-return await FrontDoor.RunAsync(args, Surroundings.OfProcess(), CancellationToken.None);
+var surroundings = Surroundings.OfProcess();
+try
+{
+    return await FrontDoor.RunAsync(args, surroundings, CancellationToken.None);
+}
+catch (Exception e)
+{
+    return FrontDoor.Explain(surroundings, e);
+}

@@ -14,7 +14,7 @@ internal sealed record Surroundings(
 {
     internal static Surroundings OfProcess() => new(
         Screen.OfProcess(System.Environment.GetEnvironmentVariable),
-        YoiDirectories.Find(System.Environment.GetEnvironmentVariable, Libc.UserId()),
+        YoiDirectories.Find(System.Environment.GetEnvironmentVariable, Libc.Geteuid()),
         System.Environment.GetEnvironmentVariable, Directory.GetCurrentDirectory(), TimeProvider.System, Console.In, !Console.IsInputRedirected);
 
     internal string Home => Environment("HOME") is { Length: > 0 } home ? home : "/";

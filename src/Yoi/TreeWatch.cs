@@ -64,15 +64,14 @@ internal sealed class TreeWatch(Surroundings s, KnownPod root, PodClient client,
         try
         {
             await foreach (var message in client.AttachAsync(1, ct)) await writer.WriteAsync(message, ct);
-            writer.TryComplete();
         }
         catch (Exception e) when (e is OperationCanceledException or IOException)
         {
-            writer.TryComplete(); // The Pod is gone or nobody looks any more; its journal says which.
+            // The Pod is gone or nobody looks any more; its journal says which.
         }
-        catch (Exception e)
+        finally
         {
-            writer.TryComplete(e);
+            writer.TryComplete();
         }
     }
 

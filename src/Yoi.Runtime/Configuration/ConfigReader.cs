@@ -50,8 +50,11 @@ internal static class ConfigReader
         }
         catch (JsonException e)
         {
-            var place = e.LineNumber is { } line ? $"line {line + 1}: " : e.Path is { Length: > 2 } path ? $"`{path[2..]}`: " : "";
-            throw new ConfigException(file, [place + e.Message.Split(" Path:")[0].Split(" LineNumber:")[0]]);
+            throw new ConfigException(file,
+            [
+                e.Path is { Length: > 2 } path ? $"`{path[2..]}` has a value of the wrong kind"
+                    : $"{(e.LineNumber is { } line ? $"line {line + 1}: " : "")}{e.Message.Split(" Path:")[0].Split(" LineNumber:")[0]}",
+            ]);
         }
     }
 

@@ -56,7 +56,7 @@ internal sealed record ScopeConfig(
     IReadOnlyList<string>? DenyWrite = null,
     [property: Description("Paths that Pods may not even read. In a project file relative paths start at the project.")]
     IReadOnlyList<string>? DenyRead = null,
-    [property: Description("False removes the built-in write denies (.git/hooks, .git/config, .yoi, editor settings). User file only.")]
+    [property: Description("False lets Pods write what is run later outside of them: .git/hooks, .git/config, .yoi, editor and agent settings. User file only.")]
     bool? BuiltInDenies = null);
 
 /// <summary>A settings file that cannot be used, with each thing that is wrong in it and what to do.</summary>

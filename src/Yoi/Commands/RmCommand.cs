@@ -56,8 +56,8 @@ internal static class RmCommand
         var last = pod.Journal.Last();
         var end = last?.Entry is Entry.PodEnded ended ? EntryText.EndText(ended.Reason, ended.By, ended.Detail) : null;
         Bury(s, new Tombstone(pod.PodId, pod.Name, end, last?.Seq ?? 0, s.Time.GetUtcNow()));
-        File.Delete(s.Directories.Socket(pod.PodId));
-        File.Delete(s.Directories.Token(pod.PodId));
+        foreach (var leftover in new[] { s.Directories.Socket(pod.PodId), s.Directories.Token(pod.PodId) })
+            if (File.Exists(leftover)) File.Delete(leftover);
         Directory.Delete(pod.Directory, recursive: true);
         s.Screen.Line($"removed {pod.Name} ({pod.PodId})");
     }

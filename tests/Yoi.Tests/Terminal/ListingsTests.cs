@@ -1,0 +1,67 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Terminal;
+
+namespace Yoi.Tests.Terminal;
+
+public sealed class ListingsTests : IDisposable
+{
+    private readonly StringWriter _out = new();
+
+    public void Dispose() => _out.Dispose();
+
+    private Screen Screen => new(_out, TextWriter.Null);
+
+    private string[] Lines => [.. _out.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.TrimEnd())];
+
+    private static PodRow Row(string id, string state = "idle", string? spawner = null) => new(id, "pod-" + id, state, Spawner: spawner);
+
+    [Fact]
+    public void Pods_are_a_tree_and_each_is_there_once()
+    {
+        PodRow[] rows = [Row("a"), Row("b", spawner: "a"), Row("c", spawner: "b"), Row("d", spawner: "a"), Row("e", spawner: "gone"), Row("f", spawner: "g"), Row("g", spawner: "f")];
+        Assert.Equal(
+            ["pod-a", "├─ pod-b", "│  └─ pod-c", "└─ pod-d", "pod-e", "pod-f", "pod-g"],
+            Listings.Tree(rows).Select(row => row.Prefix + row.Pod.Name));
+    }
+
+    [Fact]
+    public void A_listing_off_a_terminal_has_no_colours_and_cuts_nothing()
+    {
+        var path = "/" + new string('p', 300);
+        var now = DateTimeOffset.UnixEpoch;
+        Listings.Pods(Screen,
+        [
+            Row("a") with { Scope = new ScopeRules([new ScopeRule(path, Permission.Write), new ScopeRule("/x", Permission.Read)], []), Turns = 3, InputTokens = 12_340, OutputTokens = 5, LastActivity = now.AddSeconds(-90) },
+            Row("b", "ended") with { End = "stopped by human" },
+        ], now);
+        Assert.DoesNotContain('\e', _out.ToString());
+        Assert.Contains(Lines, line => line.StartsWith("pod-a", StringComparison.Ordinal) && line.Contains($"write:{path} +1", StringComparison.Ordinal) && line.Contains("12.3k", StringComparison.Ordinal) && line.EndsWith("1 min 30 s ago", StringComparison.Ordinal));
+        Assert.Contains(Lines, line => line.Contains("ended: stopped by human", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("not_answering", "alive, not answering")]
+    [InlineData("dead", "dead, end not recorded")]
+    [InlineData("damaged", "damaged: no first record")]
+    public void What_is_not_well_is_shown_and_never_hidden(string state, string words)
+    {
+        Listings.Pods(Screen, [Row("a", state) with { Note = "no first record" }], DateTimeOffset.UnixEpoch);
+        Assert.Contains(Lines, line => line.Contains(words, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Markup_in_a_path_means_nothing()
+    {
+        Listings.Scopes(Screen, [new ScopeRow("a", "i", "allow", Permission.Write, "/[red]x[/]\e[2J", true, "lead", true, 7, ["b"])]);
+        Assert.Contains(Lines, line => line.Contains("/[red]x[/]", StringComparison.Ordinal) && line.Contains("lead (pending)", StringComparison.Ordinal));
+        Assert.DoesNotContain('\e', _out.ToString());
+    }
+
+    [Fact]
+    public void With_colours_a_listing_has_escape_sequences()
+    {
+        Listings.Pods(new Screen(_out, TextWriter.Null, colours: true), [Row("a")], DateTimeOffset.UnixEpoch);
+        Assert.Contains('\e', _out.ToString());
+    }
+}

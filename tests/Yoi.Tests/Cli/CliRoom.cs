@@ -9,6 +9,7 @@ namespace Yoi.Tests.Cli;
 internal sealed class CliRoom : IDisposable
 {
     private readonly Dictionary<string, string> _environment = new(StringComparer.Ordinal);
+    private readonly Births _births = new();
     private readonly StringWriter _out = new();
     private readonly StringWriter _error = new();
 
@@ -49,7 +50,7 @@ internal sealed class CliRoom : IDisposable
     /// <summary>A dead Pod's files, its journal made of these entries.</summary>
     internal async Task<KnownPod> DeadPodAsync(string name, params Entry[] entries)
     {
-        var id = PodName.NewId(TimeProvider.System);
+        var id = PodName.NewId(_births);
         var directory = Surroundings.Directories.Pod(name, id);
         Directory.CreateDirectory(directory);
         using var podLock = PodLock.TryTake(directory)!;
@@ -63,4 +64,12 @@ internal sealed class CliRoom : IDisposable
     }
 
     public void Dispose() => Directory.Delete(Root, recursive: true);
+
+    /// <summary>Ids of one millisecond have no order; each Pod of a room is born a second after the one before.</summary>
+    private sealed class Births : TimeProvider
+    {
+        private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+        public override DateTimeOffset GetUtcNow() => _now = _now.AddSeconds(1);
+    }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using System.Text.Unicode;
 
 namespace Yoi.Protocol;
 
@@ -42,10 +43,15 @@ public static class WireCodec
     /// <exception cref="ProtocolException">The line is no request; the exception says why and what would have worked.</exception>
     public static Request ReadRequest(ReadOnlyMemory<byte> line)
     {
+        if (!Utf8.IsValid(line.Span)) throw new ProtocolException(ErrorCode.InvalidRequest, "invalid method: the line is not valid UTF-8");
         JsonDocument document;
         try
         {
             document = JsonDocument.Parse(line, Options);
+        }
+        catch (JsonException) when (IsTooDeep(line.Span))
+        {
+            throw new ProtocolException(ErrorCode.TooDeep, $"invalid method: nested deeper than {YoiJson.MaxDepth} levels");
         }
         catch (JsonException e)
         {
@@ -61,6 +67,19 @@ public static class WireCodec
                 throw new ProtocolException(ErrorCode.InvalidRequest, "invalid method: missing field \"method\" (a string)", id);
             return new Request(id, ReadMethod(root, ReadString(name, id), id));
         }
+    }
+
+    private static bool IsTooDeep(ReadOnlySpan<byte> line)
+    {
+        var (depth, text) = (0, false);
+        for (var i = 0; i < line.Length && depth <= YoiJson.MaxDepth; i++)
+        {
+            if (line[i] == '"') text = !text;
+            else if (text) i += line[i] == '\\' ? 1 : 0;
+            else if (line[i] is (byte)'{' or (byte)'[') depth++;
+            else if (line[i] is (byte)'}' or (byte)']') depth--;
+        }
+        return depth > YoiJson.MaxDepth;
     }
 
     private static Method ReadMethod(JsonElement root, string name, JsonElement? id)

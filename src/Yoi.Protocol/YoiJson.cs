@@ -40,7 +40,7 @@ namespace Yoi.Protocol;
 [JsonSerializable(typeof(HistoryItem.ToolCall), TypeInfoPropertyName = "HistoryToolCall")]
 [JsonSerializable(typeof(HistoryItem.ToolResult), TypeInfoPropertyName = "HistoryToolResult")]
 [JsonSerializable(typeof(HistoryItem.Message), TypeInfoPropertyName = "HistoryMessage")]
-[JsonSerializable(typeof(JsonElement))]
+[JsonSerializable(typeof(JsonElement)), JsonSerializable(typeof(long))]
 public sealed partial class YoiJson : JsonSerializerContext
 {
     /// <summary>Deepest nesting that is read anywhere: lines nested deeper are refused.</summary>

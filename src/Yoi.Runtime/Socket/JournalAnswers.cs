@@ -1,0 +1,29 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Control;
+using Yoi.Runtime.Journal;
+
+namespace Yoi.Runtime.Socket;
+
+/// <summary>Answers that come from the journal's file. They block on the disk: call them off the connection's loop.</summary>
+internal static class JournalAnswers
+{
+    private const int LargestPage = 4 << 20;
+
+    /// <exception cref="RefusedException">The cursor is no place in a journal.</exception>
+    internal static ReplyResult.Page Page(ServedPod pod, Method.Read read)
+    {
+        if (read.SinceSeq < 0 || read.MaxBytes < 1)
+            throw new RefusedException(ErrorCode.InvalidRequest, "read: since_seq is 0 or the seq of an entry that was read; max_bytes is at least 1");
+        var after = new Cursor(read.SinceSeq, read.SinceSeq == 0 ? 0 : read.SinceOffset);
+        var head = pod.Journal.HeadSeq;
+        var records = new JournalReader(pod.JournalPath).ReadAfter(after, out _, Math.Min(read.MaxBytes, LargestPage));
+        var end = records.Count > 0 ? records[^1].End : after;
+        return new ReplyResult.Page([.. records.Select(JournalCodec.ToEvent)], end.Seq, end.Offset, end.Seq < head, pod.Status().State);
+    }
+
+    internal static ReplyResult.History History(ServedPod pod, bool forBase)
+    {
+        var greeting = pod.Greeting();
+        return new ReplyResult.History(BaseHistory.Read(pod.JournalPath), forBase ? greeting with { SandboxLevel = null } : greeting);
+    }
+}

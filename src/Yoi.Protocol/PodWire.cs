@@ -35,7 +35,7 @@ internal sealed class PodWire : IDisposable
         {
             wire = new PodWire(await UnixAddress.ConnectAsync(path, either.Token), path);
             using var cut = either.Token.Register(wire._stop.Cancel);
-            await wire.SendAsync(new Method.Hello(WireCodec.OldestVersion, WireCodec.Version, token, client), 0, either.Token);
+            await wire.GreetAsync(new Method.Hello(WireCodec.OldestVersion, WireCodec.Version, token, client), either.Token);
             var reply = await wire.ReplyAsync(0);
             return (wire, Welcome(reply, path));
         }
@@ -47,6 +47,18 @@ internal sealed class PodWire : IDisposable
                 throw new TimeoutException(
                     $"the Pod at {path} took the connection and did not answer within {limit.TotalSeconds:0.#} s; it is alive, and stopped or busy", e);
             throw;
+        }
+    }
+
+    private async Task GreetAsync(Method.Hello hello, CancellationToken ct)
+    {
+        try
+        {
+            await SendAsync(hello, 0, ct);
+        }
+        catch (IOException) when (_socket.Available > 0)
+        {
+            return; // Turned away: what the Pod said before it closed is there to be read.
         }
     }
 

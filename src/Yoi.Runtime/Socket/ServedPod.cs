@@ -21,8 +21,8 @@ internal sealed record SocketLimits
     /// <summary>Open connections.</summary>
     internal int Connections { get; init; } = 256;
 
-    /// <summary>Bytes that wait for one reader before it is cut off.</summary>
-    internal int BacklogBytes { get; init; } = 8 << 20;
+    /// <summary>Bytes that wait for one reader before it is cut off. What is told to everybody is held once, not once a reader.</summary>
+    internal int BacklogBytes { get; init; } = 16 << 20;
 
     /// <summary>Requests of one connection in work at a time; further lines wait in the socket.</summary>
     internal int InFlight { get; init; } = 256;

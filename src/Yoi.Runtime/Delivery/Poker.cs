@@ -64,7 +64,7 @@ internal sealed class Poker(SpawnerRef spawner, string token, string name, strin
         using var limit = new CancellationTokenSource(Limit, time);
         try
         {
-            await using var client = await PodClient.ConnectAsync(spawner.Socket, name, token, limit.Token);
+            await using var client = await PodClient.ConnectAsync(spawner.Socket, name, token, ct: limit.Token);
             await client.AskAsync(new Method.Poke(podId, seq), limit.Token);
         }
         catch (Exception e) when (e is IOException or SocketException or PodRefusedException or OperationCanceledException)

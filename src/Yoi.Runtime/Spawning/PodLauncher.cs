@@ -5,6 +5,7 @@ using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
+using NetSocket = System.Net.Sockets.Socket;
 
 namespace Yoi.Runtime.Spawning;
 
@@ -74,7 +75,7 @@ internal static class PodLauncher
         }
     }
 
-    private static (PodProcess Process, Socket Socket) Execute(PodProgram program, string keySource, string stderr, bool emptyStderr)
+    private static (PodProcess Process, NetSocket Socket) Execute(PodProgram program, string keySource, string stderr, bool emptyStderr)
     {
         var (ours, theirs) = Libc.StreamPair();
         try
@@ -83,7 +84,7 @@ internal static class PodLauncher
             var pid = NativeSpawn.Start(program, PodProgram.PodEnvironment(keySource), theirs, stderr, emptyStderr);
             // Not reaped yet, so the pid is still its own, even if it has ended already.
             var process = PodProcess.Open(pid) ?? throw Libc.Failed($"pidfd_open of {pid}");
-            return (process, new Socket(ours));
+            return (process, new NetSocket(ours));
         }
         catch (LinuxException e)
         {
@@ -98,7 +99,7 @@ internal static class PodLauncher
 
     /// <summary>Hands over the two lines while waiting for the answer; null if the process closed its end without one.</summary>
     private static async Task<LaunchAnswer?> TalkAsync(
-        Socket socket, LaunchDocument document, LaunchSecrets secrets, TimeSpan limit, TimeProvider time, CancellationToken ct)
+        NetSocket socket, LaunchDocument document, LaunchSecrets secrets, TimeSpan limit, TimeProvider time, CancellationToken ct)
     {
         using var limited = new CancellationTokenSource(limit, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, limited.Token);
@@ -116,7 +117,7 @@ internal static class PodLauncher
         }
     }
 
-    private static async Task HandOverAsync(Socket socket, LaunchDocument document, LaunchSecrets secrets, CancellationToken ct)
+    private static async Task HandOverAsync(NetSocket socket, LaunchDocument document, LaunchSecrets secrets, CancellationToken ct)
     {
         byte[] lines = [
             .. JsonSerializer.SerializeToUtf8Bytes(document, LaunchJson.Default.LaunchDocument), (byte)'\n',
@@ -132,7 +133,7 @@ internal static class PodLauncher
         }
     }
 
-    private static async Task<LaunchAnswer?> ReceiveAsync(Socket socket, CancellationToken ct)
+    private static async Task<LaunchAnswer?> ReceiveAsync(NetSocket socket, CancellationToken ct)
     {
         var line = new ArrayBufferWriter<byte>(512);
         while (line.WrittenCount < MaxAnswer)

@@ -1,0 +1,174 @@
+using System.Security.Cryptography;
+using System.Text;
+using Yoi.Protocol;
+using Yoi.Runtime.Control;
+using Yoi.Runtime.Delivery;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Models;
+using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Socket;
+using Yoi.Runtime.Spawning;
+using Yoi.Runtime.Tools;
+using Yoi.Runtime.Tools.Files;
+using Yoi.Runtime.Tools.Pods;
+using Yoi.Runtime.Turns;
+
+namespace Yoi.Runtime;
+
+/// <summary>
+/// One Pod, composed by hand in start order and taken down in reverse. Until it has its scope it touches nothing but its own
+/// directory; what it holds it gives back last.
+/// </summary>
+internal sealed class PodHost : IAsyncDisposable
+{
+    private const string SandboxLevel = "tools-only";
+
+    private readonly LaunchDocument _document;
+    private readonly LaunchSecrets _secrets;
+    private readonly TimeProvider _time;
+    private readonly Stack<object> _owned = new();
+
+    internal PodHost(LaunchDocument document, LaunchSecrets secrets, TimeProvider time) => (_document, _secrets, _time) = (document, secrets, time);
+
+    private string Directory => _document.Directories.Pod(_document.Name, _document.PodId);
+
+    /// <summary>Starts everything. When it returns, clients are served.</summary>
+    /// <exception cref="ScopeException">The scope is held by another, or the grant was withdrawn.</exception>
+    /// <exception cref="JournalException">The journal is served by another process, or cannot be used.</exception>
+    /// <exception cref="ModelException">The model cannot be used as it was chosen.</exception>
+    /// <exception cref="IOException">A directory or the socket cannot be used.</exception>
+    internal async Task<PodController> StartAsync(CancellationToken ct)
+    {
+        Failpoint.Pass(Failpoints.ChildStarted);
+        var table = new ScopeTable(_document.Directories, _time);
+        table.Open();
+        PrivateFile.CreateDirectory(Directory);
+        var podLock = Own(PodLock.TryTake(Directory) ?? throw new JournalException($"Pod `{_document.Name}` is served by another process already"));
+        var model = Own(ModelFactory.Create(_document.Model, _document.Name, _secrets.ApiKey, _document.Timing, _time));
+
+        var generation = await TakeScopeAsync(table, ct);
+        Own(new GivingBack(table, _document.PodId));
+        var scope = Own(new LiveScope(_document.Directories, _document.PodId));
+        var files = Own(new ScopedFiles(scope, _document.Cwd));
+
+        var ledger = new PodLedger();
+        var conversation = new Conversation();
+        var news = new NewsDesk(_document.Directories);
+        var keeper = new ChildKeeper(_document, _time);
+        var poker = _document.Spawner is { } spawner && _secrets.SpawnerToken is { } token
+            ? new Poker(spawner, token, _document.Name, _document.PodId, _time) : null;
+        IJournalFold[] folds = poker is null ? [ledger, conversation, news, keeper] : [ledger, conversation, news, keeper, poker];
+        var journal = Own(JournalWriter.Open(Directory, podLock, folds, _time));
+
+        var children = new ChildSpawner(_document, _secrets, PodProgram.Own(), scope, table, journal, keeper, _time);
+        Tool[] tools = [.. FileTools.All(files, _time), .. PodTools.All(_document, children, keeper, news, _time)];
+        var runner = new ToolRunner(tools, journal);
+        var processSeq = await BeginJournalAsync(ledger, journal, scope, files, tools, generation);
+
+        var turns = new TurnLoop(journal, conversation, model, runner, _document.Limits.TurnsPerRun, news.TellAsync);
+        var status = new StatusSource(ledger, journal, news, () => scope.Current() is var now ? (now.Rules, now.Lent) : default, () => runner.Running);
+        if (poker is not null) Own(poker).Start();
+        Own(keeper).Start(journal, table, scope);
+        keeper.Ended += news.Poked;
+        Own(news).Start(journal);
+        var controller = Own(new PodController(
+            ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time));
+
+        var greeting = new Greeting(_document.Name, _document.Cwd, _document.Model.Provider, _document.Model.Model, "", [.. tools.Select(tool => tool.Schema.Name)], SandboxLevel);
+        var served = new ServedPod(
+            _document.PodId, _document.Name, controller.HandleAsync, controller.Status, () => greeting with { ScopeSummary = scope.Current().Summary() },
+            journal, Path.Combine(Directory, PodFiles.Journal), processSeq, token => CallerOf(token, ledger));
+        Own(PodServer.Start(served, _document.Directories.Socket(_document.PodId), _time, text => Console.Error.WriteLine("yoi: " + text)));
+        return controller;
+    }
+
+    private async Task<long> TakeScopeAsync(ScopeTable table, CancellationToken ct)
+    {
+        Failpoint.Pass(Failpoints.ChildAdopt);
+        if (_document.Grant is { } grant)
+        {
+            await table.AdoptAsync(_document.PodId, grant, Environment.ProcessId, ct);
+            return grant;
+        }
+        var row = new TableRow(
+            _document.PodId, _document.Name, Directory, SpawnerId: null, _document.RootId, _document.Depth, Pending: false,
+            Generation: 0, _document.Scope, _document.Limits, Environment.ProcessId);
+        return await table.AcquireAsync(row, ct);
+    }
+
+    /// <summary>A new journal begins with who the Pod is and its prompt; an old one with what a crash left open.</summary>
+    /// <returns>Seq of this process's first entry.</returns>
+    private async Task<long> BeginJournalAsync(
+        PodLedger ledger, JournalWriter journal, LiveScope scope, ScopedFiles files, IReadOnlyList<Tool> tools, long generation)
+    {
+        var pid = Environment.ProcessId;
+        var started = new Entry.ProcessStarted(pid, PodProcess.StartTimeOf(pid) ?? "", PodProcess.BootId, SandboxLevel);
+        if (ledger.Created is not null)
+        {
+            var seq = (await journal.AppendAsync(Durability.Synced, started))[0].Seq;
+            await Recovery.RunAsync(ledger, journal);
+            return seq;
+        }
+        var agents = AgentsMd.Find(files, _document.Cwd);
+        var system = SystemPrompt.Render(
+            _document.Name, _document.Cwd, scope.Current().Summary(), _document.Role, [.. agents.Select(file => new Instructions(file.Path, file.Text))]);
+        Entry[] entries =
+        [
+            new Entry.PodCreated(
+                JournalCodec.Version, _document.PodId, _document.Name, _document.Cwd, _document.Model, _document.Scope, generation,
+                _document.Spawner, _document.Depth, _document.Role, _document.Limits, _document.KeySource, Program),
+            started,
+            new Entry.Prompt(system, [.. tools.Select(tool => tool.Schema)]),
+            .. agents.Where(file => file.Warning is not null).Select(file => new Entry.Notification("warn", "agents_md", file.Warning!)),
+        ];
+        return (await journal.AppendAsync(Durability.Synced, entries))[1].Seq;
+    }
+
+    /// <summary>The living child whose token this is; null if it is nobody's.</summary>
+    private Caller? CallerOf(string token, PodLedger ledger)
+    {
+        IReadOnlyList<ChildRef> children;
+        lock (ledger.Gate) children = ledger.Children;
+        var given = Encoding.UTF8.GetBytes(token);
+        foreach (var child in children.Where(child => !child.Ended))
+        {
+            var file = _document.Directories.Token(child.PodId);
+            if (File.Exists(file) && CryptographicOperations.FixedTimeEquals(given, File.ReadAllBytes(file))) return new Caller(child.Name, child.PodId);
+        }
+        return null;
+    }
+
+    private static string Program => $"yoi {typeof(PodHost).Assembly.GetName().Version?.ToString(3)}";
+
+    private T Own<T>(T started) where T : class
+    {
+        _owned.Push(started);
+        return started;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        while (_owned.TryPop(out var owned))
+        {
+            if (owned is IAsyncDisposable asynchronous) await asynchronous.DisposeAsync();
+            else ((IDisposable)owned).Dispose();
+        }
+    }
+
+    /// <summary>Gives the scope back, when nothing of this Pod can write any more.</summary>
+    private sealed class GivingBack(ScopeTable table, string podId) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            try
+            {
+                await table.ReleaseAsync(podId, CancellationToken.None);
+            }
+            catch (ScopeException e)
+            {
+                // The row stays until somebody changes the table next: our life-lock is free by then, so it counts as dead.
+                await Console.Error.WriteLineAsync($"yoi: the scope could not be given back: {e.Message}");
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Yoi.Runtime.Control;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Models;
+using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Runtime;
+
+/// <summary>
+/// What <c>yoi serve</c> does: reads the launch document and the secrets, serves one Pod, and answers on stdout exactly once:
+/// ready, or why it cannot be. Signals end the Pod as <c>shutdown</c> does.
+/// </summary>
+internal static class PodHostProcess
+{
+    /// <returns>The exit code: 0, or 1 if the Pod could not start.</returns>
+    internal static async Task<int> RunAsync(Stream input, Stream output, TimeProvider time)
+    {
+        try
+        {
+            var (document, secrets) = await ReadLaunchAsync(input);
+            await using var host = new PodHost(document, secrets, time);
+            var controller = await host.StartAsync(CancellationToken.None);
+            using var signals = new StopSignals(controller);
+            Failpoint.Pass(Failpoints.ChildReady);
+            await AnswerAsync(output, new LaunchAnswer(true, Environment.ProcessId, document.Directories.Socket(document.PodId), null));
+            controller.StartWaiting();
+            await controller.Completion;
+            return 0;
+        }
+        catch (Exception e) when (e is ScopeException or JournalException or ModelException or PathException or IOException or InvalidDataException or UnauthorizedAccessException)
+        {
+            await AnswerAsync(output, new LaunchAnswer(false, Environment.ProcessId, null, e.Message));
+            return 1;
+        }
+    }
+
+    private static async Task<(LaunchDocument, LaunchSecrets)> ReadLaunchAsync(Stream input)
+    {
+        using var reader = new StreamReader(input);
+        var document = await reader.ReadLineAsync() ?? throw new InvalidDataException("nothing on stdin: yoi itself starts `yoi serve`; use `yoi run` or `yoi start`");
+        var secrets = await reader.ReadLineAsync() ?? "{}";
+        try
+        {
+            var parsed = JsonSerializer.Deserialize(document, LaunchJson.Default.LaunchDocument) ?? throw new InvalidDataException("no launch document");
+            if (parsed.Version != LaunchDocument.CurrentVersion)
+                throw new InvalidDataException($"launch document version {parsed.Version} is not {LaunchDocument.CurrentVersion}: yoi was replaced on disk; start the Pod again");
+            return (parsed, JsonSerializer.Deserialize(secrets, LaunchJson.Default.LaunchSecrets) ?? new LaunchSecrets(null, null));
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"the launch document cannot be read (was yoi replaced on disk?): {e.Message}");
+        }
+    }
+
+    private static async Task AnswerAsync(Stream output, LaunchAnswer answer)
+    {
+        byte[] line = [.. JsonSerializer.SerializeToUtf8Bytes(answer, LaunchJson.Default.LaunchAnswer), (byte)'\n'];
+        await output.WriteAsync(line);
+        await output.FlushAsync();
+    }
+
+    private sealed class StopSignals(PodController controller) : IDisposable
+    {
+        private readonly PosixSignalRegistration[] _registered =
+        [
+            .. new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP }.Select(signal => PosixSignalRegistration.Create(signal, context =>
+            {
+                context.Cancel = true;
+                controller.Shutdown($"signal {context.Signal}");
+            })),
+        ];
+
+        public void Dispose()
+        {
+            foreach (var registration in _registered) registration.Dispose();
+        }
+    }
+}

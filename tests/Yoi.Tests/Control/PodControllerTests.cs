@@ -1,0 +1,208 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Models;
+using Yoi.Runtime.Tools;
+
+namespace Yoi.Tests.Control;
+
+public sealed class PodControllerTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+
+    private static AssistantBlock.ToolCall Call(string id, string name = "Gate") => new(id, name, "{}");
+
+    [Fact]
+    public async Task A_run_is_journalled_from_input_to_end()
+    {
+        await using var pod = await ControlledPod.CreateAsync();
+        pod.Model.Say("hello");
+
+        Assert.IsType<ReplyResult.Accepted>(await pod.AskAsync(new Method.Run("hi")));
+        await pod.SeeAsync<Entry.RunEnded>();
+
+        Assert.Equal(["pod_created", "prompt", "input", "run_start", "turn_start", "assistant", "run_end"],
+            pod.Records().Select(record => Kinds.Entries.Of(record.Entry).Name));
+        Assert.Equal(RunEnd.Completed, (await pod.SeeAsync<Entry.RunEnded>()).Reason);
+    }
+
+    [Fact]
+    public async Task Each_method_is_refused_in_the_states_where_it_means_nothing()
+    {
+        await using var pod = await ControlledPod.CreateAsync();
+        Assert.Equal(ErrorCode.NotPaused, await pod.RefusedAsync(new Method.Resume()));
+        Assert.Equal(ErrorCode.NotRunning, await pod.RefusedAsync(new Method.Cancel()));
+        Assert.Equal(ErrorCode.NotRunning, await pod.RefusedAsync(new Method.Pause()));
+
+        pod.Model.Stall();
+        await pod.AskAsync(new Method.Run("hi"));
+        Assert.Equal(PodState.Running, pod.Controller.Status().State);
+        Assert.Equal(ErrorCode.AlreadyRunning, await pod.RefusedAsync(new Method.Run("again")));
+        Assert.Equal(ErrorCode.AlreadyRunning, await pod.RefusedAsync(new Method.Resume()));
+
+        await pod.AskAsync(new Method.Cancel());
+        await pod.SeeAsync<Entry.RunEnded>();
+        await pod.AskAsync(new Method.Shutdown());
+        Assert.Equal(ErrorCode.Stopping, await pod.RefusedAsync(new Method.Run("late")));
+    }
+
+    [Fact]
+    public async Task A_notice_starts_a_run_of_an_idle_pod_and_is_in_its_request()
+    {
+        await using var pod = await ControlledPod.CreateAsync();
+        pod.Model.Say("noted");
+
+        await pod.AskAsync(new Method.Notify("child-1", "turn done"));
+        await pod.SeeAsync<Entry.RunEnded>();
+
+        var user = Assert.IsType<ModelMessage.User>(Assert.Single(Assert.Single(pod.Model.Requests).Messages));
+        Assert.Equal(["[notice from child-1] turn done"], user.Texts);
+    }
+
+    [Fact, Trait("case", "T16")]
+    public async Task A_notice_that_arrives_while_the_last_answer_streams_starts_one_more_run()
+    {
+        await using var pod = await ControlledPod.CreateAsync();
+        await pod.AskAsync(new Method.Run("hi"));
+        await pod.Model.Asked.WaitAsync(Limit, TestContext.Current.CancellationToken);
+        await pod.AskAsync(new Method.Notify("child-1", "done"));
+        pod.Model.Say("first");
+        pod.Model.Say("second");
+
+        await pod.SeeAsync<Entry.RunEnded>(nth: 2);
+
+        Assert.Equal(2, pod.Model.Requests.Count);
+        Assert.Equal(2, pod.Records().Count(record => record.Entry is Entry.RunStart));
+    }
+
+    [Fact, Trait("case", "T16")]
+    public async Task A_paused_pod_keeps_a_notice_and_runs_nothing_until_it_is_resumed()
+    {
+        var tool = new GatedTool("Gate", ToolOrder.Beside);
+        await using var pod = await ControlledPod.CreateAsync(tool);
+        pod.Model.Call(Call("a"));
+        await pod.AskAsync(new Method.Run("hi"));
+        await tool.Begun.WaitAsync(Limit, TestContext.Current.CancellationToken);
+        await pod.AskAsync(new Method.Pause());
+        tool.Gate.Release();
+        await pod.SeeAsync<Entry.RunPaused>();
+
+        await pod.AskAsync(new Method.Notify("child-1", "done"));
+        Assert.Equal(PodState.Paused, pod.Controller.Status().State);
+        Assert.Single(pod.Model.Requests);
+
+        pod.Model.Say("fine");
+        await pod.AskAsync(new Method.Resume());
+        var end = await pod.SeeAsync<Entry.RunEnded>();
+        Assert.Equal((0, 2), (end.Run, end.Turns));
+        Assert.Contains("[notice from child-1] done", Assert.IsType<ModelMessage.User>(pod.Model.Requests[1].Messages[^1]).Texts);
+    }
+
+    [Fact]
+    public async Task Queued_inputs_each_start_a_run_in_the_order_in_which_they_came()
+    {
+        await using var pod = await ControlledPod.CreateAsync();
+        await pod.AskAsync(new Method.Run("one"));
+        Assert.True(Assert.IsType<ReplyResult.Accepted>(await pod.AskAsync(new Method.Run("two", SendMode.Queue))).Queued);
+        Assert.True(Assert.IsType<ReplyResult.Accepted>(await pod.AskAsync(new Method.Run("three", SendMode.Queue))).Queued);
+        pod.Model.Say("1");
+        pod.Model.Say("2");
+        pod.Model.Say("3");
+
+        await pod.SeeAsync<Entry.RunEnded>(nth: 3);
+
+        Assert.Equal(["one", "two", "three"],
+            pod.Model.Requests.Select(request => Assert.Single(Assert.IsType<ModelMessage.User>(request.Messages[^1]).Texts)));
+    }
+
+    [Theory, Trait("case", "T20")]
+    [InlineData("before the first event")]
+    [InlineData("streaming")]
+    [InlineData("in a tool")]
+    public async Task Cancel_works_at_every_await_and_the_next_run_is_unaffected(string where)
+    {
+        var tool = new GatedTool("Gate", ToolOrder.Beside);
+        await using var pod = await ControlledPod.CreateAsync(tool);
+        if (where == "streaming") pod.Model.Stall(new ModelEvent.TextDelta(0, "Hel"), new ModelEvent.UsageSoFar(new Usage(10, 1)));
+        if (where == "in a tool") pod.Model.Call(Call("a"), Call("b"));
+        await pod.AskAsync(new Method.Run("hi"));
+        await (where == "in a tool" ? tool.Begun : pod.Model.Asked).WaitAsync(Limit, TestContext.Current.CancellationToken);
+
+        await pod.AskAsync(new Method.Cancel());
+        var end = await pod.SeeAsync<Entry.RunEnded>();
+        Assert.Equal((RunEnd.Cancelled, "human"), (end.Reason, end.By));
+        if (where == "streaming")
+            Assert.Equal("Hel", Assert.IsType<AssistantBlock.Text>(Assert.Single((await pod.SeeAsync<Entry.Assistant>(a => a.Partial)).Blocks)).Value);
+        if (where == "in a tool")
+            Assert.Equal(["a", "b"], pod.Records().Select(r => r.Entry).OfType<Entry.ToolResult>().Select(result => result.CallId));
+
+        pod.Model.Say("back");
+        await pod.AskAsync(new Method.Run("again"));
+        Assert.Equal(RunEnd.Completed, (await pod.SeeAsync<Entry.RunEnded>(nth: 2)).Reason);
+    }
+
+    [Fact, Trait("case", "T19")]
+    public async Task A_provider_failure_ends_the_run_with_its_kind_and_never_as_completed()
+    {
+        foreach (var kind in Enum.GetValues<ModelFailure>())
+        {
+            await using var pod = await ControlledPod.CreateAsync();
+            pod.Model.Fail(new ModelException(kind, "no", produced: false, retryable: false));
+            await pod.AskAsync(new Method.Run("hi"));
+            var end = await pod.SeeAsync<Entry.RunEnded>();
+            Assert.Equal(kind == ModelFailure.ContextOverflow ? RunEnd.ContextOverflow : RunEnd.ProviderError, end.Reason);
+            Assert.DoesNotContain(pod.Records(), record => record.Entry is Entry.Assistant);
+        }
+    }
+
+    [Fact, Trait("case", "V06")]
+    public async Task A_call_that_was_cut_off_is_not_run_and_the_model_is_told_at_most_twice()
+    {
+        var tool = new GatedTool("Gate", ToolOrder.Beside);
+        await using var pod = await ControlledPod.CreateAsync(tool);
+        for (var i = 0; i < 3; i++) pod.Model.Answer(new ModelEvent.Completed([], new Usage(1, 1), "max_tokens", CutOff: true, DroppedCall: "Gate"));
+        await pod.AskAsync(new Method.Run("hi"));
+
+        var end = await pod.SeeAsync<Entry.RunEnded>();
+
+        Assert.Equal(RunEnd.ProviderError, end.Reason);
+        Assert.Equal(3, pod.Model.Requests.Count);
+        Assert.Empty(tool.Log);
+        Assert.Contains("cut off", Assert.IsType<ModelMessage.User>(pod.Model.Requests[1].Messages[^1]).Texts[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_limit_of_turns_ends_a_run_with_every_call_answered()
+    {
+        var tool = new GatedTool("Gate", ToolOrder.Beside);
+        await using var pod = await ControlledPod.CreateAsync(new PodLimits(TurnsPerRun: 2), tool);
+        tool.Gate.Release(10);
+        pod.Model.Call(Call("a"));
+        pod.Model.Call(Call("b"));
+        await pod.AskAsync(new Method.Run("hi"));
+
+        Assert.Equal((RunEnd.TurnLimit, 2), await pod.SeeAsync<Entry.RunEnded>() is var end ? (end.Reason, end.Turns) : default);
+        Assert.Equal(["a", "b"], pod.Records().Select(r => r.Entry).OfType<Entry.ToolResult>().Select(result => result.CallId));
+    }
+
+    [Fact, Trait("case", "G06")]
+    public async Task A_crash_during_parallel_calls_closes_each_as_unknown_and_runs_none_again()
+    {
+        var tool = new GatedTool("Gate", ToolOrder.Beside);
+        var pod = await ControlledPod.CreateAsync(tool);
+        pod.Model.Call(Call("a"), Call("b"), Call("c"));
+        await pod.AskAsync(new Method.Run("hi"));
+        for (var i = 0; i < 3; i++) await tool.Begun.WaitAsync(Limit, TestContext.Current.CancellationToken);
+
+        await using var again = await pod.ReopenAsync();
+        Assert.Equal(PodState.Paused, again.Controller.Status().State);
+        Assert.Equal(RunEnd.Interrupted, (await again.SeeAsync<Entry.RunEnded>()).Reason);
+        again.Model.Say("I looked");
+        await again.AskAsync(new Method.Resume());
+        await again.SeeAsync<Entry.RunEnded>(nth: 2);
+
+        var results = again.Records().Select(r => r.Entry).OfType<Entry.ToolResult>().ToList();
+        Assert.Equal(["a", "b", "c"], results.Select(result => result.CallId));
+        Assert.All(results, result => Assert.True(result is { OutcomeUnknown: true, IsError: true }));
+        Assert.Equal(3, tool.Log.Count(line => line.StartsWith("begin", StringComparison.Ordinal)));
+    }
+}

@@ -21,7 +21,7 @@ internal static class StopCommand
                 var outcome = await s.Stopper.StopAsync(pod, "human", parsed.GetValue(force), ct);
                 rows.Add(new StopRow(outcome.Name, outcome.PodId, outcome.Reason, outcome.By, outcome.Detail, outcome.Returned, outcome.Below));
                 if (parsed.GetValue(json)) continue;
-                s.Screen.Line($"{outcome.Name}: {EntryText.EndText(outcome.Reason, outcome.By, outcome.Detail)}"
+                s.Screen.Line($"{outcome.Name}: {(outcome.WasEnded ? "had ended already: " : "")}{EntryText.EndText(outcome.Reason, outcome.By, outcome.Detail)}"
                     + (outcome.Below.Count > 0 ? $"; with it: {string.Join(", ", outcome.Below)}" : "")
                     + (outcome.Returned.Count > 0 ? $"; back: {EntryText.Rules(outcome.Returned)}" : ""));
             }

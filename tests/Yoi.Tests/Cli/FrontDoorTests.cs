@@ -100,6 +100,7 @@ public sealed partial class FrontDoorTests : IDisposable
         { new ModelChoiceException("m"), 2 },
         { new LaunchException("ready", "m"), 3 },
         { new ScopeException("m"), 3 },
+        { new StopException("m"), 3 },
         { new PodRefusedException(new ReplyError(ErrorCode.AlreadyRunning, "m")), 3 },
         { new PodRefusedException(new ReplyError(ErrorCode.DiskError, "m")), 7 },
         { new JournalException("m"), 7 },

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
-using System.Net.Sockets;
 using Yoi.Commands;
 using Yoi.Protocol;
 using Yoi.Runtime.Configuration;
@@ -54,7 +53,7 @@ internal static class FrontDoor
             LaunchException or ScopeException or StopException => ExitCode.Refused,
             PodRefusedException e => e.Error.Code switch { ErrorCode.DiskError => ExitCode.Disk, ErrorCode.ProviderError => ExitCode.Provider, _ => ExitCode.Refused },
             JournalException => ExitCode.Disk,
-            SocketException or IOException or UnauthorizedAccessException => ExitCode.RunFailed,
+            TimeoutException or IOException or UnauthorizedAccessException => ExitCode.RunFailed,
             _ => ExitCode.Fault,
         };
         if (code == ExitCode.Cancelled) return code;

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Net.Sockets;
 using Yoi.Protocol;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
@@ -29,18 +28,16 @@ internal static class PodFinder
     {
         if (!pod.IsAlive)
             throw new CommandException(ExitCode.Refused, $"{pod.Name} {EndOf(pod) ?? "is dead and its end is not recorded"}; `yoi log {pod.Name}` shows what it did");
-        using var limit = new CancellationTokenSource(AnswerLimit, s.Time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         try
         {
-            return await PodClient.ConnectAsync(s.Directories.Socket(pod.PodId), ct: either.Token);
+            return await PodClient.ConnectAsync(s.Directories.Socket(pod.PodId), limit: AnswerLimit, ct: ct);
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        catch (TimeoutException)
         {
             throw new CommandException(ExitCode.Refused,
                 $"{pod.Name} is alive and did not answer for {AnswerLimit.TotalSeconds:0} s; `yoi stop {pod.Name}` stops it all the same");
         }
-        catch (SocketException e)
+        catch (IOException e)
         {
             throw new CommandException(ExitCode.Refused, $"{pod.Name} is alive and its socket cannot be reached ({e.Message}); `yoi stop {pod.Name}` stops it all the same");
         }

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Yoi.Protocol;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
@@ -27,7 +26,7 @@ internal static class PodListing
             await using var client = await PodClient.ConnectAsync(socket, ct: either.Token);
             return FromStatus(await client.StatusAsync(either.Token), socket);
         }
-        catch (Exception e) when (e is IOException or SocketException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+        catch (Exception e) when (e is IOException or TimeoutException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             // It may have ended while we asked.
             return FromJournal(pod, pod.IsAlive ? socket : null);

@@ -65,7 +65,7 @@ internal static class WaitCommand
                             if (message is PodMessage.Entered { Entry: Entry.RunEnded or Entry.RunPaused or Entry.PodEnded }) break;
                     }
                 }
-                catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+                catch (Exception e) when (e is IOException or TimeoutException)
                 {
                     // Ending, or just restarted: look again in a moment.
                     await Task.Delay(TimeSpan.FromMilliseconds(50), s.Time, ct);

@@ -150,6 +150,14 @@ public sealed class SettingsTests : IDisposable
     }
 
     [Fact]
+    public void The_settings_in_the_docs_can_be_read_as_the_users()
+    {
+        var docs = Structure.SourceTree.Read("docs/configuration.md");
+        var json = docs.Split("```jsonc\n")[1].Split("```")[0];
+        Assert.Equal(3, _room.User(json).Load().Providers.Count);
+    }
+
+    [Fact]
     public void A_damaged_file_is_never_taken_for_an_empty_one()
     {
         Assert.Throws<ConfigException>(() => ConfigReader.Parse("f", Encoding.UTF8.GetBytes("")));

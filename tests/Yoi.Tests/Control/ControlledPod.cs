@@ -76,10 +76,13 @@ internal sealed class ControlledPod : IAsyncDisposable
     private readonly PodLock _lock;
     private readonly NewsDesk _news;
 
-    private ControlledPod(string directory, PodLimits limits, Tool[] tools, TestModel model)
+    private readonly IModel _model;
+    private readonly PodLimits _limits;
+    private readonly Tool[] _tools;
+
+    private ControlledPod(string directory, PodLimits limits, Tool[] tools, IModel model)
     {
-        Directory = directory;
-        Model = model;
+        (Directory, _limits, _tools, _model) = (directory, limits, tools, model);
         _lock = PodLock.TryTake(directory) ?? throw new InvalidOperationException("the lock is held");
         Ledger = new PodLedger();
         var conversation = new Conversation();
@@ -93,28 +96,31 @@ internal sealed class ControlledPod : IAsyncDisposable
     }
 
     internal string Directory { get; }
-    internal TestModel Model { get; }
+    internal TestModel Model => (TestModel)_model;
     internal PodLedger Ledger { get; }
     internal JournalWriter Journal { get; }
     internal PodController Controller { get; }
 
     internal static Task<ControlledPod> CreateAsync(params Tool[] tools) => CreateAsync(new PodLimits(), tools);
 
-    internal static async Task<ControlledPod> CreateAsync(PodLimits limits, params Tool[] tools)
+    internal static Task<ControlledPod> CreateAsync(PodLimits limits, params Tool[] tools) =>
+        CreateAsync(new TestModel(), new ModelChoice("scripted", "m"), limits, tools);
+
+    internal static async Task<ControlledPod> CreateAsync(IModel model, ModelChoice choice, PodLimits limits, params Tool[] tools)
     {
-        var pod = new ControlledPod(System.IO.Directory.CreateTempSubdirectory("yoi-control-").FullName, limits, tools, new TestModel());
+        var pod = new ControlledPod(System.IO.Directory.CreateTempSubdirectory("yoi-control-").FullName, limits, tools, model);
         await pod.Journal.AppendAsync(Durability.Synced,
-            new Entry.PodCreated(JournalCodec.Version, "0123", "pod", "/w", new ModelChoice("scripted", "m"), ScopeRules.None, 1, null, 0, null, limits, "none", "test"),
-            new Entry.Prompt("system", []));
+            new Entry.PodCreated(JournalCodec.Version, "0123", "pod", "/w", choice, ScopeRules.None, 1, null, 0, null, limits, "none", "test"),
+            new Entry.Prompt("system", [.. tools.Select(tool => tool.Schema)]));
         return pod;
     }
 
     /// <summary>The same directory served again, as after a crash: what was in memory is gone.</summary>
-    internal async Task<ControlledPod> ReopenAsync()
+    internal async Task<ControlledPod> ReopenAsync(IModel? model = null)
     {
         await Journal.DisposeAsync();
         _lock.Dispose();
-        var again = new ControlledPod(Directory, new PodLimits(), [], new TestModel());
+        var again = new ControlledPod(Directory, _limits, _tools, model ?? new TestModel());
         await Recovery.RunAsync(again.Ledger, again.Journal);
         return again;
     }
@@ -145,7 +151,7 @@ internal sealed class ControlledPod : IAsyncDisposable
         await _news.DisposeAsync();
         await Journal.DisposeAsync();
         _lock.Dispose();
-        Model.Dispose();
+        _model.Dispose();
         System.IO.Directory.Delete(Directory, recursive: true);
     }
 }

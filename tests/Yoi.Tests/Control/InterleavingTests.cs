@@ -1,0 +1,98 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Control;
+using Yoi.Runtime.Models;
+
+namespace Yoi.Tests.Control;
+
+public sealed class InterleavingTests(ITestOutputHelper output)
+{
+    private static readonly string[] Codes =
+        [ErrorCode.AlreadyRunning, ErrorCode.NotRunning, ErrorCode.NotPaused];
+
+    [Fact, Trait("case", "C15")]
+    public async Task Methods_in_any_order_from_many_clients_never_make_two_runs_at_once_and_lose_no_input()
+    {
+        var seed = Environment.TickCount;
+        output.WriteLine($"seed {seed}");
+        await using var pod = await ControlledPod.CreateAsync();
+        using var stopTalking = new CancellationTokenSource();
+        var talking = TalkAsync(pod.Model, new Random(seed), stopTalking.Token);
+        var clients = Enumerable.Range(0, 8).Select(n => ClientAsync(pod, new Random(seed + n), $"c{n}", 250)).ToList();
+        var accepted = (await Task.WhenAll(clients)).SelectMany(inputs => inputs).ToHashSet();
+
+        if (pod.Controller.Status().State == PodState.Paused) await pod.AskAsync(new Method.Cancel());
+        await Eventually.Holds(() => pod.Controller.Status() is { State: PodState.Idle, QueuedInputs: 0 });
+        await stopTalking.CancelAsync();
+        await talking;
+
+        var entries = pod.Records().Select(record => record.Entry).ToList();
+        var open = false;
+        foreach (var entry in entries)
+        {
+            if (entry is Entry.RunStart) { Assert.False(open, "two runs at once"); open = true; }
+            if (entry is Entry.RunEnded) { Assert.True(open, "an end without a run"); open = false; }
+            if (entry is Entry.TurnStart or Entry.Assistant) Assert.True(open, "a turn outside a run");
+        }
+        Assert.False(open);
+        var journalled = entries.OfType<Entry.Input>().Select(input => input.Text).ToList();
+        Assert.Equal(journalled.Count, journalled.Distinct().Count());
+        Assert.Superset(accepted, journalled.ToHashSet());
+        Assert.DoesNotContain(journalled, text => !accepted.Contains(text));
+        Assert.Contains(entries, entry => entry is Entry.RunPaused);
+        Assert.Contains(entries, entry => entry is Entry.RunEnded { Reason: RunEnd.Cancelled });
+        Assert.Contains(entries, entry => entry is Entry.RunEnded { Reason: RunEnd.Completed });
+    }
+
+    /// <summary>Sends random methods and returns the inputs that were accepted.</summary>
+    private static async Task<List<string>> ClientAsync(ControlledPod pod, Random random, string name, int rounds)
+    {
+        var accepted = new List<string>();
+        for (var i = 0; i < rounds; i++)
+        {
+            var text = $"{name}-{i}";
+            Method method = random.Next(7) switch
+            {
+                0 or 1 => new Method.Run(text),
+                2 => new Method.Run(text, SendMode.Queue),
+                3 => new Method.Notify(name, text),
+                4 => new Method.Cancel(),
+                5 => new Method.Pause(),
+                _ => new Method.Resume(),
+            };
+            try
+            {
+                await pod.AskAsync(method);
+                if (method is Method.Run) accepted.Add(text);
+            }
+            catch (RefusedException e)
+            {
+                Assert.Contains(e.Code, Codes);
+            }
+            if (random.Next(3) == 0) await Task.Yield();
+        }
+        return accepted;
+    }
+
+    /// <summary>Answers whatever is asked: a text, a call of a tool that does not exist, or a failure.</summary>
+    private static async Task TalkAsync(TestModel model, Random random, CancellationToken ct)
+    {
+        try
+        {
+            while (true)
+            {
+                await model.Asked.WaitAsync(ct);
+                switch (random.Next(4))
+                {
+                    case 0: model.Call(new AssistantBlock.ToolCall(Guid.NewGuid().ToString("n"), "NoTool", "{}")); break;
+                    case 1: model.Fail(new ModelException(ModelFailure.Server, "no", produced: false, retryable: false)); break;
+                    default: model.Say("ok"); break;
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The test is over.
+        }
+    }
+}

@@ -78,7 +78,7 @@ internal sealed record TableDocument(int Version, long Generation, IReadOnlyList
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-    RespectNullableAnnotations = true, WriteIndented = true, MaxDepth = 16)]
+    RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true, MaxDepth = 16)]
 [JsonSerializable(typeof(TableDocument)), JsonSerializable(typeof(TableVersion))]
 internal sealed partial class TableJson : JsonSerializerContext;
 

@@ -67,6 +67,9 @@ internal sealed class TableLock : IDisposable
             if (Libc.Identify(directories.ScopeLock, out var now) != 0 || !now.IsSameFile(Libc.Identify(file))) return null;
             root = PrivateFile.OpenDirectory(directories.State);
             if (!Libc.TryFlock(root)) return null;
+            using (var second = PrivateFile.OpenToWrite(directories.ScopeLock))
+                if (Libc.Identify(second).IsSameFile(now) && Libc.TryFlock(second))
+                    throw new ScopeException($"locks do not work in {directories.State}: two hold one. Set YOI_HOME or XDG_STATE_HOME to a file system of this machine");
             var taken = new TableLock(file, root, name);
             (file, root) = (null, null);
             return taken;

@@ -1,0 +1,73 @@
+using Xunit;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Tests.Scopes;
+
+/// <summary>K07 and what would execute later.</summary>
+[Trait("case", "K07")]
+public sealed class BuiltInDeniesTests : IDisposable
+{
+    private readonly ScopeRoom _room = new();
+
+    public void Dispose() => _room.Dispose();
+
+    private ScopePolicy Policy(params string[] rules)
+    {
+        var allow = ScopeRoom.Rules(rules).Allow;
+        return new(new(allow, BuiltInDenies.For(_room.Directories, _room.Root + "/home", allow)), [], 0);
+    }
+
+    [Theory]
+    [InlineData("/home/.ssh/id_ed25519")]
+    [InlineData("/home/.aws/credentials")]
+    [InlineData("/home/.netrc")]
+    [InlineData("/home/.npmrc")]
+    [InlineData("/home/.docker/config.json")]
+    [InlineData("/home/.config/gh/hosts.yml")]
+    [InlineData("/home/.kube/config")]
+    [InlineData("/home/.git-credentials")]
+    [InlineData("/home/.pypirc")]
+    [InlineData("/home/.nuget/NuGet/NuGet.Config")]
+    [InlineData("/home/.gnupg/private-keys-v1.d/x")]
+    [InlineData("/state/pods/lead.1/journal.jsonl")]
+    [InlineData("/state/scopes.json")]
+    [InlineData("/run/1.token")]
+    [InlineData("/config/yoi.jsonc")]
+    public void Secrets_are_not_read_even_where_the_home_is_granted(string path)
+    {
+        var policy = Policy("write:" + _room.Root);
+        Assert.Equal(Access.None, policy.AccessAt(_room.Root + path));
+        Assert.Equal(Access.Write, policy.AccessAt(_room.Root + "/home/project/file")); // The positive control.
+        Assert.Equal(Access.Write, policy.AccessAt(_room.Root + "/home/.sshrc"));
+    }
+
+    [Fact]
+    public void A_store_behind_a_link_is_denied_under_both_names()
+    {
+        Directory.CreateDirectory(_room.Root + "/home/keys");
+        File.CreateSymbolicLink(_room.Root + "/home/.ssh", "keys");
+        var policy = Policy("read:" + _room.Root);
+        Assert.Equal(Access.None, policy.AccessAt(_room.Root + "/home/keys/id"));
+        Assert.Equal(Access.None, policy.AccessAt(_room.Root + "/home/.ssh/id"));
+    }
+
+    [Fact]
+    public void What_executes_later_is_read_and_not_written()
+    {
+        var git = Directory.CreateDirectory(_room.Root + "/w/.git").FullName;
+        foreach (var repository in (string[])["modules/lib", "modules/deep/er", "modules/lib/modules/inner"])
+        {
+            Directory.CreateDirectory($"{git}/{repository}");
+            File.WriteAllText($"{git}/{repository}/HEAD", "");
+        }
+        Directory.CreateDirectory(git + "/worktrees/second");
+        var policy = Policy("write:" + _room.Root + "/w", "read:" + _room.Root + "/r");
+        foreach (var path in (string[])[
+            ".git/hooks/pre-commit", ".git/config", ".git/modules/lib/config", ".git/modules/deep/er/hooks/x", ".git/modules/lib/modules/inner/config",
+            ".git/worktrees/second/config.worktree", ".yoi/x", ".vscode/tasks.json", ".idea/x", ".claude/settings.json", ".mcp.json", ".envrc"])
+            Assert.Equal((path, Access.Read), (path, policy.AccessAt($"{_room.Root}/w/{path}")));
+        foreach (var path in (string[])[".git/index", ".git/objects/x", ".git/modules/lib/index", "src/config", ".github/workflows/x"])
+            Assert.Equal((path, Access.Write), (path, policy.AccessAt($"{_room.Root}/w/{path}")));
+        Assert.DoesNotContain(policy.Rules.Deny, rule => rule.Target.StartsWith(_room.Root + "/r/", StringComparison.Ordinal));
+    }
+}

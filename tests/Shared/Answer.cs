@@ -34,7 +34,7 @@ public sealed record Answer
     /// <summary>The whole body as it is, instead of the pieces.</summary>
     public byte[]? Raw { get; init; }
 
-    /// <summary>The connection is cut after this many events.</summary>
+    /// <summary>The connection is cut after this many events; 0 loses the whole answer, headers included.</summary>
     public int? CutAfter { get; init; }
 
     /// <summary>Awaited before event N is sent: a test's gate.</summary>

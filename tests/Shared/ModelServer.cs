@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Http;
 
 namespace Yoi.Shared;
 
-/// <summary>A request exactly as it came. <see cref="Gone"/> ends when the client has left or the answer is sent.</summary>
-public sealed record ReceivedRequest(string Method, string Path, IReadOnlyDictionary<string, string> Headers, byte[] Body, Task Gone);
+/// <summary>A request exactly as it came, and on which connection. <see cref="Gone"/> ends when the client has left or the answer is sent.</summary>
+public sealed record ReceivedRequest(string Method, string Path, IReadOnlyDictionary<string, string> Headers, byte[] Body, string Connection, Task Gone);
 
 /// <summary>
 /// A real HTTP server on loopback that speaks both wires (<c>/v1/messages</c>, <c>/v1/chat/completions</c>). It answers from its queue;
@@ -77,7 +77,7 @@ public sealed class ModelServer : IAsyncDisposable
         await context.Request.Body.CopyToAsync(body, context.RequestAborted);
         var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var headers = context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase);
-        var request = new ReceivedRequest(context.Request.Method, context.Request.Path, headers, body.ToArray(), gone.Task);
+        var request = new ReceivedRequest(context.Request.Method, context.Request.Path, headers, body.ToArray(), context.Connection.Id, gone.Task);
         _requests.Enqueue(request);
         _arrived.Release();
         try
@@ -104,6 +104,9 @@ public sealed class ModelServer : IAsyncDisposable
         context.Response.StatusCode = answer.Status;
         if (answer.ContentType.Length > 0)
             context.Response.ContentType = answer.ContentType;
+        // A promise that is not kept makes Kestrel close the connection behind the last byte; an abort would take back what was sent.
+        if (answer.CutAfter > 0)
+            context.Response.ContentLength = long.MaxValue;
         foreach (var (name, value) in answer.Headers)
             context.Response.Headers[name] = value;
         for (var i = 0; i <= frames.Count; i++)
@@ -112,7 +115,8 @@ public sealed class ModelServer : IAsyncDisposable
                 await gate(i, ct);
             if (i == answer.CutAfter)
             {
-                context.Abort();
+                if (i == 0)
+                    context.Abort();
                 return;
             }
             if (i == frames.Count)

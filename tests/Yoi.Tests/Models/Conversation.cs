@@ -55,14 +55,16 @@ internal static class Conversation
     }
 
     /// <summary>Reads a stream without HTTP, from bytes that arrive in the given portions.</summary>
-    internal static async Task<Heard> ReadAsync(IWire wire, Stream stream, CancellationToken ct, params ModelMessage[] earlier)
+    internal static Task<Heard> ReadAsync(IWire wire, Stream stream, CancellationToken ct) => ReadAsync(wire, stream, new ManualTime(), ct);
+
+    internal static async Task<Heard> ReadAsync(IWire wire, Stream stream, TimeProvider time, CancellationToken ct)
     {
-        using var deadline = new Deadline(new ManualTime(), ct);
+        using var deadline = new Deadline(time, ct);
         await using var bytes = new BoundedStream(stream, deadline, Timing);
         List<ModelEvent> events = [];
         try
         {
-            await foreach (var next in EventStream.ReadAsync(bytes, wire.Read(Ask(OnAnthropic, null, earlier)), deadline, ct))
+            await foreach (var next in EventStream.ReadAsync(bytes, wire.Read(Ask(OnAnthropic, null)), deadline, ct))
                 events.Add(next);
             return new Heard(events, null);
         }

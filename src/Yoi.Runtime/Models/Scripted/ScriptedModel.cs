@@ -38,7 +38,7 @@ internal sealed class ScriptedModel : IModel
         var usage = reply.Usage ?? _script.Usage;
         var events = Events(reply, request.Messages, out var blocks);
         if (events.Count == 0 && reply.Error is { } refusal)
-            throw ProviderError.Scripted(refusal.Status, refusal.Type, refusal.Message);
+            throw ProviderError.Scripted(refusal.Status, refusal.Type, refusal.Message, produced: false);
         if (usage is not null)
             yield return new ModelEvent.UsageSoFar(usage with { OutputTokens = Math.Min(usage.OutputTokens ?? 0, 1) });
         for (var i = 0; i < events.Count; i++)
@@ -49,7 +49,7 @@ internal sealed class ScriptedModel : IModel
             ct.ThrowIfCancellationRequested();
         }
         if (reply.Error is { } error)
-            throw ProviderError.Scripted(error.Status, error.Type, error.Message);
+            throw ProviderError.Scripted(error.Status, error.Type, error.Message, produced: true);
         if (reply.Cut)
             throw new ModelException(ModelFailure.Incomplete, "the provider's stream ended before the message was whole", events.Count > 0, retryable: true);
         var cutOff = reply.StopReason == "max_tokens";

@@ -24,7 +24,11 @@ internal static class ProviderError
     internal static ModelException InAnswer(HttpStatusCode status, string body, TimeSpan? retryAfter) => Of(status, Read(body), retryAfter);
 
     /// <summary>An error in the words of a script.</summary>
-    internal static ModelException Scripted(int status, string? type, string text) => Of((HttpStatusCode)status, new Told(type, null, text), retryAfter: null);
+    internal static ModelException Scripted(int status, string? type, string text, bool produced)
+    {
+        var failure = Of((HttpStatusCode)status, new Told(type, null, text), retryAfter: null);
+        return new ModelException(failure.Kind, failure.Message, produced, failure.Retryable);
+    }
 
     /// <summary>Text for one line: control characters become spaces.</summary>
     internal static string Plain(string text, int longest)

@@ -3,6 +3,7 @@ using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Models;
 using Yoi.Runtime.Models.Scripted;
+using Yoi.Tests.Structure;
 using static Yoi.Tests.Models.Conversation;
 
 namespace Yoi.Tests.Models;
@@ -157,6 +158,18 @@ public sealed class ScriptedTests
         var failure = Assert.Throws<ModelException>(() => Load(script));
         Assert.StartsWith("script s.jsonc", failure.Message, StringComparison.Ordinal);
         Assert.Contains(expected, failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_example_in_the_docs_works()
+    {
+        var docs = SourceTree.Read("docs/models.md");
+        var example = docs.Split("```jsonc")[1].Split("```")[0];
+        var lead = Load(example);
+        Assert.Equal("I shall read it.", (await HearAsync(lead, User("read a.txt"))).Text);
+        Assert.Equal("It says hello.", (await HearAsync(lead, User("read a.txt"), Hello, Result("x", "hello"))).Text);
+        Assert.Equal("Noted.", (await HearAsync(lead, User("w2 has finished"))).Text);
+        Assert.Equal("Hello from the mock.", (await HearAsync(Load(example, "w2"), User("go"))).Text);
     }
 
     [Fact]

@@ -18,10 +18,11 @@ public static class JournalCodec
     public const int Version = 1;
 
     /// <summary>Longest line that is written or read, its newline included. Longer ones are damage.</summary>
-    public const int MaxLineBytes = 64 * 1024 * 1024;
+    public const int MaxLineBytes = 32 * 1024 * 1024;
 
     private const int TailLength = 18; // ,"crc":"12345678"}
-    private const int KeptScratch = 1024 * 1024;
+    private const int StampLength = 24; // 2026-07-22T12:00:00.000Z
+    private const int KeptScratch = 64 * 1024;
 
     [ThreadStatic]
     private static Scratch? _scratch;
@@ -34,7 +35,7 @@ public static class JournalCodec
         var json = scratch.Json;
         json.WriteStartObject();
         json.WriteNumber("seq"u8, seq);
-        Span<byte> stamp = stackalloc byte[24];
+        Span<byte> stamp = stackalloc byte[StampLength];
         time.UtcDateTime.TryFormat(stamp, out var stampLength, "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
         json.WriteString("time"u8, stamp[..stampLength]);
         if (entry is Entry.Unknown unknown)
@@ -80,7 +81,7 @@ public static class JournalCodec
         if (Checksum(line) is not { } crc) return null;
         try
         {
-            return Parse(line, offset, crc);
+            return ParseAsWritten(line, offset, crc) ?? Parse(line, offset, crc);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
         {
@@ -106,6 +107,37 @@ public static class JournalCodec
         Span<byte> expected = stackalloc byte[8]; // Compared as bytes: of all spellings of the number, one is right.
         Crc32C(line[..^TailLength]).TryFormat(expected, out _, "x8", CultureInfo.InvariantCulture);
         return digits.SequenceEqual(expected) ? Encoding.ASCII.GetString(digits) : null;
+    }
+
+    // The quick way through lines as Write makes them, which are all there are of this version. Null leaves it to Parse.
+    private static JournalRecord? ParseAsWritten(ReadOnlySpan<byte> line, long offset, string crc)
+    {
+        var rest = line[..^TailLength];
+        if (!Skip(ref rest, "{\"seq\":"u8) || !Utf8Parser.TryParse(rest, out long seq, out var digits) || seq < 1) return null;
+        rest = rest[digits..];
+        if (!Skip(ref rest, ",\"time\":"u8) || rest.Length < StampLength + 2) return null;
+        var stamp = new Utf8JsonReader(rest[..(StampLength + 2)]);
+        if (!stamp.Read() || stamp.TokenType != JsonTokenType.String || !stamp.TryGetDateTimeOffset(out var time)) return null;
+        rest = rest[(StampLength + 2)..];
+        if (!Skip(ref rest, ",\"kind\":\""u8) || rest.IndexOf((byte)'"') is not (> 0 and var length)) return null;
+        if (Kinds.Entries.Named(Encoding.UTF8.GetString(rest[..length])) is not { } kind) return null;
+        rest = rest[length..];
+        if (!Skip(ref rest, "\",\"data\":"u8)) return null;
+        try
+        {
+            return JsonSerializer.Deserialize(rest, kind.Json) is Entry entry ? new JournalRecord(seq, time, entry, offset, line.Length + 1, crc) : null;
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException)
+        {
+            return null; // More members than those, or data that is not known here.
+        }
+    }
+
+    private static bool Skip(ref ReadOnlySpan<byte> line, ReadOnlySpan<byte> what)
+    {
+        if (!line.StartsWith(what)) return false;
+        line = line[what.Length..];
+        return true;
     }
 
     private static JournalRecord Parse(ReadOnlySpan<byte> line, long offset, string crc)

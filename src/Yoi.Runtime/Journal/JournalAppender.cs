@@ -12,7 +12,7 @@ namespace Yoi.Runtime.Journal;
 /// </summary>
 internal sealed class JournalAppender(string path, JournalFile file, TimeProvider time, long lastSeq) : IDisposable
 {
-    private const int KeptBuffer = 1024 * 1024;
+    private const int KeptBuffer = 64 * 1024;
 
     private ArrayBufferWriter<byte> _lines = new(1024);
     private long _lastSeq = lastSeq;

@@ -34,7 +34,7 @@ internal static class JournalOpening
         // A damaged line at the end was a record, too: its seq is not given to another.
         var appender = new JournalAppender(path, file, time, pass.LastSeq + pass.RecordsLostAtEnd);
         var mark = appender.Mark;
-        if (pass.LastSeq > 0 && (found.UnfinishedBytes > 0 || found.DamagedLines > reported))
+        if (file.Length > 0 && (found.UnfinishedBytes > 0 || found.DamagedLines > reported))
         {
             var report = appender.Append([new Entry.Repaired(found.UnfinishedBytes, found.DamagedLines)]);
             appender.SyncOrCut(mark);

@@ -54,7 +54,7 @@ internal sealed class JournalReader(string path)
         return records;
     }
 
-    /// <summary>The first record (who the Pod is), or null if there is none.</summary>
+    /// <summary>The first whole record, or null if there is none: who the Pod is, unless the first line is damaged.</summary>
     /// <exception cref="IOException">The file cannot be read.</exception>
     internal JournalRecord? First()
     {
@@ -76,7 +76,7 @@ internal sealed class JournalReader(string path)
         while (end > 0)
         {
             var start = NewlineBefore(file, end - 1, long.MaxValue) + 1;
-            if (ReadLine(file, start, end) is { } record) return record;
+            if (WithLine(file, start, end, line => JournalCodec.Read(line, start)) is { } record) return record;
             end = start;
         }
         return null;
@@ -88,18 +88,18 @@ internal sealed class JournalReader(string path)
         Span<byte> last = stackalloc byte[1];
         if (Read(file, last, cursor.Offset - 1) != 1 || last[0] != '\n') return false;
         var start = NewlineBefore(file, cursor.Offset - 1, JournalCodec.MaxLineBytes) + 1;
-        return ReadLine(file, start, cursor.Offset)?.Seq == cursor.Seq;
+        return WithLine(file, start, cursor.Offset, line => JournalCodec.ClaimedSeq(line) == cursor.Seq && JournalCodec.Checksum(line) is not null);
     }
 
-    // From start to end, its newline included; null if it is no good record.
-    private JournalRecord? ReadLine(SafeFileHandle file, long start, long end)
+    // The line from start to end, its newline included; default if there is none.
+    private T? WithLine<T>(SafeFileHandle file, long start, long end, Func<ReadOnlySpan<byte>, T> use)
     {
-        if (end - start is < 2 or > JournalCodec.MaxLineBytes) return null;
+        if (end - start is < 2 or > JournalCodec.MaxLineBytes) return default;
         var length = (int)(end - start - 1);
         var buffer = ArrayPool<byte>.Shared.Rent(length);
         try
         {
-            return Read(file, buffer.AsSpan(0, length), start) == length ? JournalCodec.Read(buffer.AsSpan(0, length), start) : null;
+            return Read(file, buffer.AsSpan(0, length), start) == length ? use(buffer.AsSpan(0, length)) : default;
         }
         finally
         {

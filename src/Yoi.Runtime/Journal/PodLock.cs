@@ -46,8 +46,8 @@ internal sealed class PodLock : IDisposable
     }
 
     /// <summary>
-    /// Proves that a probe through another open file description sees a lock in this directory, and that it goes when its
-    /// description does. The kernel judges by description, not by process, so what holds here holds between processes
+    /// Proves that a probe through another open file description sees a lock in this directory, and that it can be
+    /// given back. The kernel judges by description, not by process, so what holds here holds between processes
     /// of this machine; file systems shared between machines are refused.
     /// </summary>
     /// <returns>Null if locks work here, else what is wrong.</returns>
@@ -72,8 +72,9 @@ internal sealed class PodLock : IDisposable
                     return $"locks do not work in {directory}: a probe does not see a lock that is held";
                 }
                 if (Libc.IsByteLocked(probe, JournalByte, path)) return $"locks do not work in {directory}: a lock covers more than its byte";
+                Libc.UnlockByte(holder, LifeByte, path);
             }
-            return Libc.IsByteLocked(probe, LifeByte, path) ? $"locks do not work in {directory}: a lock outlives its holder" : null;
+            return Libc.TryLockByte(probe, LifeByte, path) ? null : $"locks do not work in {directory}: a lock cannot be given back";
         }
         catch (IOException e)
         {
@@ -90,21 +91,38 @@ internal sealed class PodLock : IDisposable
 
     internal void ReleaseWriter() => Volatile.Write(ref _writers, 0);
 
-    public void Dispose() => _file.Dispose();
-
-    private static PodLock? Take(string podDirectory, Func<SafeFileHandle, string, bool> take)
+    /// <remarks>
+    /// Unlocks by hand before it closes: a program that another thread starts right now holds a copy of the descriptor
+    /// until its exec, and with it the lock.
+    /// </remarks>
+    public void Dispose()
     {
-        var path = PathIn(podDirectory);
-        var file = PrivateFile.OpenToWrite(path);
-        var taken = false;
+        if (_file.IsClosed) return;
         try
         {
-            taken = take(file, path);
-            return taken ? new PodLock(podDirectory, file) : null;
+            Libc.UnlockByte(_file, LifeByte, Directory);
+            Libc.UnlockByte(_file, JournalByte, Directory);
         }
         finally
         {
-            if (!taken) file.Dispose();
+            _file.Dispose();
+        }
+    }
+
+    // Locks taken half-way are given back by hand, for the same reason as in Dispose.
+    private static PodLock? Take(string podDirectory, Func<SafeFileHandle, string, bool> take)
+    {
+        var path = PathIn(podDirectory);
+        var podLock = new PodLock(podDirectory, PrivateFile.OpenToWrite(path));
+        var taken = false;
+        try
+        {
+            taken = take(podLock._file, path);
+            return taken ? podLock : null;
+        }
+        finally
+        {
+            if (!taken) podLock.Dispose();
         }
     }
 

@@ -40,24 +40,15 @@ internal static class PrivateFile
     /// <exception cref="IOException">It cannot be made, or is not a directory of this user.</exception>
     internal static void CreateDirectory(string path)
     {
-        if (Libc.Mkdir(path, DirectoryMode) == 0)
+        var made = Libc.Mkdir(path, DirectoryMode) == 0;
+        if (!made && Marshal.GetLastPInvokeError() == Errno.NoEnt && Path.GetDirectoryName(path) is { Length: > 1 } above && !Directory.Exists(above))
         {
-            CloseToOthers(path);
-            SyncDirectory(Path.GetDirectoryName(path) ?? "/");
-            return;
+            CreateDirectory(above);
+            made = Libc.Mkdir(path, DirectoryMode) == 0;
         }
-        switch (Marshal.GetLastPInvokeError())
-        {
-            case Errno.Exist:
-                CloseToOthers(path);
-                return;
-            case Errno.NoEnt when Path.GetDirectoryName(path) is { Length: > 1 } above:
-                CreateMissing(above);
-                CreateDirectory(path);
-                return;
-            case var errno:
-                throw new LinuxException("mkdir " + path, errno);
-        }
+        if (!made && Marshal.GetLastPInvokeError() is not Errno.Exist and var errno) throw new LinuxException("mkdir " + path, errno);
+        CloseToOthers(path);
+        if (made) SyncDirectory(Path.GetDirectoryName(path) ?? "/");
     }
 
     /// <summary>Makes the names in a directory durable.</summary>
@@ -75,12 +66,6 @@ internal static class PrivateFile
         var failure = Libc.Failed("open " + path);
         directory.Dispose();
         throw failure;
-    }
-
-    // Directories above, once made, are ours; one that exists already is left as it is.
-    private static void CreateMissing(string path)
-    {
-        if (!Directory.Exists(path)) CreateDirectory(path);
     }
 
     private static void CloseToOthers(string path)

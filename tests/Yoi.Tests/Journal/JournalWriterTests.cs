@@ -67,12 +67,12 @@ public sealed class JournalWriterTests
             Assert.Equal(length, new FileInfo(pod.Journal).Length);
             Assert.Equal(kept, pod.Reader.Last()?.Seq);
 
-            pod.Open();
+            pod.Open(file: path => new UnsyncedFile(path));
             var repaired = pod.Folded.Records.Select(record => record.Entry).OfType<Entry.Repaired>().ToList();
             Assert.Equal(torn > 0 ? [new Entry.Repaired(torn, 0)] : [], repaired);
             await pod.CloseAsync();
             var size = new FileInfo(pod.Journal).Length;
-            pod.Open();
+            pod.Open(file: path => new UnsyncedFile(path));
             await pod.CloseAsync();
             Assert.Equal(size, new FileInfo(pod.Journal).Length); // Once.
             Assert.Equal(kept + repaired.Count, pod.Reader.ReadAfter(Cursor.Start, out health).Count);
@@ -147,6 +147,74 @@ public sealed class JournalWriterTests
         Assert.Equal(2, (await pod.Append(new Entry.Input("kept")))[0].Seq);
     }
 
+    [Fact, Trait("case", "G09")]
+    public async Task After_a_power_loss_everything_that_was_acknowledged_as_synced_is_there()
+    {
+        const int seed = 99;
+        TestContext.Current.TestOutputHelper?.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        await using var pod = new TempPod();
+        var expected = 0L;
+        for (var life = 0; life < 20; life++)
+        {
+            ForgetfulFile? file = null;
+            var writer = pod.Open(file: path => file = new ForgetfulFile(path));
+            var acknowledged = writer.HeadSeq;
+            Assert.InRange(acknowledged, expected, long.MaxValue);
+            Assert.Equal(JournalHealth.Good with { UnfinishedBytes = writer.Found.UnfinishedBytes }, writer.Found);
+            for (var i = random.Next(1, 12); i > 0; i--)
+            {
+                var synced = random.Next(3) == 0;
+                var records = await writer.AppendAsync(synced ? Durability.Synced : Durability.Written, TempPod.Created(), new Entry.Input("x"));
+                if (synced) acknowledged = records[^1].Seq;
+            }
+            expected = acknowledged;
+            var survives = file!.LosePower(random);
+            await pod.CloseAsync();
+            using var handle = File.OpenHandle(pod.Journal, FileMode.Open, FileAccess.Write);
+            RandomAccess.SetLength(handle, survives);
+        }
+    }
+
+    [Fact]
+    public async Task A_fold_that_throws_is_heard_by_all_who_wait()
+    {
+        await using var pod = new TempPod();
+        using var podLock = PodLock.TryTake(pod.Directory)!;
+        var writer = JournalWriter.Open(pod.Directory, podLock, [new Broken()], TimeProvider.System);
+        var first = writer.AppendAsync(Durability.Written, TempPod.Created());
+        await Assert.ThrowsAsync<JournalException>(() => first);
+        await Assert.ThrowsAsync<JournalException>(() => writer.AppendAsync(Durability.Written, TempPod.Created()));
+        await Assert.ThrowsAsync<DivideByZeroException>(async () => await writer.DisposeAsync());
+    }
+
+    [Fact]
+    public async Task What_is_queued_is_written_before_the_journal_closes_and_nothing_after()
+    {
+        await using var pod = new TempPod();
+        var writer = pod.Open();
+        var queued = Enumerable.Range(0, 600).Select(_ => writer.AppendAsync(Durability.Written, TempPod.Created())).ToList();
+        await writer.DisposeAsync();
+        await Task.WhenAll(queued);
+        Assert.Equal(600, pod.Reader.Last()?.Seq);
+        await Assert.ThrowsAsync<JournalException>(() => writer.AppendAsync(Durability.Written, TempPod.Created()));
+    }
+
+    [Fact]
+    public async Task An_entry_that_cannot_be_written_down_fails_alone()
+    {
+        await using var pod = new TempPod();
+        pod.Open();
+        await pod.Append(TempPod.Created());
+        var deep = string.Concat(Enumerable.Repeat("[", 70)) + string.Concat(Enumerable.Repeat("]", 70));
+        using var json = System.Text.Json.JsonDocument.Parse(deep, new() { MaxDepth = 100 });
+        var bad = pod.Append(new Entry.Input("goes with it"), new Entry.Unknown("deep", json.RootElement));
+        var good = pod.Append(new Entry.Input("kept"));
+        await Assert.ThrowsAsync<JournalException>(() => bad);
+        Assert.Equal(2, (await good)[0].Seq);
+        Assert.Equal(2, pod.Reader.ReadAfter(Cursor.Start, out _).Count);
+    }
+
     [Fact]
     public async Task Appends_that_wait_together_share_one_sync()
     {
@@ -207,6 +275,11 @@ public sealed class JournalWriterTests
         Assert.Empty(pod.Folded.Records);
         var dream = Assert.IsType<Entry.Unknown>(pod.Reader.ReadAfter(Cursor.Start, out _)[1].Entry);
         Assert.Equal(("dream", """{"of":"sheep"}"""), (dream.Kind, dream.Data.GetRawText()));
+    }
+
+    private sealed class Broken : IJournalFold
+    {
+        public void Apply(JournalRecord record) => throw new DivideByZeroException();
     }
 
     internal static string Line(JournalRecord record)

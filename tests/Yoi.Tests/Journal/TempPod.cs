@@ -32,7 +32,7 @@ internal sealed class TempPod : IAsyncDisposable
     internal static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     internal static Entry.PodCreated Created(int version = JournalCodec.Version) => new(
-        version, "0001", "worker", "/work", new ModelChoice("scripted", "m"), ScopeRules.None, 1, null, 0, null, new PodLimits(), "none", "yoi test");
+        version, "0001", "worker", "/home/me", new ModelChoice("scripted", "m"), ScopeRules.None, 1, null, 0, null, new PodLimits(), "none", "yoi test");
 
     internal JournalWriter Open(TimeProvider? time = null, Func<string, JournalFile>? file = null)
     {
@@ -99,5 +99,40 @@ internal sealed class FaultyFile(string path) : JournalFile(path)
     {
         if (OnTruncate() is { } errno) throw new Runtime.Linux.LinuxException("ftruncate", errno);
         base.Truncate(length);
+    }
+}
+
+/// <summary>For tests of anything but syncing, which is what takes the time.</summary>
+internal sealed class UnsyncedFile(string path) : JournalFile(path)
+{
+    protected override void Flush()
+    {
+    }
+}
+
+/// <summary>A file of which a power loss leaves what was synced and any part of what was not.</summary>
+internal sealed class ForgetfulFile : JournalFile
+{
+    private long _synced;
+    private bool _powerless;
+
+    internal ForgetfulFile(string path) : base(path) => _synced = Length;
+
+    /// <summary>How much of the file is left. From now on nothing reaches the disk.</summary>
+    internal long LosePower(Random random)
+    {
+        _powerless = true;
+        return random.NextInt64(_synced, Length + 1);
+    }
+
+    protected override void Flush()
+    {
+        if (!_powerless) _synced = Length;
+    }
+
+    protected override void Truncate(long length)
+    {
+        base.Truncate(length);
+        _synced = Math.Min(_synced, length);
     }
 }

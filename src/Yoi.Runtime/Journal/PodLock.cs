@@ -48,7 +48,7 @@ internal sealed class PodLock : IDisposable
     /// <summary>
     /// Proves that a probe through another open file description sees a lock in this directory, and that it can be
     /// given back. The kernel judges by description, not by process, so what holds here holds between processes
-    /// of this machine; file systems shared between machines are refused.
+    /// of this machine; file systems shared between machines are refused. Leaves the directory as it was.
     /// </summary>
     /// <returns>Null if locks work here, else what is wrong.</returns>
     internal static string? SelfTest(string directory)
@@ -56,7 +56,6 @@ internal sealed class PodLock : IDisposable
         var path = Path.Combine(directory, $".lock-test-{Environment.ProcessId}-{Guid.NewGuid():n}");
         try
         {
-            PrivateFile.CreateDirectory(directory);
             using var folder = PrivateFile.OpenDirectory(directory);
             if (NetworkFileSystem(Libc.FileSystemOf(folder, directory)) is { } kind)
             {

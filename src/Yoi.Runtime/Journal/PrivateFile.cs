@@ -35,7 +35,8 @@ internal static class PrivateFile
     }
 
     /// <summary>
-    /// Makes a directory and those missing above it, and syncs what holds them. An existing last one is made 0700.
+    /// Makes a directory and those missing above it, 0700, and syncs what holds them. One that is there already must be
+    /// this user's and is left as it is: its mode is not ours to change.
     /// </summary>
     /// <exception cref="IOException">It cannot be made, or is not a directory of this user.</exception>
     internal static void CreateDirectory(string path)
@@ -47,7 +48,12 @@ internal static class PrivateFile
             made = Libc.Mkdir(path, DirectoryMode) == 0;
         }
         if (!made && Marshal.GetLastPInvokeError() is not Errno.Exist and var errno) throw new LinuxException("mkdir " + path, errno);
-        CloseToOthers(path);
+        using (var directory = OpenDirectory(path))
+        {
+            var status = Libc.StatusOf(directory, path);
+            if (status.Owner != Libc.Geteuid()) throw new IOException($"{path} belongs to user {status.Owner}, not to you");
+            if (made && status.Permissions != DirectoryMode && Libc.Fchmod(directory, DirectoryMode) != 0) throw Libc.Failed("chmod " + path);
+        }
         if (made) SyncDirectory(Path.GetDirectoryName(path) ?? "/");
     }
 
@@ -66,14 +72,6 @@ internal static class PrivateFile
         var failure = Libc.Failed("open " + path);
         directory.Dispose();
         throw failure;
-    }
-
-    private static void CloseToOthers(string path)
-    {
-        using var directory = OpenDirectory(path);
-        var status = Libc.StatusOf(directory, path);
-        if (status.Owner != Libc.Geteuid()) throw new IOException($"{path} belongs to user {status.Owner}, not to you");
-        if (status.Permissions != DirectoryMode && Libc.Fchmod(directory, DirectoryMode) != 0) throw Libc.Failed("chmod " + path);
     }
 
     // O_NONBLOCK: a FIFO in the file's place must not hold us up. Nothing to a regular file.

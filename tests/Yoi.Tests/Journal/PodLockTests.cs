@@ -132,11 +132,17 @@ public sealed class PodLockTests
     }
 
     [Fact, Trait("case", "L06")]
-    public async Task The_self_test_passes_here_and_leaves_nothing()
+    public async Task The_self_test_passes_here_and_leaves_the_directory_as_it_was()
     {
         await using var pod = new TempPod();
+        const UnixFileMode shared = (UnixFileMode)0x3ff; // 1777, as the machine's temporary directory.
+        File.SetUnixFileMode(pod.Directory, shared);
         Assert.Null(PodLock.SelfTest(pod.Directory));
         Assert.Empty(Directory.GetFileSystemEntries(pod.Directory));
+        PrivateFile.CreateDirectory(pod.Directory);
+        Assert.Equal(shared, File.GetUnixFileMode(pod.Directory));
+        Assert.NotNull(PodLock.SelfTest(pod.Directory + "/missing"));
+        Assert.False(Directory.Exists(pod.Directory + "/missing"));
     }
 
     [Fact, Trait("case", "L16")]

@@ -57,8 +57,11 @@ internal static class PodListing
             Model: created.Model.Provider == "scripted" ? "scripted" : $"{created.Model.Provider}/{created.Model.Model}", Cwd: created.Cwd, LastActivity: last?.Time);
         return last?.Entry is not Entry.PodEnded end || silentSocket is not null ? row : row with
         {
-            State = "ended", End = EntryText.EndText(end.Reason, end.By, end.Detail), Turns = end.Totals.Turns,
-            InputTokens = end.Totals.InputTokens, OutputTokens = end.Totals.OutputTokens,
+            State = "ended",
+            End = EntryText.EndText(end.Reason, end.By, end.Detail),
+            Turns = end.Totals.Turns,
+            InputTokens = end.Totals.InputTokens,
+            OutputTokens = end.Totals.OutputTokens,
         };
     }
 }

@@ -54,7 +54,12 @@ public static class OpenAiFrames
 
     private static JsonObject Envelope(string model, JsonArray choices, JsonObject? usage) => new()
     {
-        ["id"] = "chatcmpl-mock", ["object"] = "chat.completion.chunk", ["created"] = 1, ["model"] = model, ["choices"] = choices, ["usage"] = usage,
+        ["id"] = "chatcmpl-mock",
+        ["object"] = "chat.completion.chunk",
+        ["created"] = 1,
+        ["model"] = model,
+        ["choices"] = choices,
+        ["usage"] = usage,
     };
 
     private static byte[] Frame(string data) => Encoding.UTF8.GetBytes($"data: {data}\n\n");

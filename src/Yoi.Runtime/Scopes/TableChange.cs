@@ -45,8 +45,13 @@ internal static class TableChange
         RefuseOtherNames(table, child, row => row.RootId == spawner.RootId);
         return Next(table, table.Pods, child with
         {
-            SpawnerId = spawnerId, RootId = spawner.RootId, Depth = spawner.Depth + 1, Pending = true, Generation = table.Generation + 1,
-            Limits = Within(child.Limits, spawner.Limits), Pid = null,
+            SpawnerId = spawnerId,
+            RootId = spawner.RootId,
+            Depth = spawner.Depth + 1,
+            Pending = true,
+            Generation = table.Generation + 1,
+            Limits = Within(child.Limits, spawner.Limits),
+            Pid = null,
         });
     }
 
@@ -97,7 +102,8 @@ internal static class TableChange
 
     private static PodLimits Within(PodLimits asked, PodLimits above) => asked with
     {
-        Children = Math.Min(asked.Children, above.Children), Depth = Math.Min(asked.Depth, above.Depth),
+        Children = Math.Min(asked.Children, above.Children),
+        Depth = Math.Min(asked.Depth, above.Depth),
         PodsInTree = Math.Min(asked.PodsInTree, above.PodsInTree),
     };
 

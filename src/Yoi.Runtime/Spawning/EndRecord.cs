@@ -68,7 +68,8 @@ internal static class EndRecord
             Entry.TurnStart => Now with { Turns = Now.Turns + 1 },
             Entry.Assistant { Usage: { } usage } => Now with
             {
-                InputTokens = Now.InputTokens + (usage.InputTokens ?? 0), OutputTokens = Now.OutputTokens + (usage.OutputTokens ?? 0),
+                InputTokens = Now.InputTokens + (usage.InputTokens ?? 0),
+                OutputTokens = Now.OutputTokens + (usage.OutputTokens ?? 0),
             },
             _ => Now,
         };

@@ -133,7 +133,8 @@ public sealed class RequestTests
             var escaped = $$"""{"path":"\ud83d","x\udc00":["{{cut}}\ude00",1,true,null]}""";
             var body = Wire(provider).Write(Ask(provider, null, User(half),
                 Said(new AssistantBlock.Text(half), new AssistantBlock.ToolCall("a", "Read", escaped), new AssistantBlock.ToolCall("b", "Read", $$"""{"path":"{{half}}"}""")),
-                new ModelMessage.User([new ModelToolResult("a", half, IsError: false), new ModelToolResult("b", half, IsError: true)], [half])) with { System = half });
+                new ModelMessage.User([new ModelToolResult("a", half, IsError: false), new ModelToolResult("b", half, IsError: true)], [half])) with
+            { System = half });
             _ = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(body);
             foreach (var value in Strings(JsonDocument.Parse(body).RootElement))
                 Assert.Equal(value, JsonText.WellFormed(value));

@@ -35,7 +35,9 @@ internal static partial class ScopeChild
         string[] line = [.. through ?? [], program];
         var start = new ProcessStartInfo(line[0], line[1..])
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
             Environment = { [Variable] = string.Join('\n', words), ["DOTNET_EnableDiagnostics"] = "0", ["DOTNET_TieredPGO"] = "0" },
         };
         if (failpoint is not null) start.Environment["YOI_FAILPOINT"] = failpoint;

@@ -19,10 +19,10 @@ internal sealed record ChildState(
 /// </summary>
 internal sealed class ChildView(string name, string podId, Cursor from)
 {
-    private readonly HashSet<long> _waiting = [];
+    private readonly HashSet<long> _queued = [], _fresh = [], _notices = [];
     private ChildState _now = new(name, podId, from, 0, 0, false, false, null, null);
 
-    internal ChildState Now => _now with { InputsWaiting = _waiting.Count };
+    internal ChildState Now => _now with { InputsWaiting = _queued.Count + _fresh.Count + _notices.Count };
 
     /// <summary>Takes a record in; the news it carries, if any.</summary>
     internal NewsItem? Apply(JournalRecord record)
@@ -30,19 +30,29 @@ internal sealed class ChildView(string name, string podId, Cursor from)
         _now = _now with { ReadTo = record.End };
         switch (record.Entry)
         {
-            case Entry.Input or Entry.Notify:
-                _waiting.Add(record.Seq);
+            case Entry.Input { Queued: true }:
+                _queued.Add(record.Seq);
+                return null;
+            case Entry.Input:
+                _fresh.Add(record.Seq);
+                return null;
+            case Entry.Notify:
+                _notices.Add(record.Seq);
                 return null;
             case Entry.RunStart start:
                 _now = _now with { RunIsOpen = true, IsPaused = false };
-                // Input is taken in order: a run covers all that waited up to its cause, a resumed one leaves it waiting.
-                if (start.Cause is { } cause) _waiting.RemoveWhere(seq => seq <= cause);
+                _fresh.Clear();
+                if (start.Cause is { } cause) _queued.RemoveWhere(seq => seq <= cause); // Queued input is taken in order.
+                return null;
+            case Entry.TurnStart:
+                _notices.Clear(); // Each request contains all notices before it.
                 return null;
             case Entry.RunPaused:
                 _now = _now with { IsPaused = true };
                 return null;
             case Entry.RunResumed:
                 _now = _now with { IsPaused = false };
+                _fresh.Clear();
                 return null;
             case Entry.RunEnded ended:
                 _now = _now with { RunIsOpen = false, IsPaused = false, LastRun = ended, RunsEnded = _now.RunsEnded + 1 };

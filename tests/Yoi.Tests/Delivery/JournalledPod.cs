@@ -30,7 +30,7 @@ internal sealed class JournalledPod : IAsyncDisposable
 
     /// <summary>A run with one message.</summary>
     internal Task Runs(int run, string text, RunEnd end = RunEnd.Completed, string? detail = null) => Says(
-        new Entry.Input("task"), new Entry.RunStart(run, Journal.HeadSeq + 1), new Entry.TurnStart(run),
+        new Entry.Input("task"), new Entry.RunStart(run, null), new Entry.TurnStart(run),
         Said(text, run), new Entry.RunEnded(run, end, null, detail, 1));
 
     internal static Entry.Assistant Said(string text, int turn = 0, bool partial = false) =>

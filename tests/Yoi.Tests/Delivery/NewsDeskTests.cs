@@ -164,12 +164,18 @@ public sealed class NewsDeskTests : IDisposable
 
         await child.Says(new Entry.Input("a"));
         Assert.Equal((false, 1, 0), await Now());
-        await child.Says(new Entry.RunStart(0, 1), new Entry.Input("b", "spawner", Queued: true));
+        await child.Says(new Entry.RunStart(0, null), new Entry.Input("b", "spawner", Queued: true));
         Assert.Equal((true, 1, 0), await Now());
         await child.Says(new Entry.RunEnded(0, RunEnd.Completed, null, null, 1));
         Assert.Equal((false, 1, 1), await Now());
         await child.Says(new Entry.RunStart(1, 3), new Entry.RunEnded(1, RunEnd.Completed, null, null, 1));
         Assert.Equal((false, 0, 2), await Now());
+        await child.Says(new Entry.Notify("cron", "c"), new Entry.RunStart(2, null));
+        Assert.Equal((true, 1, 2), await Now());
+        await child.Says(new Entry.TurnStart(5), new Entry.RunPaused(2, "human"), new Entry.Input("d"));
+        Assert.Equal((true, 1, 2), await Now());
+        await child.Says(new Entry.RunResumed(2, "input"));
+        Assert.Equal((true, 0, 2), await Now());
     }
 
     [Fact]
@@ -184,7 +190,7 @@ public sealed class NewsDeskTests : IDisposable
         var changed = spawner.Desk.Changed;
         await spawner.Look(Ct); // Nothing new: a waiter that looks does not wake itself.
         Assert.False(changed.IsCompleted);
-        await child.Says(new Entry.RunStart(0, 1));
+        await child.Says(new Entry.RunStart(0, null));
         spawner.Desk.Poked(child.Id);
         await changed.WaitAsync(TimeSpan.FromSeconds(20), Ct);
     }

@@ -18,8 +18,13 @@ public sealed class InterleavingTests(ITestOutputHelper output)
         await using var pod = await ControlledPod.CreateAsync();
         using var stopTalking = new CancellationTokenSource();
         var talking = TalkAsync(pod.Model, new Random(seed), stopTalking.Token);
-        var clients = Enumerable.Range(0, 8).Select(n => ClientAsync(pod, new Random(seed + n), $"c{n}", 250)).ToList();
-        var accepted = (await Task.WhenAll(clients)).SelectMany(inputs => inputs).ToHashSet();
+        var accepted = new HashSet<string>();
+        // What chance did not bring about yet, another storm does; that all came about is asserted below.
+        for (var storm = 0; storm < 20 && !(storm > 0 && HasAllKinds(pod)); storm++)
+        {
+            var clients = Enumerable.Range(0, 8).Select(n => ClientAsync(pod, new Random(seed + (storm * 8) + n), $"s{storm}c{n}", 250)).ToList();
+            foreach (var inputs in await Task.WhenAll(clients)) accepted.UnionWith(inputs);
+        }
 
         if (pod.Controller.Status().State == PodState.Paused) await pod.AskAsync(new Method.Cancel());
         await Eventually.Holds(() => pod.Controller.Status() is { State: PodState.Idle, QueuedInputs: 0 });
@@ -39,9 +44,15 @@ public sealed class InterleavingTests(ITestOutputHelper output)
         Assert.Equal(journalled.Count, journalled.Distinct().Count());
         Assert.Superset(accepted, journalled.ToHashSet());
         Assert.DoesNotContain(journalled, text => !accepted.Contains(text));
-        Assert.Contains(entries, entry => entry is Entry.RunPaused);
-        Assert.Contains(entries, entry => entry is Entry.RunEnded { Reason: RunEnd.Cancelled });
-        Assert.Contains(entries, entry => entry is Entry.RunEnded { Reason: RunEnd.Completed });
+        Assert.True(HasAllKinds(pod), "no run was paused, or none cancelled, or none completed");
+    }
+
+    private static bool HasAllKinds(ControlledPod pod)
+    {
+        var entries = pod.Records().Select(record => record.Entry).ToList();
+        return entries.Exists(entry => entry is Entry.RunPaused)
+            && entries.Exists(entry => entry is Entry.RunEnded { Reason: RunEnd.Cancelled })
+            && entries.Exists(entry => entry is Entry.RunEnded { Reason: RunEnd.Completed });
     }
 
     /// <summary>Sends random methods and returns the inputs that were accepted.</summary>

@@ -82,7 +82,7 @@ internal static class PathWalk
 
     private static void Push(Stack<string> pending, string path)
     {
-        foreach (var name in path.Split('/').Reverse())
+        foreach (var name in path.Split('/').AsEnumerable().Reverse())
             if (name is not ("" or ".")) pending.Push(name);
     }
 }

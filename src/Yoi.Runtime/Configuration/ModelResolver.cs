@@ -19,8 +19,6 @@ internal sealed class ModelResolver(Settings settings, Func<string, string?> env
 {
     private static readonly string[] BuiltIn = ["anthropic", "openai", "ollama"];
 
-    internal const string OllamaAddress = "http://127.0.0.1:11434/v1";
-
     /// <summary>Resolves what a flag or the settings name.</summary>
     /// <param name="model">Value of <c>--model</c>.</param>
     /// <param name="baseUrl">Value of <c>--base-url</c>.</param>
@@ -36,7 +34,7 @@ internal sealed class ModelResolver(Settings settings, Func<string, string?> env
         var provider = Provider(providerName);
         var (source, key) = await KeyAsync(providerName, provider, ct);
         var address = baseUrl ?? provider.BaseUrl ?? Address(providerName, source);
-        if (address is not null && ProviderAddress.Problem(address) is { } bad) throw new ModelChoiceException($"{Variable(providerName, "BASE_URL")}: {bad}");
+        if (address is not null && ProviderAddress.Problem(address) is { } bad) throw new ModelChoiceException($"{(providerName == "ollama" ? "OLLAMA_HOST" : Variable(providerName, "BASE_URL"))}: {bad}");
         if (key is null && providerName is "anthropic" or "openai" && (address is null || !ProviderAddress.IsLoopback(address)))
             throw new ModelChoiceException(
                 $"no key for {providerName}; set {Variable(providerName, "API_KEY")}, or name a source in yoi.jsonc: \"providers\": {{ \"{providerName}\": {{ \"api_key_file\": \"~/…\" }} }}");
@@ -67,11 +65,15 @@ internal sealed class ModelResolver(Settings settings, Func<string, string?> env
 
     private ProviderConfig Provider(string name)
     {
-        if (settings.Providers.GetValueOrDefault(name) is { } own) return name == "ollama" ? own with { BaseUrl = own.BaseUrl ?? OllamaAddress } : own;
+        if (settings.Providers.GetValueOrDefault(name) is { } own)
+        {
+            var keyed = own.ApiKeyEnv is not null || own.ApiKeyFile is not null || own.ApiKeyCommand is not null;
+            return name == "ollama" ? own with { BaseUrl = own.BaseUrl ?? ProviderAddress.Ollama(keyed ? null : Set("OLLAMA_HOST")) } : own;
+        }
         return name switch
         {
             "anthropic" or "openai" => new ProviderConfig(),
-            "ollama" => new ProviderConfig(BaseUrl: OllamaAddress),
+            "ollama" => new ProviderConfig(BaseUrl: ProviderAddress.Ollama(Set("OLLAMA_HOST"))),
             _ => throw new ModelChoiceException(
                 $"no provider is called \"{name}\"; known: {string.Join(", ", BuiltIn.Union(settings.Providers.Keys))}. A server of your own goes into yoi.jsonc under \"providers\""),
         };

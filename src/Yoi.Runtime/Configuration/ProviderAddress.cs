@@ -14,6 +14,20 @@ internal static class ProviderAddress
         return uri.Query.Length > 0 || uri.Fragment.Length > 0 ? $"\"{url}\" has a query or fragment; only origin and path prefix are used" : null;
     }
 
+    /// <summary>
+    /// Where Ollama listens: its own variable OLLAMA_HOST (host, host:port or an address), else its default. A server that listens
+    /// on all interfaces is asked on loopback. What cannot be read is returned as it is, for <see cref="Problem"/> to name.
+    /// </summary>
+    internal static string Ollama(string? host)
+    {
+        if (host is null) return "http://127.0.0.1:11434/v1";
+        var bare = !host.Contains("://", StringComparison.Ordinal);
+        if (!Uri.TryCreate(bare ? "http://" + host : host, UriKind.Absolute, out var uri)) return host;
+        var address = new UriBuilder(uri) { Host = uri.Host is "0.0.0.0" ? "127.0.0.1" : uri.Host };
+        if (bare && uri.IsDefaultPort && !host.Contains(":80", StringComparison.Ordinal)) address.Port = 11434;
+        return address.Uri.AbsoluteUri.TrimEnd('/') + (uri.AbsolutePath == "/" ? "/v1" : "");
+    }
+
     /// <summary>True for an address that reaches no other machine.</summary>
     internal static bool IsLoopback(string url) =>
         Uri.TryCreate(url, UriKind.Absolute, out var uri)

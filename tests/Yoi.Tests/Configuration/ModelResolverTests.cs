@@ -37,6 +37,29 @@ public sealed class ModelResolverTests : IDisposable
         await Assert.ThrowsAsync<ModelChoiceException>(() => _room.ResolveAsync());
     }
 
+    [Theory]
+    [InlineData("127.0.0.1:4711", "http://127.0.0.1:4711/v1")]
+    [InlineData("0.0.0.0", "http://127.0.0.1:11434/v1")]
+    [InlineData("box:80", "http://box/v1")]
+    [InlineData("[::1]", "http://[::1]:11434/v1")]
+    [InlineData("https://models.example/", "https://models.example/v1")]
+    [InlineData("http://box:11434/ollama/v1", "http://box:11434/ollama/v1")]
+    public async Task Ollama_is_asked_where_its_own_variable_says(string host, string address)
+    {
+        _room.Variable("OLLAMA_HOST", host);
+        Assert.Equal(address, (await _room.ResolveAsync("ollama/qwen3")).Choice.BaseUrl);
+        _room.Write(_room.Home + "/key", "from-file").User("""{ "providers": { "ollama": { "api_key_file": "~/key" } } }""");
+        Assert.Equal("http://127.0.0.1:11434/v1", (await _room.ResolveAsync("ollama/qwen3")).Choice.BaseUrl);
+    }
+
+    [Fact]
+    public async Task An_address_of_Ollama_that_is_none_is_refused_by_the_name_of_its_variable()
+    {
+        _room.Variable("OLLAMA_HOST", "ftp://box");
+        var error = await Assert.ThrowsAsync<ModelChoiceException>(() => _room.ResolveAsync("ollama/qwen3"));
+        Assert.Contains("OLLAMA_HOST: \"ftp://box", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_loopback_server_needs_no_key_another_machine_does()
     {

@@ -1,7 +1,0 @@
-namespace Yoi.EndToEnd;
-
-public sealed class PlaceholderTests
-{
-    [Xunit.Fact]
-    public void Builds() => Xunit.Assert.True(true);
-}

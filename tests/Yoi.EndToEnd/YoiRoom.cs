@@ -1,0 +1,151 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Shared;
+
+namespace Yoi.EndToEnd;
+
+/// <summary>
+/// A root of its own for one test: HOME, YOI_HOME and a project directory, and a clean environment. The program is the one
+/// that YOI_BIN names, else the debug build. When it is disposed no process and no socket of this root may be left.
+/// </summary>
+internal sealed class YoiRoom : IAsyncDisposable
+{
+    private readonly Dictionary<string, string> _environment;
+
+    internal YoiRoom()
+    {
+        Root = Directory.CreateTempSubdirectory("yoi-end-").FullName;
+        Home = Directory.CreateDirectory(Root + "/home").FullName;
+        Project = Directory.CreateDirectory(Root + "/project").FullName;
+        Directories = new YoiDirectories(Root + "/y/state", Root + "/y/run", Root + "/y/config");
+        _environment = new(StringComparer.Ordinal)
+        {
+            ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin",
+            ["HOME"] = Home,
+            ["YOI_HOME"] = Root + "/y",
+            ["LANG"] = "C.UTF-8",
+            ["TERM"] = "xterm",
+            ["DOTNET_ROOT"] = Path.GetFullPath(RuntimeEnvironment.GetRuntimeDirectory() + "../../.."),
+        };
+    }
+
+    /// <summary>The program under test.</summary>
+    internal static string Program { get; } = Environment.GetEnvironmentVariable("YOI_BIN") is { Length: > 0 } given
+        ? Path.GetFullPath(given) : Path.Combine(AppContext.BaseDirectory, "yoi");
+
+    internal string Root { get; }
+    internal string Home { get; }
+
+    /// <summary>Where <c>yoi</c> is called.</summary>
+    internal string Project { get; }
+
+    internal YoiDirectories Directories { get; }
+
+    /// <summary>Sets a variable for every call from here on; null takes it away.</summary>
+    internal void Variable(string name, string? value)
+    {
+        if (value is null) _environment.Remove(name);
+        else _environment[name] = value;
+    }
+
+    /// <summary>Writes a file below the root and returns its path.</summary>
+    internal string Write(string path, string text)
+    {
+        var full = Path.GetFullPath(path, Root);
+        Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+        File.WriteAllText(full, text);
+        return full;
+    }
+
+    internal string Read(string path) => File.ReadAllText(Path.GetFullPath(path, Root));
+
+    /// <summary>Settings that make a key-less server on loopback the model of every Pod.</summary>
+    internal void UseModel(ModelServer server) => Write("y/config/yoi.jsonc",
+        $$"""{ "model": "local/mock", "providers": { "local": { "base_url": "{{server.OpenAiBaseUrl}}" } } }""");
+
+    /// <summary>Runs to the end, with nothing on stdin.</summary>
+    internal Task<YoiResult> RunAsync(params string[] args) => WithInputAsync("", args);
+
+    /// <summary>Runs to the end, with this text on stdin.</summary>
+    internal async Task<YoiResult> WithInputAsync(string input, params string[] args)
+    {
+        await using var process = Start(args);
+        if (input.Length > 0) await process.TypeAsync(input);
+        process.EndInput();
+        return await process.EndAsync();
+    }
+
+    /// <summary>Starts and leaves it running.</summary>
+    internal YoiProcess Start(params string[] args) => Start(Program, args);
+
+    /// <summary>Starts another program in this room's environment: a shell that calls <c>yoi</c>, for example.</summary>
+    internal YoiProcess Start(string program, IReadOnlyList<string> args)
+    {
+        var info = new ProcessStartInfo(program, args)
+        {
+            WorkingDirectory = Project,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        info.Environment.Clear();
+        foreach (var (name, value) in _environment) info.Environment[name] = value;
+        return new YoiProcess(info);
+    }
+
+    /// <summary>Rows of <c>yoi ps --json</c> by name.</summary>
+    internal async Task<IReadOnlyDictionary<string, JsonElement>> PodsAsync() =>
+        (await RunAsync("ps", "--json")).Expect(0).Json.EnumerateArray().ToDictionary(row => row.GetProperty("name").GetString()!);
+
+    /// <summary>A client of the newest Pod of that name.</summary>
+    internal async Task<PodClient> ConnectAsync(string name) =>
+        await PodClient.ConnectAsync((await PodsAsync())[name].GetProperty("socket").GetString()!);
+
+    /// <summary>The journal of the newest Pod of that name, as its file has it.</summary>
+    internal IReadOnlyList<Entry> Journal(string name)
+    {
+        var directory = Directory.GetDirectories(Directories.Pods, name + ".*").Order(StringComparer.Ordinal).Last();
+        return [.. File.ReadAllLines($"{directory}/{PodFiles.Journal}").Select(line => JournalCodec.Read(System.Text.Encoding.UTF8.GetBytes(line), 0)!.Entry)];
+    }
+
+    /// <summary>Processes that work in this root or hold a file of it open: pid and command line.</summary>
+    internal IReadOnlyList<(int Pid, string CommandLine)> Processes()
+    {
+        List<(int, string)> found = [];
+        foreach (var directory in Directory.GetDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(directory), out var pid) || pid == Environment.ProcessId) continue;
+            try
+            {
+                if (Links(directory).Any(link => link.StartsWith(Root + "/", StringComparison.Ordinal)))
+                    found.Add((pid, File.ReadAllText(directory + "/cmdline").Replace('\0', ' ')));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It ended while we looked, or is another user's.
+            }
+        }
+        return found;
+    }
+
+    private static IEnumerable<string> Links(string process) =>
+        Directory.GetFiles(process + "/fd").Append(process + "/cwd").Select(link => new FileInfo(link).LinkTarget ?? "");
+
+    public async ValueTask DisposeAsync()
+    {
+        var left = Processes();
+        foreach (var (pid, _) in left)
+        {
+            using var process = Process.GetProcessById(pid);
+            process.Kill();
+            await process.WaitForExitAsync();
+        }
+        var sockets = Directory.Exists(Directories.Runtime) ? Directory.GetFiles(Directories.Runtime) : [];
+        Directory.Delete(Root, recursive: true);
+        Assert.True(left.Count == 0, "left running: " + string.Join("; ", left));
+        Assert.True(sockets.Length == 0, "left in the runtime directory: " + string.Join(", ", sockets.Select(Path.GetFileName)));
+    }
+}

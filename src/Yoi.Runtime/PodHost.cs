@@ -111,7 +111,7 @@ internal sealed class PodHost : IAsyncDisposable
         }
         var agents = AgentsMd.Find(files, _document.Cwd);
         var system = SystemPrompt.Render(
-            _document.Name, _document.Cwd, scope.Current().Summary(), _document.Role, [.. agents.Select(file => new Instructions(file.Path, file.Text))]);
+            _document.Name, _document.Cwd, scope.Current().Summary(), _document.Role, [.. agents.Where(file => file.Text.Length > 0).Select(file => new Instructions(file.Path, file.Text))]);
         Entry[] entries =
         [
             new Entry.PodCreated(

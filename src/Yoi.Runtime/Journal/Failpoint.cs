@@ -21,7 +21,7 @@ internal static class Failpoint
         switch (action)
         {
             case "kill": _ = Libc.Kill(Environment.ProcessId, Libc.SigKill); break;
-            case "stop": _ = Libc.Kill(Environment.ProcessId, Libc.SigStop); break;
+            case "stop": _ = Libc.Raise(Libc.SigStop); break; // A stop sent to the process may find this thread a step further.
             case "eio": throw new LinuxException("failpoint " + name, Errno.Io);
             case "enospc": throw new LinuxException("failpoint " + name, Errno.NoSpc);
             default: throw new InvalidOperationException($"YOI_FAILPOINT: unknown action \"{action}\" for {name}; use kill, stop, eio or enospc");

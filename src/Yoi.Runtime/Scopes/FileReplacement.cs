@@ -100,6 +100,7 @@ internal static class FileReplacement
             const int flags = OpenFlags.WriteOnly | OpenFlags.NonBlock | OpenFlags.NoTerminal;
             using var file = Door.OpenBeneath(directory, Door.NameOf(path), flags, out var error) ?? throw Door.Failed("cannot write", asked, error);
             if (!Door.StatusOf(file).IsUnchanged(before)) throw Changed(path);
+            if (before.Links > 1) throw new PathException($"{PathText.Shown(path)} has other names (hard links), which may lie outside the scope, and cannot be replaced under this name alone; it is not written");
             Fill(file, content, path);
         }
         Settle(directory, path);

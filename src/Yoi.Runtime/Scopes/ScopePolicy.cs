@@ -111,7 +111,7 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         var any = false;
         foreach (var line in lines.Distinct(StringComparer.Ordinal))
         {
-            text.Append("\n  - ").Append(line);
+            text.Append("\n  - ").Append(PathText.Shown(line));
             any = true;
         }
         if (!any) text.Append("\n  (none)");

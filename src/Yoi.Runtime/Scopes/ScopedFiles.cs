@@ -53,8 +53,19 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
         return length <= LongestPath ? absolute : throw new PathException($"the path is too long: {length} bytes; at most {LongestPath}");
     }
 
-    /// <summary>The same by the letter, for what only compares paths: <c>..</c> is taken off without asking the file system.</summary>
-    internal string Lexical(string path) => ScopePath.Normalize(path.StartsWith('/') ? path : ScopePath.Join(cwd, path));
+    /// <summary>Where a path leads now, for what only compares paths; by the letter where that cannot be told. Opens and judges nothing.</summary>
+    internal string Place(string path)
+    {
+        if (path.Length == 0) return cwd;
+        try
+        {
+            return PathWalk.Follow(policy(), Absolute(path)).Path;
+        }
+        catch (Exception e) when (e is PathException or ScopeException or IOException)
+        {
+            return ScopePath.Normalize(path[0] == '/' ? path : ScopePath.Join(cwd, path));
+        }
+    }
 
     /// <summary>A path as a person or a model reads it: relative if it is below the working directory, odd characters escaped.</summary>
     internal string Shown(string path) => PathText.Shown(

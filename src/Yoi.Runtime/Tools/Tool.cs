@@ -11,8 +11,8 @@ internal abstract record ToolOrder
     /// <summary>Beside anything but barriers.</summary>
     internal sealed record Parallel : ToolOrder;
 
-    /// <summary>In call order with other calls on the same path; beside the rest.</summary>
-    internal sealed record SamePath(string Path) : ToolOrder;
+    /// <summary>In call order with other calls at, above or below the path, if one of the two writes; beside the rest.</summary>
+    internal sealed record OnPath(string Path, bool Writes) : ToolOrder;
 
     /// <summary>Alone: everything before it has ended, nothing after it has begun.</summary>
     internal sealed record Barrier : ToolOrder;

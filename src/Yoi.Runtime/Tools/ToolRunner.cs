@@ -54,7 +54,7 @@ internal sealed class ToolRunner(IReadOnlyList<Tool> tools, JournalWriter journa
     private List<Task<ToolOutcome>> Schedule(IReadOnlyList<AssistantBlock.ToolCall> calls, CancellationToken ct)
     {
         var begun = new List<Task<ToolOutcome>>();
-        var lastOfPath = new Dictionary<string, Task>(StringComparer.Ordinal);
+        var onPaths = new List<(ToolOrder.OnPath Order, Task Task)>();
         var beside = new SemaphoreSlim(MaxBeside);
         Task barrier = Task.CompletedTask;
         foreach (var (call, index) in calls.Select((call, index) => (call, index)))
@@ -64,16 +64,19 @@ internal sealed class ToolRunner(IReadOnlyList<Tool> tools, JournalWriter journa
             Task before = order switch
             {
                 ToolOrder.Barrier => Task.WhenAll(begun),
-                ToolOrder.SamePath same when lastOfPath.TryGetValue(same.Path, out var last) => Task.WhenAll(barrier, last),
+                ToolOrder.OnPath mine => Task.WhenAll(onPaths.Where(other => Touch(mine, other.Order)).Select(other => other.Task).Append(barrier)),
                 _ => barrier,
             };
             var task = refusal is not null ? Task.FromResult(refusal) : RunOneAsync(tool!, parsed!, before, beside, ct);
             begun.Add(task);
             if (order is ToolOrder.Barrier) barrier = task;
-            if (order is ToolOrder.SamePath path) lastOfPath[path.Path] = task;
+            if (order is ToolOrder.OnPath path) onPaths.Add((path, task));
         }
         return begun;
     }
+
+    private static bool Touch(ToolOrder.OnPath a, ToolOrder.OnPath b) =>
+        (a.Writes || b.Writes) && (ScopePath.IsAtOrBelow(a.Path, b.Path) || ScopePath.IsAtOrBelow(b.Path, a.Path));
 
     private (Tool? Tool, ToolCall? Call, ToolOutcome? Refusal) Prepare(AssistantBlock.ToolCall call, int index)
     {

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using Yoi.Runtime.Tools;
 
 namespace Yoi.Runtime.Turns;
@@ -7,18 +8,24 @@ namespace Yoi.Runtime.Turns;
 internal sealed record Instructions(string Path, string Text);
 
 /// <summary>Renders the system prompt, once in a Pod's life; the journal keeps the result.</summary>
-internal static class SystemPrompt
+internal static partial class SystemPrompt
 {
     internal static string Render(string name, string cwd, string scope, string? role, IReadOnlyList<Instructions> agents)
     {
         var files = new StringBuilder();
         foreach (var file in agents) files.Append($"\nInstructions of the project, from {file.Path}:\n\n{file.Text.Trim()}\n");
-        return Resources.Text("Turns/SystemPrompt")
-            .Replace("{{name}}", name, StringComparison.Ordinal)
-            .Replace("{{cwd}}", cwd, StringComparison.Ordinal)
-            .Replace("{{scope}}", scope, StringComparison.Ordinal)
-            .Replace("{{role}}", role is null ? "" : $"\nYour role:\n\n{role.Trim()}\n", StringComparison.Ordinal)
-            .Replace("{{agents}}", files.ToString(), StringComparison.Ordinal)
-            .TrimEnd() + "\n";
+        return Placeholder().Replace(Resources.Text("Turns/SystemPrompt"), found => found.ValueSpan switch
+        {
+            "{{name}}" => name,
+            "{{cwd}}" => cwd,
+            "{{scope}}" => scope,
+            "{{role}}" => role is null ? "" : $"\nYour role:\n\n{role.Trim()}\n",
+            "{{agents}}" => files.ToString(),
+            _ => throw new InvalidOperationException($"SystemPrompt.md has {found.Value}, which nothing fills in"),
+        }).TrimEnd() + "\n";
     }
+
+    /// <summary>Filled in one pass, so that what is filled in is never taken for a placeholder itself.</summary>
+    [GeneratedRegex(@"\{\{\w+\}\}")]
+    private static partial Regex Placeholder();
 }

@@ -26,7 +26,7 @@ public sealed class ToolOrderTests
     [Fact]
     public async Task Calls_on_one_path_run_in_call_order()
     {
-        var tool = new GatedTool("Gate", new ToolOrder.SamePath("/w/f"));
+        var tool = new GatedTool("Gate", new ToolOrder.OnPath("/w/f", Writes: true));
         await using var pod = await ControlledPod.CreateAsync(tool);
         pod.Model.Call(new("a", "Gate", "{}"), new("b", "Gate", "{}"));
         pod.Model.Say("done");

@@ -1,7 +1,7 @@
-using System.Text;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Tools;
 using Yoi.Tests.Tools.Files;
 
 namespace Yoi.Tests.Scopes;
@@ -17,10 +17,11 @@ public sealed class DoorRaceTests : IDisposable
     [Trait("case", "P05")]
     public async Task A_directory_that_becomes_a_link_at_any_moment_never_leads_outside()
     {
-        const int reads = 2000, writes = 200;
+        const int reads = 9000, writes = 1000;
         _room.Put("d/f", "inside\n");
         _room.Link("evil", _room.O + "/d");
         _room.RememberOutside();
+        await _room.Read("d/f");
         using var stop = new CancellationTokenSource();
         var swaps = 0;
         var swapper = Task.Factory.StartNew(
@@ -35,13 +36,11 @@ public sealed class DoorRaceTests : IDisposable
             for (var i = 0; i < reads + writes; i++)
                 try
                 {
-                    if (i % (reads / writes) == 0)
-                        await _room.Files.WriteAsync("d/f", _ => Encoding.UTF8.GetBytes($"inside {i}\n"), TestContext.Current.CancellationToken);
-                    using var file = _room.Files.OpenRead("d/f");
-                    Assert.StartsWith("inside", Encoding.UTF8.GetString(ScopedFiles.ReadAll(file, 100)), StringComparison.Ordinal);
+                    if (i % (1 + (reads / writes)) == 0) await _room.Run("Write", ("file_path", "d/f"), ("content", $"inside {i}\n"));
+                    else Assert.StartsWith("     1\tinside", await _room.Read("d/f"), StringComparison.Ordinal);
                     served++;
                 }
-                catch (PathException)
+                catch (ToolFailure)
                 {
                     refused++;
                 }
@@ -105,7 +104,7 @@ public sealed class DoorRaceTests : IDisposable
         foreach (var (path, expected) in ((string, string)[])[("mounted/f", FileRoom.Canary), ("hidden/f", "in-tmpfs\n")])
         {
             using var reader = DoorWorker.StartIn(_room.W, ["unshare", "-rm", "sh", "-c", script, "sh", _room.O], "read", path);
-            Assert.Equal(expected, await reader.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
+            Assert.Equal("     1\t" + expected, await reader.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
             await reader.WaitForExitAsync(TestContext.Current.CancellationToken);
         }
         using var denied = DoorWorker.StartIn(_room.W, ["unshare", "-rm", "sh", "-c", script, "sh", _room.O], "read-denied", "hidden/f");

@@ -1,13 +1,16 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using System.Text;
-using Yoi.Protocol;
+using System.Text.Json.Nodes;
+using Yoi.Runtime.Journal;
 using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Tools;
+using Yoi.Runtime.Tools.Files;
+using Yoi.Tests.Tools.Files;
 
 namespace Yoi.Tests.Scopes;
 
 /// <summary>
-/// A process that uses the door once: this test program itself, started with a variable that keeps it from running tests. For
+/// A process that uses the file tools once: this test program itself, started with a variable that keeps it from running tests. For
 /// failpoints, which are a process's own, and for mounts, which need a namespace.
 /// </summary>
 internal static class DoorWorker
@@ -35,23 +38,36 @@ internal static class DoorWorker
 
     private static int Run(string what, string directory, string path)
     {
-        ScopeRule[] deny = what == "read-denied" ? [new(directory + "/hidden", Permission.Read)] : [];
-        var policy = new ScopePolicy(new([new(directory, Permission.Write)], deny), [], 1);
-        using var files = new ScopedFiles(() => policy, ct => new LeaseGate().EnterAsync(exclusive: false, ct), directory);
+        // Real table, real lock: and no code of this assembly on other threads, which wait for this initializer.
+        var root = Directory.CreateTempSubdirectory("yoi-worker-").FullName;
+        var directories = ScopeChild.DirectoriesOf(root);
+        using var table = new ScopeTable(directories, TimeProvider.System);
+        table.Open();
+        string[] deny = what == "read-denied" ? [$"-read:{directory}/hidden"] : [];
+        var row = ScopeChild.RowOf(directories, "worker", [$"write:{directory}", .. deny]);
+        using var life = PodLock.TryTake(row.Directory);
+        table.AcquireAsync(row, CancellationToken.None).GetAwaiter().GetResult();
+        using var scope = new LiveScope(directories, row.PodId);
+        using var files = new ScopedFiles(scope, directory);
+        var tools = FileTools.All(files, TimeProvider.System).ToDictionary(tool => tool.Schema.Name);
         try
         {
-            if (what == "write") files.WriteAsync(path, _ => "written by a worker"u8.ToArray(), CancellationToken.None).GetAwaiter().GetResult();
-            else
-            {
-                using var file = files.OpenRead(path);
-                Console.Write(Encoding.UTF8.GetString(ScopedFiles.ReadAll(file, 1000)));
-            }
+            var read = Call(tools["Read"], ("file_path", path));
+            if (what == "write") Call(tools["Write"], ("file_path", path), ("content", "written by a worker"));
+            else Console.Write(read.Content);
             return 0;
         }
-        catch (PathException e)
+        catch (ToolFailure e)
         {
             Console.Write("refused: " + e.Message);
             return 3;
         }
+        finally
+        {
+            Directory.Delete(root, recursive: true);
+        }
     }
+
+    private static ToolOutcome Call(Tool tool, params (string, JsonNode?)[] arguments) =>
+        tool.RunAsync(new ToolCall("call", tool.Schema.Name, FileRoom.Json(arguments)), CancellationToken.None).GetAwaiter().GetResult();
 }

@@ -30,15 +30,25 @@ internal static class AgentsMd
         try
         {
             using var opened = files.OpenRead(path);
+            var shown = PathText.Shown(path);
             var bytes = ScopedFiles.ReadAll(opened, MaxBytes + 1);
-            var text = Encoding.UTF8.GetString(bytes.AsSpan(0, Math.Min(bytes.Length, MaxBytes)));
-            return new AgentsFile(opened.Path, text, bytes.Length <= MaxBytes
-                ? null : $"AGENTS.md ({path}) exceeded {MaxBytes} bytes; the tail was truncated");
+            if (TextFormat.BinaryKind(bytes) is { } kind) return new AgentsFile(shown, "", $"AGENTS.md ({shown}) is a binary file ({kind}); it was left out");
+            var text = Encoding.UTF8.GetString(bytes.AsSpan(0, Whole(bytes)));
+            return new AgentsFile(shown, text, bytes.Length <= MaxBytes ? null : $"AGENTS.md ({shown}) exceeded {MaxBytes} bytes; the tail was truncated");
         }
         catch (PathException)
         {
             return null; // Not there, or not the Pod's to read: a project without instructions is no failure.
         }
+    }
+
+    /// <summary>As much as is used, without half a character at its end.</summary>
+    private static int Whole(byte[] bytes)
+    {
+        if (bytes.Length <= MaxBytes) return bytes.Length;
+        var end = MaxBytes;
+        while (end > MaxBytes - 4 && (bytes[end] & 0xc0) == 0x80) end--;
+        return end;
     }
 
     private static string Parent(string directory) => directory[..Math.Max(directory.LastIndexOf('/'), 0)] is { Length: > 0 } parent ? parent : "/";

@@ -6,7 +6,7 @@ namespace Yoi.Runtime.Tools.Files;
 internal sealed class CappedText(int limit = CappedText.Limit)
 {
     /// <summary>Most bytes of a result's content.</summary>
-    internal const int Limit = 64 * 1024;
+    internal const int Limit = ToolRunner.MaxContentBytes;
 
     private readonly StringBuilder _text = new();
     private int _bytes;

@@ -11,6 +11,8 @@ internal sealed class Edit(ScopedFiles files, FilesSeen seen) : FileTool(files, 
 {
     private const int LargestFile = 64 << 20, ContextLines = 3, MostShown = 40;
 
+    protected override bool Writes => true;
+
     protected override async Task<ToolOutcome> RunAsync(Arguments arguments, CancellationToken ct)
     {
         var path = arguments.Text("file_path");

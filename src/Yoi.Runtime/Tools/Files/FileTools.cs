@@ -21,11 +21,14 @@ internal abstract class FileTool(ScopedFiles files, string name) : Tool
 
     protected ScopedFiles Files => files;
 
-    /// <summary>Read, Write and Edit of one file happen in call order, so that a Read sees the Write before it.</summary>
-    internal override ToolOrder Order(JsonElement arguments) =>
-        Arguments.Peek(arguments, "file_path") is { } path
-            ? new ToolOrder.SamePath(files.Lexical(path))
-            : ToolOrder.Beside;
+    /// <summary>True if it changes files.</summary>
+    protected virtual bool Writes => false;
+
+    /// <summary>In call order where one of two calls writes what the other sees, whatever the spelling: a Read sees the Write before it.</summary>
+    internal sealed override ToolOrder Order(JsonElement arguments) => new ToolOrder.OnPath(files.Place(PathOf(arguments)), Writes);
+
+    /// <summary>The file or the top of the tree that a call is about, as far as that can be told without checking anything.</summary>
+    protected virtual string PathOf(JsonElement arguments) => Arguments.Peek(arguments, "file_path") ?? "";
 
     internal sealed override async Task<ToolOutcome> RunAsync(ToolCall call, CancellationToken ct)
     {

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Tools.Files;
@@ -8,6 +9,9 @@ internal sealed class Glob(ScopedFiles files, TimeProvider time) : FileTool(file
 {
     private const int MostShown = 1000;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+
+    protected override string PathOf(JsonElement arguments) =>
+        Arguments.Peek(arguments, "pattern") is ['/', ..] pattern ? GlobPattern.SplitLiteral(pattern).Directory : Arguments.Peek(arguments, "path") ?? "";
 
     protected override Task<ToolOutcome> RunAsync(Arguments arguments, CancellationToken ct)
     {

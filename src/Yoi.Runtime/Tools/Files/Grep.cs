@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using System.Text.Json;
 using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Tools.Files;
@@ -10,6 +11,8 @@ internal sealed class Grep(ScopedFiles files, TimeProvider time) : FileTool(file
     private const int DefaultHead = 250;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
     private static readonly int Searchers = Math.Clamp(Environment.ProcessorCount, 2, 8);
+
+    protected override string PathOf(JsonElement arguments) => Arguments.Peek(arguments, "path") ?? "";
 
     protected override async Task<ToolOutcome> RunAsync(Arguments arguments, CancellationToken ct)
     {

@@ -6,6 +6,8 @@ namespace Yoi.Runtime.Tools.Files;
 /// <summary>Makes a file or replaces one that was read before and has not changed since.</summary>
 internal sealed class Write(ScopedFiles files, FilesSeen seen) : FileTool(files, "Write")
 {
+    protected override bool Writes => true;
+
     protected override async Task<ToolOutcome> RunAsync(Arguments arguments, CancellationToken ct)
     {
         var path = arguments.Text("file_path");

@@ -6,12 +6,13 @@ using Yoi.Protocol;
 using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Tools;
 using Yoi.Runtime.Tools.Files;
+using Yoi.Tests.Scopes;
 
 namespace Yoi.Tests.Tools.Files;
 
 /// <summary>
 /// A directory W that may be written, a directory O beside it that must not be seen, and the five tools. What is in O is
-/// remembered at the start: content, mode and times must be the same after every attack.
+/// remembered at the start: content, owner, mode, times and attributes must be the same after every attack.
 /// </summary>
 internal sealed class FileRoom : IDisposable
 {
@@ -29,6 +30,7 @@ internal sealed class FileRoom : IDisposable
         File.WriteAllText(O + "/f", Canary);
         File.WriteAllText(O + "/d/f", Canary);
         File.SetUnixFileMode(O + "/f", UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        Native.SetAttribute(O + "/f", "user.canary", "sings");
         Policy = new(new(allow.Length > 0 ? allow : [new(W, Permission.Write)], []), [], 1);
         Files = new(() => Policy, Leases, W);
         _tools = FileTools.All(Files, TimeProvider.System).ToDictionary(tool => tool.Schema.Name);
@@ -77,6 +79,13 @@ internal sealed class FileRoom : IDisposable
     internal async Task<string> Refused(string tool, params (string Name, JsonNode? Value)[] arguments) =>
         (await Assert.ThrowsAsync<ToolFailure>(() => Run(tool, arguments))).Message;
 
+    /// <summary>Reads, so that the file may be changed, then writes.</summary>
+    internal async Task<ToolOutcome> Overwrite(string path, string content)
+    {
+        await Run("Read", ("file_path", path));
+        return await Run("Write", ("file_path", path), ("content", content));
+    }
+
     internal async Task<string> Read(string path) => (await Run("Read", ("file_path", path))).Content ?? "";
 
     internal static JsonElement Json(params (string Name, JsonNode? Value)[] arguments)
@@ -102,9 +111,8 @@ internal sealed class FileRoom : IDisposable
         Directory.Delete(_root, recursive: true);
     }
 
-    private string Outside() => string.Join('\n', Directory.EnumerateFileSystemEntries(O, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
-        .Select(path => new FileInfo(path))
-        .Select(info => $"{info.FullName} {info.UnixFileMode} {info.LastWriteTimeUtc.Ticks} {(info.Attributes.HasFlag(FileAttributes.Directory) ? "" : Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(info.FullName))))}"));
+    internal string Outside() => string.Join('\n', Directory.EnumerateFileSystemEntries(O, "*", SearchOption.AllDirectories).Append(O).Order(StringComparer.Ordinal)
+        .Select(path => $"{path} {Native.Describe(path)} {(File.Exists(path) ? Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(path))) : "")}"));
 
     private ValueTask<IDisposable> Leases(CancellationToken ct) => Gate.EnterAsync(exclusive: false, ct);
 }

@@ -109,7 +109,7 @@ internal static class EntryText
         return new(result.IsError ? Tone.Bad : Tone.Dim, $"{mark} {Safe(result.Name)}{asked}: {SafeText.Line(result.Summary, 240)}");
     }
 
-    /// <summary>What a call asks for: its first text argument.</summary>
+    /// <summary>What a call asks for: its first argument that is a text, or a list of texts.</summary>
     internal static string Asked(string arguments)
     {
         try
@@ -117,7 +117,11 @@ internal static class EntryText
             using var document = JsonDocument.Parse(arguments);
             if (document.RootElement.ValueKind != JsonValueKind.Object) return "";
             foreach (var member in document.RootElement.EnumerateObject())
+            {
                 if (member.Value.ValueKind == JsonValueKind.String) return SafeText.Line(member.Value.GetString()!, 60);
+                if (member.Value.ValueKind == JsonValueKind.Array && member.Value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String) && member.Value.GetArrayLength() > 0)
+                    return SafeText.Line(string.Join(", ", member.Value.EnumerateArray().Select(item => item.GetString())), 60);
+            }
             return "";
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)

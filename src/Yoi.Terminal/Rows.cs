@@ -56,5 +56,5 @@ internal sealed record CheckRow(string Name, string Status, string Detail);
 [JsonSerializable(typeof(IReadOnlyList<PodRow>)), JsonSerializable(typeof(IReadOnlyList<ScopeRow>)), JsonSerializable(typeof(StartedRow))]
 [JsonSerializable(typeof(RunResult)), JsonSerializable(typeof(ResultLine)), JsonSerializable(typeof(IReadOnlyList<WaitRow>))]
 [JsonSerializable(typeof(IReadOnlyList<StopRow>)), JsonSerializable(typeof(Tombstone)), JsonSerializable(typeof(ReadPage))]
-[JsonSerializable(typeof(IReadOnlyList<CheckRow>))]
+[JsonSerializable(typeof(IReadOnlyList<CheckRow>)), JsonSerializable(typeof(DemoResult))]
 internal sealed partial class TerminalJson : JsonSerializerContext;

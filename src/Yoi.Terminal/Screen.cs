@@ -8,7 +8,7 @@ using Yoi.Protocol;
 namespace Yoi.Terminal;
 
 /// <summary>How a piece of text is meant; the screen decides how that looks.</summary>
-internal enum Tone { Plain, Dim, Strong, Good, Bad, Warning }
+internal enum Tone { Plain, Dim, Strong, Name, Good, Bad, Warning }
 
 /// <summary>
 /// The two streams to the user: answers and listings on stdout, warnings and errors on stderr. Owns whether there are
@@ -19,11 +19,13 @@ internal sealed class Screen
     private readonly TextWriter _out;
     private readonly TextWriter _error;
     private readonly bool _errorColours;
+    private readonly Func<int>? _liveWidth;
     private readonly Lock _lock = new();
 
-    internal Screen(TextWriter output, TextWriter error, bool colours = false, bool errorColours = false, int? width = null)
+    /// <param name="liveWidth">Columns of the terminal now; null if stdout is none, or one that cannot move its cursor.</param>
+    internal Screen(TextWriter output, TextWriter error, bool colours = false, bool errorColours = false, int? width = null, Func<int>? liveWidth = null)
     {
-        (_out, _error, Colours, _errorColours) = (output, error, colours, errorColours);
+        (_out, _error, Colours, _errorColours, _liveWidth) = (output, error, colours, errorColours, liveWidth);
         Console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Ansi = colours ? AnsiSupport.Yes : AnsiSupport.No,
@@ -39,15 +41,24 @@ internal sealed class Screen
     /// <summary>The process's own streams.</summary>
     internal static Screen OfProcess(Func<string, string?> environment)
     {
-        var allowed = string.IsNullOrEmpty(environment("NO_COLOR")) && environment("TERM") is { Length: > 0 } and not "dumb";
+        var able = environment("TERM") is { Length: > 0 } and not "dumb";
+        var allowed = able && string.IsNullOrEmpty(environment("NO_COLOR"));
         var output = !System.Console.IsOutputRedirected;
         return new Screen(
             System.Console.Out, System.Console.Error, allowed && output, allowed && !System.Console.IsErrorRedirected,
-            output ? Math.Max(40, System.Console.WindowWidth) : null);
+            output ? TerminalWidth() : null, output && able ? TerminalWidth : null);
     }
 
-    /// <summary>True if stdout is a terminal that may be coloured and redrawn.</summary>
+    private static int TerminalWidth() => Math.Max(40, System.Console.WindowWidth);
+
+    /// <summary>True if stdout is a terminal that may be coloured.</summary>
     internal bool Colours { get; }
+
+    /// <summary>True if stdout is a terminal whose lines may be redrawn; NO_COLOR does not forbid that.</summary>
+    internal bool IsLive => _liveWidth is not null;
+
+    /// <summary>Columns now.</summary>
+    internal int Width => _liveWidth?.Invoke() ?? Console.Profile.Width;
 
     /// <summary>For what needs layout: tables, trees, live screens.</summary>
     internal IAnsiConsole Console { get; }
@@ -113,9 +124,12 @@ internal sealed class Screen
         }
     }
 
+    /// <summary>A piece of text as it is to be written.</summary>
+    internal string Paint(Said piece) => Colours ? Toned(piece.Text, piece.Tone) : piece.Text;
+
     private static string Toned(string text, Tone tone)
     {
-        var code = tone switch { Tone.Dim => "2", Tone.Strong => "1", Tone.Good => "32", Tone.Bad => "31", Tone.Warning => "33", _ => null };
+        var code = tone switch { Tone.Dim => "2", Tone.Strong => "1", Tone.Name => "36", Tone.Good => "32", Tone.Bad => "31", Tone.Warning => "33", _ => null };
         if (code is null) return text;
         var body = text.TrimEnd('\n');
         return $"\e[{code}m{body}\e[0m{text[body.Length..]}";

@@ -22,7 +22,7 @@ internal static class FrontDoor
         {
             RunCommand.Create(s), StartCommand.Create(s), PsCommand.Create(s), SendCommand.Create(s), ReadCommand.Create(s), WaitCommand.Create(s),
             StopCommand.Create(s), AttachCommand.Create(s), LogCommand.Create(s), ScopesCommand.Create(s), RmCommand.Create(s),
-            DoctorCommand.Create(s), CompletionCommand.Create(s), ConfigCommand.Create(s),
+            DemoCommand.Create(s), DoctorCommand.Create(s), CompletionCommand.Create(s), ConfigCommand.Create(s),
         };
         root.SetAction(result => new HelpAction().Invoke(result));
         return root;

@@ -1,0 +1,88 @@
+using System.Text;
+
+namespace Yoi.Terminal;
+
+/// <summary>
+/// A few lines at the bottom that are redrawn in place, with lasting lines above them. On a terminal only; elsewhere the lasting
+/// lines are written as they are and the region is nothing. Owns the cursor from the first frame until it is disposed.
+/// </summary>
+internal sealed class LiveRegion(Screen screen) : IDisposable
+{
+    private readonly List<IReadOnlyList<Said>> _above = [];
+    private int _drawn = -1;
+
+    /// <summary>A line that stays: written with the next frame, so that the two never tear.</summary>
+    internal void Above(IReadOnlyList<Said> line)
+    {
+        if (screen.IsLive) _above.Add(line);
+        else screen.Line(Plain(line));
+    }
+
+    /// <summary>Draws the region anew. Lines that are too wide are cut.</summary>
+    internal void Draw(IReadOnlyList<IReadOnlyList<Said>> lines)
+    {
+        if (!screen.IsLive) return;
+        // One write, marked as one update, so that terminals that know how show no half frame.
+        var frame = new StringBuilder("\e[?2026h").Append(_drawn < 0 ? "\e[?25l" : "");
+        Erase(frame);
+        foreach (var line in _above) Append(frame, line);
+        _above.Clear();
+        foreach (var line in lines) Append(frame, Cut(line, screen.Width - 1));
+        _drawn = lines.Count;
+        screen.Write(frame.Append("\e[?2026l").ToString());
+    }
+
+    /// <summary>Takes the region away, leaves what is above it, and gives the cursor back.</summary>
+    public void Dispose()
+    {
+        if (_drawn < 0) return;
+        Draw([]);
+        _drawn = -1;
+        screen.Write("\e[?25h");
+    }
+
+    private void Erase(StringBuilder frame)
+    {
+        if (_drawn > 0) frame.Append($"\e[{_drawn}A");
+        frame.Append("\r\e[J");
+    }
+
+    private void Append(StringBuilder frame, IEnumerable<Said> line)
+    {
+        foreach (var piece in line) frame.Append(screen.Paint(piece));
+        frame.Append('\n');
+    }
+
+    private static string Plain(IEnumerable<Said> line) => string.Concat(line.Select(piece => piece.Text)).TrimEnd();
+
+    /// <summary>The line in at most so many columns.</summary>
+    internal static IReadOnlyList<Said> Cut(IReadOnlyList<Said> line, int width)
+    {
+        List<Said> cut = [];
+        foreach (var piece in line)
+        {
+            if (piece.Text.Length <= width) cut.Add(piece);
+            else if (width > 0) cut.Add(piece with { Text = piece.Text[..(width - 1)] + "…" });
+            width -= piece.Text.Length;
+            if (width <= 0) break;
+        }
+        return cut;
+    }
+
+    /// <summary>A text as lines of at most so many columns, broken between words; a longer word stands alone.</summary>
+    internal static IEnumerable<string> Wrap(string text, int width)
+    {
+        var line = new StringBuilder();
+        foreach (var word in text.Split(' '))
+        {
+            if (line.Length > 0 && line.Length + 1 + word.Length > width)
+            {
+                yield return line.ToString();
+                line.Clear();
+            }
+            if (line.Length > 0) line.Append(' ');
+            line.Append(word);
+        }
+        yield return line.ToString();
+    }
+}

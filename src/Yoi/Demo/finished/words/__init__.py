@@ -1,0 +1,3 @@
+from .count import count_words
+
+__version__ = "1.0.1"

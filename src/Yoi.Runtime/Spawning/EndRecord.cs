@@ -29,11 +29,25 @@ internal static class EndRecord
     {
         for (var tries = 0; ; tries++)
         {
+            // A spawn that its spawner undoes meanwhile takes the Pod's files away: there is nothing to record it in.
+            if (!Directory.Exists(pod.Directory)) return Made(pod, exit, returned, writtenBy);
             if (Of(pod) is { } recorded) return recorded;
-            using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
+            using var right = Take(pod);
             if (right is not null) return Of(pod) ?? await WriteAsync(pod, right, Made(pod, exit, returned, writtenBy), time);
             if (tries == LockTries) throw new JournalException($"the journal of pod `{pod.Name}` is held by another process, which should be writing its end");
             await Task.Delay(LockPause, time, ct); // Another is writing it this moment.
+        }
+    }
+
+    private static PodLock? Take(KnownPod pod)
+    {
+        try
+        {
+            return PodLock.TryTakeJournalOfDead(pod.Directory);
+        }
+        catch (IOException) when (!Directory.Exists(pod.Directory))
+        {
+            return null;
         }
     }
 

@@ -7,7 +7,10 @@ namespace Yoi.Terminal;
 /// an attached client receives, or on a journal (<c>yoi log</c>). Text that was streamed is not shown again when its entry comes.
 /// </summary>
 /// <param name="times">True to begin each line with seq and time.</param>
-/// <param name="quiet">True to leave out how the Pod was set up and that a run completed: the reader just started it.</param>
+/// <param name="quiet">
+/// True to leave out how the Pod was set up, that a run completed and that the reader stopped it: it is the reader's own Pod. Other ends
+/// are errors then.
+/// </param>
 internal sealed class PodView(Screen screen, bool times = false, bool quiet = false)
 {
     private readonly Dictionary<string, string> _calls = new(StringComparer.Ordinal);
@@ -15,7 +18,6 @@ internal sealed class PodView(Screen screen, bool times = false, bool quiet = fa
     private SafeText _filter = new();
     private long _message = -1;
     private int _block = -1;
-    private bool _midLine;
 
     internal void Take(PodMessage message)
     {
@@ -41,7 +43,7 @@ internal sealed class PodView(Screen screen, bool times = false, bool quiet = fa
         var shown = _streamed.GetValueOrDefault(delta.Block);
         if (delta.Block != _block || (delta.Offset == 0 && shown > 0))
         {
-            EndLine();
+            screen.EndLine();
             _block = delta.Block;
             _filter = new SafeText();
             if (delta.Offset == 0) shown = 0; // A failed message begins anew.
@@ -59,11 +61,12 @@ internal sealed class PodView(Screen screen, bool times = false, bool quiet = fa
             return;
         }
         if (quiet && entered.Entry is Entry.PodCreated or Entry.Prompt or Entry.ProcessStarted or Entry.ScopeChanged or Entry.Input { From: "human" }
-            or Entry.RunEnded { Reason: RunEnd.Completed }) return;
+            or Entry.RunEnded { Reason: RunEnd.Completed } or Entry.PodEnded { Reason: PodEnd.Stopped, By: "human" }) return;
         foreach (var said in EntryText.Of(entered.Entry, _calls))
         {
-            EndLine();
-            if (quiet && said.Tone == Tone.Warning) screen.Remark(said.Text, Tone.Warning);
+            screen.EndLine();
+            if (quiet && entered.Entry is Entry.RunEnded or Entry.PodEnded) screen.Error(said.Text);
+            else if (quiet && said.Tone == Tone.Warning) screen.Remark(said.Text, Tone.Warning);
             else screen.Line(Stamp(entered) + said.Text, said.Tone);
         }
     }
@@ -75,7 +78,7 @@ internal sealed class PodView(Screen screen, bool times = false, bool quiet = fa
             if (assistant.Blocks[i] is not AssistantBlock.Text { Value: var text } || !_streamed.TryGetValue(i, out var shown)) continue;
             if (_block == i && shown < text.Length) Print(_filter.Next(text.AsSpan(shown)));
         }
-        EndLine();
+        screen.EndLine();
         var rest = assistant with { Blocks = [.. assistant.Blocks.Where((block, i) => block is not AssistantBlock.Text || !_streamed.ContainsKey(i))] };
         foreach (var said in EntryText.Of(rest, _calls)) screen.Line(Stamp(entered) + said.Text, said.Tone);
         _streamed.Clear();
@@ -86,15 +89,6 @@ internal sealed class PodView(Screen screen, bool times = false, bool quiet = fa
 
     private void Print(string text)
     {
-        if (text.Length == 0) return;
-        screen.Write(text);
-        _midLine = text[^1] != '\n';
-    }
-
-    /// <summary>Begins a new line if text stands in the middle of one.</summary>
-    internal void EndLine()
-    {
-        if (_midLine) screen.Line();
-        _midLine = false;
+        if (text.Length > 0) screen.Write(text);
     }
 }

@@ -13,6 +13,7 @@ internal sealed class RunTally
 
     internal string? Answer { get; private set; }
 
+    /// <summary>How the last run ended; null if none did, or the Pod died in it.</summary>
     internal Entry.RunEnded? LastRun { get; private set; }
 
     internal Entry.PodEnded? End { get; private set; }
@@ -69,6 +70,7 @@ internal sealed class RunTally
                 _children.Remove(child.ChildId);
                 break;
             case Entry.PodEnded end:
+                if (Running) LastRun = null; // It never came to an end of its own.
                 (Running, End) = (false, end);
                 break;
         }

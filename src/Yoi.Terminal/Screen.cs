@@ -18,14 +18,17 @@ internal sealed class Screen
 {
     private readonly TextWriter _out;
     private readonly TextWriter _error;
-    private readonly bool _errorColours;
+    private readonly bool _errorColours, _terminal;
     private readonly Func<int>? _liveWidth;
     private readonly Lock _lock = new();
+    private bool _midLine;
 
     /// <param name="liveWidth">Columns of the terminal now; null if stdout is none, or one that cannot move its cursor.</param>
-    internal Screen(TextWriter output, TextWriter error, bool colours = false, bool errorColours = false, int? width = null, Func<int>? liveWidth = null)
+    /// <param name="terminal">True if both streams meet on one terminal, so that a remark must not stand in the middle of text.</param>
+    internal Screen(
+        TextWriter output, TextWriter error, bool colours = false, bool errorColours = false, int? width = null, Func<int>? liveWidth = null, bool terminal = false)
     {
-        (_out, _error, Colours, _errorColours, _liveWidth) = (output, error, colours, errorColours, liveWidth);
+        (_out, _error, Colours, _errorColours, _liveWidth, _terminal) = (output, error, colours, errorColours, liveWidth, terminal);
         Console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Ansi = colours ? AnsiSupport.Yes : AnsiSupport.No,
@@ -46,7 +49,7 @@ internal sealed class Screen
         var output = !System.Console.IsOutputRedirected;
         return new Screen(
             System.Console.Out, System.Console.Error, allowed && output, allowed && !System.Console.IsErrorRedirected,
-            output ? TerminalWidth() : null, output && able ? TerminalWidth : null);
+            output ? TerminalWidth() : null, output && able ? TerminalWidth : null, output && !System.Console.IsErrorRedirected);
     }
 
     private static int TerminalWidth() => Math.Max(40, System.Console.WindowWidth);
@@ -73,7 +76,21 @@ internal sealed class Screen
         {
             _out.Write(Colours ? Toned(text, tone) : text);
             _out.Flush();
+            if (text.Length > 0) _midLine = text[^1] != '\n';
         }
+    }
+
+    /// <summary>Begins a new line if text stands in the middle of one.</summary>
+    internal void EndLine()
+    {
+        lock (_lock) EndLine_NeedsLock();
+    }
+
+    private void EndLine_NeedsLock()
+    {
+        if (_midLine) _out.Write('\n');
+        _out.Flush();
+        _midLine = false;
     }
 
     /// <summary>Draws something with layout.</summary>
@@ -87,6 +104,7 @@ internal sealed class Screen
     {
         lock (_lock)
         {
+            if (_terminal) EndLine_NeedsLock();
             _error.Write(_errorColours ? Toned(text + "\n", tone) : text + "\n");
             _error.Flush();
         }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Help;
-using System.CommandLine.Invocation;
 using Yoi.Commands;
 using Yoi.Protocol;
 using Yoi.Runtime.Configuration;
@@ -32,10 +31,11 @@ internal static class FrontDoor
 
     internal static async Task<int> RunAsync(IReadOnlyList<string> args, Surroundings s, CancellationToken ct)
     {
+        if (args is ["serve"]) throw new CommandException(ExitCode.Usage, "serve is internal: it gets a Pod's launch document on stdin; `yoi run` and `yoi start` call it");
         var parsed = Parse(s, args);
-        if (parsed.Action is ParseErrorAction)
+        if (WrongWords.In(parsed) is { Count: > 0 } wrong)
         {
-            foreach (var error in parsed.Errors) s.Screen.Error(error.Message);
+            foreach (var words in wrong) s.Screen.Error(words);
             s.Screen.Remark($"`yoi {(parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ")}--help` shows what there is");
             return ExitCode.Usage;
         }

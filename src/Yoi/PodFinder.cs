@@ -50,7 +50,7 @@ internal static class PodFinder
     /// <summary>An argument that names Pods, completed with the names there are.</summary>
     internal static Argument<T> Argument<T>(Surroundings s, string name, string description, ArgumentArity arity, Func<KnownPod, bool>? only = null)
     {
-        var argument = new Argument<T>(name) { Description = description, Arity = arity };
+        var argument = new Argument<T>(name) { Description = description, Arity = arity, HelpName = name };
         argument.CompletionSources.Add(_ => s.Registry.All().Where(only ?? (_ => true)).Select(pod => pod.Name).Distinct());
         return argument;
     }

@@ -10,7 +10,7 @@ namespace Yoi;
 /// </summary>
 internal static class PodListing
 {
-    internal static readonly TimeSpan AnswerLimit = TimeSpan.FromMilliseconds(300);
+    internal static readonly TimeSpan AnswerLimit = TimeSpan.FromMilliseconds(800);
 
     internal static async Task<IReadOnlyList<PodRow>> CollectAsync(Surroundings s, IEnumerable<KnownPod> pods, CancellationToken ct) =>
         await Task.WhenAll(pods.Select(pod => Task.Run(() => RowAsync(s, pod, ct), ct)));
@@ -29,7 +29,9 @@ internal static class PodListing
         catch (Exception e) when (e is IOException or TimeoutException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             // It may have ended while we asked.
-            return FromJournal(pod, pod.IsAlive ? socket : null);
+            if (!pod.IsAlive) return FromJournal(pod, null);
+            using var process = pod.FindProcess();
+            return FromJournal(pod, socket) with { Pid = process?.Pid };
         }
     }
 

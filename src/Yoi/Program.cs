@@ -8,7 +8,7 @@ if (Platform.WhyNot(OperatingSystem.IsLinux(), RuntimeInformation.OSArchitecture
     return ExitCode.Usage;
 }
 // A Pod process: no command line is parsed for it, so that it starts fast.
-if (args is ["serve"]) return await PodHostProcess.RunAsync(Console.OpenStandardInput(), Console.OpenStandardOutput(), TimeProvider.System);
+if (args is ["serve"] && Console.IsInputRedirected) return await PodHostProcess.RunAsync(Console.OpenStandardInput(), Console.OpenStandardOutput(), TimeProvider.System);
 var surroundings = Surroundings.OfProcess();
 try
 {

@@ -1,3 +1,4 @@
+using Yoi.Protocol;
 using Yoi.Runtime.Spawning;
 
 namespace Yoi;
@@ -23,10 +24,19 @@ internal static class RootLauncher
                 var (name, id) = (plan.Document.Name, plan.Document.PodId);
                 return new StartedPod(new KnownPod(name, id, s.Directories.Pod(name, id)), process, plan);
             }
-            catch (LaunchException) when (wishes.Name is null && tries < 5 && s.Registry.Newest(plan.Document.Name) is { IsAlive: true })
+            catch (LaunchException)
             {
-                // Compose again: the name now counts as taken.
+                Forget(s, plan.Document);
+                // A generated name is composed again: it now counts as taken.
+                if (wishes.Name is not null || tries == 5 || s.Registry.Newest(plan.Document.Name) is not { IsAlive: true }) throw;
             }
         }
+    }
+
+    /// <summary>A Pod that never began its journal never was: its directory goes, and nothing lists it.</summary>
+    private static void Forget(Surroundings s, LaunchDocument document)
+    {
+        var directory = s.Directories.Pod(document.Name, document.PodId);
+        if (Directory.Exists(directory) && !File.Exists($"{directory}/{PodFiles.Journal}")) Directory.Delete(directory, recursive: true);
     }
 }

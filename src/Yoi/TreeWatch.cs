@@ -43,11 +43,7 @@ internal sealed class TreeWatch(Surroundings s, KnownPod root, PodClient client,
                 await Task.WhenAny(more, signal, Tally.Running ? more : Task.Delay(Look, s.Time, ct));
                 if (!more.IsCompleted) continue;
                 if (!await more) return;
-                while (channel.Reader.TryRead(out var message))
-                {
-                    if (message is PodMessage.Entered entered) Tally.Take(entered.Seq, entered.Entry);
-                    show(message);
-                }
+                while (channel.Reader.TryRead(out var message)) Take(message);
                 lastEvent = s.Time.GetTimestamp();
                 more = channel.Reader.WaitToReadAsync(ct).AsTask();
             }
@@ -57,6 +53,19 @@ internal sealed class TreeWatch(Surroundings s, KnownPod root, PodClient client,
             await stop.CancelAsync();
             await pump;
         }
+    }
+
+    /// <summary>Takes what the root's journal says behind the last message: how it ended is written when nobody is attached any more.</summary>
+    internal void TakeRest()
+    {
+        while (root.Journal.ReadAfter(new Cursor(Tally.HeadSeq, -1), out _) is { Count: > 0 } page)
+            foreach (var record in page) Take(new PodMessage.Entered(record.Seq, record.Time, record.Entry));
+    }
+
+    private void Take(PodMessage message)
+    {
+        if (message is PodMessage.Entered entered) Tally.Take(entered.Seq, entered.Entry);
+        show(message);
     }
 
     private async Task PumpAsync(ChannelWriter<PodMessage> writer, CancellationToken ct)

@@ -6,20 +6,23 @@ using static Yoi.EndToEnd.Minds;
 namespace Yoi.EndToEnd;
 
 /// <summary><c>yoi run</c> from the command line to a file on disk: socket, journal and a model behind HTTP.</summary>
-public sealed class RunTests
+public sealed class RunTests : IAsyncDisposable
 {
-    private static Minds Editor(YoiRoom room) => new Minds().Of("editor",
-        Call("Read", new { file_path = room.Project + "/hello.txt" }),
-        Call("Edit", new { file_path = room.Project + "/hello.txt", old_string = "world", new_string = "Pod" }),
+    private readonly YoiRoom _room = new();
+
+    public ValueTask DisposeAsync() => _room.DisposeAsync();
+
+    private Minds Editor() => new Minds().Of("editor",
+        Call("Read", new { file_path = _room.Project + "/hello.txt" }),
+        Call("Edit", new { file_path = _room.Project + "/hello.txt", old_string = "world", new_string = "Pod" }),
         Answer.Says("I have ", "edited it."));
 
     [Theory]
     [InlineData("flag"), InlineData("settings"), InlineData("anthropic"), InlineData("openai"), InlineData("ollama")]
     public async Task A_run_edits_a_file_and_everything_it_did_is_in_its_journal(string wire)
     {
-        await using var room = new YoiRoom();
-        room.Write("project/hello.txt", "hello world\n");
-        await using var server = await ModelServer.StartAsync(Editor(room).Answer);
+        _room.Write("project/hello.txt", "hello world\n");
+        await using var server = await ModelServer.StartAsync(Editor().Answer);
         string[] model = [];
         switch (wire)
         {
@@ -27,38 +30,38 @@ public sealed class RunTests
                 model = ["--model", "openai/mock", "--base-url", server.OpenAiBaseUrl];
                 break;
             case "settings":
-                room.UseModel(server);
+                _room.UseModel(server);
                 break;
             case "anthropic":
-                room.Variable("ANTHROPIC_API_KEY", "sk-ant-canary");
-                room.Variable("ANTHROPIC_BASE_URL", server.Origin);
+                _room.Variable("ANTHROPIC_API_KEY", "sk-ant-canary");
+                _room.Variable("ANTHROPIC_BASE_URL", server.Origin);
                 break;
             case "openai":
-                room.Variable("OPENAI_API_KEY", "sk-openai-canary");
-                room.Variable("OPENAI_BASE_URL", server.OpenAiBaseUrl);
+                _room.Variable("OPENAI_API_KEY", "sk-openai-canary");
+                _room.Variable("OPENAI_BASE_URL", server.OpenAiBaseUrl);
                 break;
             case "ollama":
-                room.Variable("OLLAMA_HOST", server.Origin["http://".Length..]);
+                _room.Variable("OLLAMA_HOST", server.Origin["http://".Length..]);
                 model = ["--model", "ollama/mock"];
                 break;
         }
-        var ran = (await room.RunAsync(["run", "greet the Pod", "--name", "editor", .. model])).Expect(0);
+        var ran = (await _room.RunAsync(["run", "greet the Pod", "--name", "editor", .. model])).Expect(0);
 
-        Assert.Equal("hello Pod\n", room.Read("project/hello.txt"));
+        Assert.Equal("hello Pod\n", _room.Read("project/hello.txt"));
         Assert.Contains("I have edited it.", ran.Out, StringComparison.Ordinal);
         Assert.DoesNotContain('\e', ran.Out + ran.Error);
-        var journal = room.Journal("editor");
+        var journal = _room.Journal("editor");
         Assert.IsType<Entry.PodCreated>(journal[0]);
         Assert.Equal(["greet the Pod"], journal.OfType<Entry.Input>().Select(input => input.Text));
         Assert.Equal(["Read", "Edit"], journal.OfType<Entry.ToolResult>().Where(result => !result.IsError).Select(result => result.Name));
         Assert.Equal(RunEnd.Completed, Assert.Single(journal.OfType<Entry.RunEnded>()).Reason);
         Assert.Equal((PodEnd.Stopped, "human"), (((Entry.PodEnded)journal[^1]).Reason, ((Entry.PodEnded)journal[^1]).By));
-        Assert.Equal("[]", (await room.RunAsync("scopes", "--json")).Expect(0).Out.Trim());
+        Assert.Equal("[]", (await _room.RunAsync("scopes", "--json")).Expect(0).Out.Trim());
         Assert.Equal(3, server.Requests.Count);
         Assert.All(server.Requests, request => Assert.Equal(wire == "anthropic" ? "/v1/messages" : "/v1/chat/completions", request.Path));
         Assert.All(server.Requests, request => Assert.Equal(
             wire switch { "anthropic" => "sk-ant-canary", "openai" => "Bearer sk-openai-canary", _ => "" },
             request.Headers.GetValueOrDefault(wire == "anthropic" ? "x-api-key" : "authorization", "")));
-        Assert.DoesNotContain(Directory.GetFiles(room.Root, "*", SearchOption.AllDirectories), file => File.ReadAllText(file).Contains("canary", StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.GetFiles(_room.Root, "*", SearchOption.AllDirectories), file => File.ReadAllText(file).Contains("canary", StringComparison.Ordinal));
     }
 }

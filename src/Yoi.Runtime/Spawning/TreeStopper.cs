@@ -88,6 +88,9 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     {
         var returned = await table.ReleaseAsync(pod.PodId, ct);
         Failpoint.Pass(Failpoints.StopReturned);
+        // A killed Pod leaves its socket, and a spawner that was stopped together with its child the child's token.
+        File.Delete(directories.Socket(pod.PodId));
+        File.Delete(directories.Token(pod.PodId));
         var end = await EndRecord.CompleteAsync(pod, exit, returned, by, time, ct);
         Failpoint.Pass(Failpoints.StopEndEntry);
         return (returned, end);

@@ -48,9 +48,10 @@ internal static class RunCommand
             var view = new PodView(s.Screen, quiet: true);
             var watch = new TreeWatch(s, started.Pod, client, message => Show(s, view, format, message));
             await watch.RunAsync(interrupts, ct);
-            view.EndLine();
+            s.Screen.EndLine();
             owned = false;
             await s.Stopper.StopAsync(started.Pod, "human", force: false, ct);
+            watch.TakeRest();
             var result = Result(watch.Tally, name, id, s.Time.GetElapsedTime(began));
             PrintResult(s, result, watch.Tally, format);
             return Code(watch.Tally, interrupts);
@@ -90,7 +91,7 @@ internal static class RunCommand
                 if (!good) s.Screen.Error(EndWords(result, tally));
                 break;
             default:
-                if (!good) s.Screen.Error(EndWords(result, tally));
+                if (tally.LastRun is null) s.Screen.Error($"{result.Name} ended in its run");
                 s.Screen.Line(
                     $"{result.End ?? "gone"} · {Amounts.Count(result.Turns, "turn")} · {Amounts.Tokens(result.InputTokens)} tokens in, {Amounts.Tokens(result.OutputTokens)} out · {Amounts.Span(TimeSpan.FromSeconds(result.Seconds))} · `yoi log {result.Name}`",
                     Tone.Dim);

@@ -85,6 +85,26 @@ public sealed partial class FrontDoorTests : IDisposable
         Assert.Empty(_room.Out);
     }
 
+    [Theory]
+    [InlineData("yoi run has no flag --modle; did you mean --model?", "run", "--modle", "x")]
+    [InlineData("yoi run has no flag --deny-wirte=src; did you mean --deny-write?", "run", "x", "--deny-wirte=src")]
+    [InlineData("there is no verb strat; did you mean start?", "strat", "a")]
+    [InlineData("yoi run does not take \"the\"; a text of several words goes into quotes", "run", "fix", "the", "parser")]
+    [InlineData("yoi ps has no flag -z", "ps", "-z")]
+    [InlineData("serve is internal", "serve")]
+    public async Task A_mistyped_word_is_named_with_what_was_meant(string words, params string[] args)
+    {
+        Assert.Equal(ExitCode.Usage, await _room.RunAsync(args));
+        Assert.Contains(words, _room.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("run", "--", "--modle")]
+    [InlineData("run", "- fix the parser")]
+    [InlineData("run", "-")]
+    public void Text_may_begin_like_a_flag_behind_two_dashes_or_as_a_list(params string[] args) =>
+        Assert.Empty(WrongWords.In(FrontDoor.Parse(_room.Surroundings, args)));
+
     [Fact]
     public void Text_that_begins_with_an_at_sign_is_text_and_no_file()
     {

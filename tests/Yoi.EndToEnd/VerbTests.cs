@@ -1,0 +1,146 @@
+using System.Text.Json;
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Shared;
+using static Yoi.EndToEnd.Minds;
+
+namespace Yoi.EndToEnd;
+
+/// <summary>The verbs on living Pods, as a person uses them, and what they print and return.</summary>
+public sealed class VerbTests : IAsyncDisposable
+{
+    private readonly YoiRoom _room = new();
+
+    public ValueTask DisposeAsync() => _room.DisposeAsync();
+
+    private async Task<ModelServer> ServeAsync(Func<ReceivedRequest, Answer>? answer = null)
+    {
+        var server = await ModelServer.StartAsync(answer);
+        _room.UseModel(server);
+        return server;
+    }
+
+    [Fact]
+    public async Task A_Pod_in_the_background_is_started_asked_waited_for_read_and_stopped()
+    {
+        await using var server = await ServeAsync();
+        var started = (await _room.RunAsync("start", "helper", "--task", "hello", "--json")).Expect(0).Json;
+        Assert.True(File.Exists(started.GetProperty("socket").GetString()));
+        Assert.Equal("helper: idle, last run completed\n", (await _room.RunAsync("wait", "helper", "--timeout", "60")).Expect(0).Out);
+
+        var row = (await _room.PodsAsync())["helper"];
+        Assert.Equal(started.GetProperty("id").GetString(), row.GetProperty("id").GetString());
+        Assert.Equal(("idle", started.GetProperty("pid").GetInt32(), started.GetProperty("socket").GetString(), JsonValueKind.Null), (
+            row.GetProperty("state").GetString(), row.GetProperty("pid").GetInt32(), row.GetProperty("socket").GetString(), row.GetProperty("spawner").ValueKind));
+        Assert.Equal(("openai/mock", "tools-only", 1, 10L, 5L), (
+            row.GetProperty("model").GetString(), row.GetProperty("sandbox_level").GetString(), row.GetProperty("turns").GetInt32(),
+            row.GetProperty("input_tokens").GetInt64(), row.GetProperty("output_tokens").GetInt64()));
+        Assert.Equal(_room.Project, row.GetProperty("scope").GetProperty("allow")[0].GetProperty("target").GetString());
+        Assert.Equal(JsonValueKind.String, row.GetProperty("last_activity").ValueKind);
+
+        Assert.StartsWith("delivered as ", (await _room.RunAsync("send", "helper", "once more")).Expect(0).Out, StringComparison.Ordinal);
+        (await _room.RunAsync("wait", "helper")).Expect(0);
+        var said = (await _room.RunAsync("read", "helper", "--json")).Expect(0).Json;
+        Assert.Equal(["Hello from the mock.", "Hello from the mock."], said.GetProperty("text").EnumerateArray().Select(text => text.GetString()));
+        var next = said.GetProperty("next_seq").GetInt64();
+        Assert.Empty((await _room.RunAsync("read", "helper", "--since", next.ToString(), "--json")).Expect(0).Json.GetProperty("text").EnumerateArray());
+        Assert.Contains("> once more", (await _room.RunAsync("log", "helper")).Expect(0).Out, StringComparison.Ordinal);
+        Assert.Equal(next, (await _room.RunAsync("log", "helper", "--json")).Expect(0).JsonLines.Count);
+
+        var stopped = Assert.Single((await _room.RunAsync("stop", "helper", "--json")).Expect(0).Json.EnumerateArray());
+        Assert.Equal(("stopped", "human"), (stopped.GetProperty("reason").GetString(), stopped.GetProperty("by").GetString()));
+        Assert.Contains("had ended already", (await _room.RunAsync("stop", "helper")).Expect(0).Out, StringComparison.Ordinal);
+        Assert.Contains("helper ended: stopped by human", (await _room.RunAsync("send", "helper", "x")).Expect(3).Error, StringComparison.Ordinal);
+        Assert.Equal("ended", (await _room.PodsAsync())["helper"].GetProperty("state").GetString());
+        Assert.StartsWith("removed helper", (await _room.RunAsync("rm", "helper")).Expect(0).Out, StringComparison.Ordinal);
+        Assert.Empty(await _room.PodsAsync());
+    }
+
+    [Fact]
+    public async Task A_busy_Pod_refuses_input_and_queues_it_where_asked()
+    {
+        await using var server = await ServeAsync();
+        (await _room.RunAsync("start", "busy", "--task", "SLOW 600000")).Expect(0);
+        await server.ArrivedAsync(TestContext.Current.CancellationToken);
+        Assert.Contains("`yoi send --queue busy …`", (await _room.RunAsync("send", "busy", "and now")).Expect(3).Error, StringComparison.Ordinal);
+        Assert.StartsWith("queued as ", (await _room.WithInputAsync("and now\n", "send", "busy", "-", "--queue")).Expect(0).Out, StringComparison.Ordinal);
+        Assert.Equal("busy: still running\n", (await _room.RunAsync("wait", "busy", "--timeout", "0.2")).Expect(124).Out);
+        await using (var client = await _room.ConnectAsync("busy")) await client.CancelAsync(TestContext.Current.CancellationToken);
+        (await _room.RunAsync("wait", "busy")).Expect(0);
+        Assert.Equal(["SLOW 600000", "and now\n"], _room.Journal("busy").OfType<Entry.Input>().Select(input => input.Text));
+        (await _room.RunAsync("stop", "busy")).Expect(0);
+    }
+
+    [Fact]
+    public async Task A_Pod_that_does_not_answer_is_shown_as_alive_and_can_be_stopped()
+    {
+        await using var server = await ServeAsync();
+        var pid = (await _room.RunAsync("start", "held", "--json")).Expect(0).Json.GetProperty("pid").GetInt32();
+        await using (var stop = _room.Start("/bin/sh", ["-c", $"kill -STOP {pid}"])) (await stop.EndAsync()).Expect(0);
+        var row = (await _room.PodsAsync())["held"];
+        Assert.Equal(("not_answering", pid), (row.GetProperty("state").GetString(), row.GetProperty("pid").GetInt32()));
+        Assert.Contains("alive, not answering", (await _room.RunAsync("ps")).Expect(0).Out, StringComparison.Ordinal);
+        Assert.NotEqual("[]", (await _room.RunAsync("scopes", "--json")).Expect(0).Out.Trim());
+        Assert.StartsWith("held: killed", (await _room.RunAsync("stop", "held")).Expect(0).Out, StringComparison.Ordinal);
+        Assert.Equal("[]", (await _room.RunAsync("scopes", "--json")).Expect(0).Out.Trim());
+    }
+
+    [Fact]
+    public async Task A_second_Pod_on_a_held_path_is_refused_with_the_holder_and_what_helps_and_is_never_listed()
+    {
+        await using var server = await ServeAsync();
+        (await _room.RunAsync("start", "holder")).Expect(0);
+        var refused = (await _room.RunAsync("run", "--name", "second", "me, too")).Expect(3);
+        Assert.Equal("", refused.Out);
+        foreach (var help in new[] { "held for writing by holder", "`--read ", "`yoi send holder`", "`yoi stop holder`" })
+            Assert.Contains(help, refused.Error, StringComparison.Ordinal);
+        Assert.Equal(["holder"], (await _room.PodsAsync()).Keys);
+        Assert.Contains("is in use", (await _room.RunAsync("start", "holder", "--read", ".")).Expect(3).Error, StringComparison.Ordinal);
+        (await _room.RunAsync("run", "--name", "second", "--read", ".", "I only look")).Expect(0);
+        (await _room.RunAsync("stop", "holder")).Expect(0);
+        (await _room.RunAsync("run", "--name", "third", "me, too")).Expect(0);
+        Assert.Equal(["holder", "second", "third"], (await _room.PodsAsync()).Keys);
+    }
+
+    [Fact]
+    public async Task Scope_flags_are_what_the_Pod_can_do()
+    {
+        foreach (var directory in new[] { "src", "src/keep", "secret", "doc" }) _room.Write($"project/{directory}/f.txt", "old\n");
+        string File(string directory) => $"{_room.Project}/{directory}/f.txt";
+        object Content(string directory) => new { file_path = File(directory), content = "new\n" };
+        var minds = new Minds().Of("worker",
+            Calls(("Read", new { file_path = File("src") }), ("Read", new { file_path = File("src/keep") }), ("Read", new { file_path = File("secret") }), ("Read", new { file_path = File("doc") })),
+            Calls(("Write", Content("src")), ("Write", Content("src/keep")), ("Write", Content("secret")), ("Write", Content("doc"))));
+        await using var server = await ServeAsync(minds.Answer);
+        (await _room.RunAsync("run", "--name", "worker", "--write", "src", "--read", ".", "--deny-write", "src/keep", "--deny-read", "secret", "try it all")).Expect(0);
+        Assert.Equal([false, false, true, false, false, true, true, true], _room.Journal("worker").OfType<Entry.ToolResult>().Select(result => result.IsError));
+        Assert.Equal(["new\n", "old\n", "old\n", "old\n"], new[] { "src", "src/keep", "secret", "doc" }.Select(directory => _room.Read(File(directory))));
+    }
+
+    [Fact]
+    public async Task Cwd_chooses_the_working_directory_and_its_scope()
+    {
+        _room.Write("elsewhere/AGENTS.md", "Speak softly.\n");
+        await using var server = await ServeAsync();
+        (await _room.RunAsync("run", "--cwd", "../elsewhere", "hi")).Expect(0);
+        var prompt = _room.Journal("elsewhere-1").OfType<Entry.Prompt>().Single().System;
+        Assert.Contains($"Working directory: {_room.Root}/elsewhere", prompt, StringComparison.Ordinal);
+        Assert.Contains("Speak softly.", prompt, StringComparison.Ordinal);
+        Assert.Equal(_room.Root + "/elsewhere", _room.Journal("elsewhere-1").OfType<Entry.PodCreated>().Single().Scope.Allow.Single().Target);
+    }
+
+    [Fact]
+    public async Task A_detached_run_goes_on_and_can_be_followed_and_read()
+    {
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var minds = new Minds().Of("bg", Answer.Says("first ", "second") with { Before = (frame, ct) => frame == 2 ? gate.Task.WaitAsync(ct) : Task.CompletedTask });
+        await using var server = await ServeAsync(minds.Answer);
+        Assert.Equal("bg\n", (await _room.RunAsync("run", "--detach", "--name", "bg", "work")).Expect(0).Out);
+        await using var follow = _room.Start("read", "bg", "--follow");
+        gate.SetResult();
+        await follow.SaysAsync("first second");
+        (await _room.RunAsync("wait", "bg")).Expect(0);
+        (await _room.RunAsync("stop", "bg")).Expect(0);
+        (await follow.EndAsync()).Expect(0);
+    }
+}

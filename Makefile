@@ -30,6 +30,7 @@ end-to-end: ## the end-to-end tests on the binary YOI_BIN (default: dist/yoi)
 	YOI_BIN=$${YOI_BIN:-$(CURDIR)/dist/yoi} dotnet test --project tests/Yoi.EndToEnd --no-progress
 
 bench: publish ## writes docs/performance.md from figures taken now, on this machine
+	@.ci/publish ready-to-run
 	-@.ci/aot-proof
 	dotnet run -c Release --project bench/Yoi.Benchmarks -- --write docs/performance.md
 

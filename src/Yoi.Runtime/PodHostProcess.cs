@@ -26,6 +26,8 @@ internal static class PodHostProcess
             Failpoint.Pass(Failpoints.ChildReady);
             await AnswerAsync(output, new LaunchAnswer(true, Environment.ProcessId, document.Directories.Socket(document.PodId), null));
             controller.StartWaiting();
+            // What starting needed is given back to the machine once: an idle Pod holds about a megabyte less.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             await controller.Completion;
             return 0;
         }

@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Benchmarks;
+
+/// <summary>A real Pod process and a client of it that follows its journal.</summary>
+internal sealed class BenchPod : IAsyncDisposable
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
+    private readonly LaunchedPod _launched;
+    private readonly LaunchDocument _document;
+    private readonly PodClient _client;
+    private readonly IAsyncEnumerator<PodMessage> _messages;
+
+    private BenchPod(LaunchedPod launched, LaunchDocument document, PodClient client)
+    {
+        (_launched, _document, _client) = (launched, document, client);
+        _messages = client.AttachAsync().GetAsyncEnumerator();
+    }
+
+    internal int Pid => _launched.Pid;
+    internal string Socket => _launched.Socket;
+
+    internal static Task<LaunchedPod> LaunchAsync(string binary, LaunchDocument document) => PodLauncher.StartAsync(
+        new PodProgram(binary, [binary, "serve"]), document, new LaunchSecrets(null, null), Limit, TimeProvider.System, CancellationToken.None);
+
+    internal static async Task<BenchPod> StartAsync(string binary, LaunchDocument document)
+    {
+        var launched = await LaunchAsync(binary, document);
+        return new BenchPod(launched, document, await PodClient.ConnectAsync(launched.Socket));
+    }
+
+    /// <summary>
+    /// Lets the Pod make one call: from the client's line to the call's result in the client's hands. Besides the tool that is a
+    /// connection's round trip, a run's first three entries on disk and a scripted message; <c>Glob</c> in an empty folder shows what that costs.
+    /// </summary>
+    internal async Task<TimeSpan> CallAsync(string tool, string arguments, bool mayFail = false)
+    {
+        var began = Stopwatch.GetTimestamp();
+        await _client.RunAsync($"CALL {tool} {arguments}", SendMode.Queue);
+        var result = await SeeAsync<Entry.ToolResult>(_ => true);
+        var taken = Stopwatch.GetElapsedTime(began);
+        if (result.IsError && !mayFail) throw new InvalidOperationException($"{tool} {arguments}: {result.Summary}");
+        await SeeAsync<Entry.RunEnded>(_ => true);
+        return taken;
+    }
+
+    internal Task<PodStatus> StatusAsync() => _client.StatusAsync();
+
+    /// <summary>Follows the journal up to the next entry that fits.</summary>
+    internal async Task<T> SeeAsync<T>(Func<T, bool> fits) where T : Entry
+    {
+        while (await _messages.MoveNextAsync().AsTask().WaitAsync(Limit))
+            if (_messages.Current is PodMessage.Entered { Entry: T entry } && fits(entry)) return entry;
+        throw new IOException($"the Pod ended before a {typeof(T).Name}");
+    }
+
+    /// <summary>Stops the Pod and all that it spawned.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        using var table = new ScopeTable(_document.Directories, TimeProvider.System);
+        var pod = new KnownPod(_document.Name, _document.PodId, _document.Directories.Pod(_document.Name, _document.PodId));
+        await new TreeStopper(_document.Directories, table, TimeProvider.System).StopAsync(pod, "the benchmark", force: false, CancellationToken.None);
+        await _messages.DisposeAsync();
+        await _client.DisposeAsync();
+        _launched.Process.Dispose();
+    }
+
+    /// <summary>Ends Pods that nobody is connected to.</summary>
+    internal static async Task EndAsync(IEnumerable<LaunchedPod> pods)
+    {
+        foreach (var pod in pods)
+        {
+            pod.Process.Signal(Libc.SigTerm);
+            await pod.Process.Exited.WaitAsync(Limit);
+            pod.Process.Dispose();
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using System.Globalization;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Benchmarks.Figures;
+
+/// <summary>What Pods cost that do nothing: memory, processor time, wake-ups.</summary>
+internal static class IdleFigures
+{
+    private const string Section = "Idle Pods";
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(3), Watching = TimeSpan.FromSeconds(10);
+
+    internal static async Task MeasureAsync(Report report, Binary binary)
+    {
+        foreach (var count in new[] { 1, 20 })
+        {
+            using var place = Place.InMemory();
+            List<LaunchedPod> pods = [];
+            for (var i = 0; i < count; i++) pods.Add(await BenchPod.LaunchAsync(binary.Path, place.Document($"solo{i}")));
+            await Task.Delay(Settling, TimeProvider.System);
+            var (cpu, wakes) = (pods.Sum(pod => Ticks(pod.Pid)), pods.Sum(pod => Switches(pod.Pid)));
+            await Task.Delay(Watching, TimeProvider.System);
+            (cpu, wakes) = (pods.Sum(pod => Ticks(pod.Pid)) - cpu, pods.Sum(pod => Switches(pod.Pid)) - wakes);
+            var (pss, own) = (pods.Average(pod => Memory(pod.Pid, "Pss:")), pods.Average(pod => Memory(pod.Pid, "Private_Clean:", "Private_Dirty:")));
+            var who = count == 1 ? "1 Pod" : $"{count} Pods, each";
+            report.Add(Section, $"PSS, {who}", binary, Mib(pss), count == 1 ? "" : "3.6 MB of 50", count == 1 ? "" : "2.5 MB");
+            report.Add(Section, $"private memory, {who}", binary, Mib(own));
+            report.Add(Section, $"processor time in 10 s, {(count == 1 ? "1 Pod" : "20 Pods")}", binary, $"{cpu * 10} ms", "0", "0");
+            report.Add(Section, $"wake-ups in 10 s, {(count == 1 ? "1 Pod" : "20 Pods")}", binary, wakes, "0", "0");
+            await BenchPod.EndAsync(pods);
+        }
+    }
+
+    private static string Mib(double kib) => string.Create(CultureInfo.InvariantCulture, $"{kib / 1024:0.0} MB");
+
+    private static double Memory(int pid, params string[] fields) => File.ReadLines($"/proc/{pid}/smaps_rollup")
+        .Where(line => fields.Any(field => line.StartsWith(field, StringComparison.Ordinal)))
+        .Sum(line => long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture));
+
+    /// <summary>Hundredths of a second in user and kernel mode.</summary>
+    private static long Ticks(int pid)
+    {
+        var fields = File.ReadAllText($"/proc/{pid}/stat").Split(") ")[1].Split(' ');
+        return long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
+    }
+
+    private static long Switches(int pid) => Directory.EnumerateDirectories($"/proc/{pid}/task")
+        .SelectMany(task => File.ReadLines(task + "/status"))
+        .Where(line => line.StartsWith("voluntary_ctxt_switches:", StringComparison.Ordinal))
+        .Sum(line => long.Parse(line.Split('\t')[1], CultureInfo.InvariantCulture));
+}

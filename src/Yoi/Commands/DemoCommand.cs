@@ -58,9 +58,9 @@ internal static class DemoCommand
         }
         finally
         {
-            var living = own.Registry.All().Where(pod => pod.IsAlive).Select(pod => pod.Name).ToList();
-            if (living.Count > 0) s.Screen.Error($"demo: still alive: {string.Join(", ", living)}; `YOI_HOME={place}/home yoi stop --force {string.Join(' ', living)}`, then remove {place}");
-            else if (!keep) Directory.Delete(place, recursive: true);
+            // Whatever failed above: files are not taken from under a living Pod.
+            foreach (var pod in own.Registry.All().Where(pod => pod.IsAlive)) await own.Stopper.StopAsync(pod, "demo", force: true, CancellationToken.None);
+            if (!keep) Directory.Delete(place, recursive: true);
         }
     }
 

@@ -76,22 +76,37 @@ public abstract record Event
 public static class ErrorCode
 {
     // The six of the base protocol; a base client is sent no others.
+    /// <summary>A run is going on; <c>queue</c> would have worked.</summary>
     public const string AlreadyRunning = "already_running";
+    /// <summary>There is no run.</summary>
     public const string NotRunning = "not_running";
+    /// <summary>No run is paused or was interrupted.</summary>
     public const string NotPaused = "not_paused";
+    /// <summary>The model's provider failed; ends a run.</summary>
     public const string ProviderError = "provider_error";
+    /// <summary>A tool failed.</summary>
     public const string ToolError = "tool_error";
+    /// <summary>Anything else; the message says what.</summary>
     public const string Internal = "internal";
 
     // Ours, in replies only.
+    /// <summary>No JSON object, wrong types or missing members; the message says which.</summary>
     public const string InvalidRequest = "invalid_request";
+    /// <summary>There is no such method; candidates are those that exist.</summary>
     public const string UnknownMethod = "unknown_method";
+    /// <summary>The line is longer than <see cref="WireCodec.MaxLineBytes"/>; the connection closes.</summary>
     public const string LineTooLong = "line_too_long";
+    /// <summary>The line is nested deeper than <see cref="YoiJson.MaxDepth"/>.</summary>
     public const string TooDeep = "too_deep";
+    /// <summary>The Pod serves as many clients as it takes; the connection closes.</summary>
     public const string TooManyConnections = "too_many_connections";
+    /// <summary>No version of the protocol in common; the message names the command that helps.</summary>
     public const string VersionMismatch = "version_mismatch";
+    /// <summary>A child's token does not allow it, or proves nothing.</summary>
     public const string NotAllowed = "not_allowed";
+    /// <summary>The Pod ends and takes no new work.</summary>
     public const string Stopping = "stopping";
+    /// <summary>It could not be journalled, so it was not done.</summary>
     public const string DiskError = "disk_error";
 }
 

@@ -45,8 +45,11 @@ public sealed record YoiDirectories(string State, string Runtime, string Config)
 /// <summary>Durable files of one Pod.</summary>
 public static class PodFiles
 {
+    /// <summary>The append-only log: docs/journal.md.</summary>
     public const string Journal = "journal.jsonl";
+    /// <summary>The life-lock: its process holds byte 0 of it for life.</summary>
     public const string Lock = "pod.lock";
+    /// <summary>What its process wrote to stderr; begun anew when it is large.</summary>
     public const string Stderr = "stderr.log";
 }
 

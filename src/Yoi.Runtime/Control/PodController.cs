@@ -86,7 +86,7 @@ internal sealed class PodController : IAsyncDisposable
         {
             if (State_NeedsLock() != PodState.Idle || _owed is not null) return;
             long? queued, notice;
-            lock (_ledger.Gate) (queued, notice) = (_ledger.FirstQueued, _ledger.UnseenNotice);
+            lock (_ledger.Gate) (queued, notice) = (_ledger.FirstQueued, _ledger.WakingNotice);
             if (queued is { } seq) Begin_NeedsLock(new RunCause.Queued(seq));
             else if (notice is not null || _news.Untold > 0) Begin_NeedsLock(new RunCause.Notices());
         }

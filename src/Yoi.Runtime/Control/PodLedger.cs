@@ -14,6 +14,7 @@ internal sealed class PodLedger : IJournalFold
     private readonly Dictionary<string, ChildRef> _children = new(StringComparer.Ordinal);
     private long _lastTurnStart;
     private long _newestNotice;
+    private long _lastCancel;
 
     internal Lock Gate { get; } = new();
 
@@ -44,6 +45,9 @@ internal sealed class PodLedger : IJournalFold
     /// <summary>Seq of the newest notice or news that no request contains yet; null if all were seen.</summary>
     internal long? UnseenNotice => _newestNotice > _lastTurnStart ? _newestNotice : null;
 
+    /// <summary>The same, null also if a run was cancelled since: whoever cancels wants rest, and the notice waits for the next run.</summary>
+    internal long? WakingNotice => UnseenNotice > _lastCancel ? UnseenNotice : null;
+
     /// <summary>Calls that have no result.</summary>
     internal IReadOnlyList<AssistantBlock.ToolCall> OpenCalls => [.. _openCalls];
 
@@ -70,7 +74,7 @@ internal sealed class PodLedger : IJournalFold
             case Entry.ToolResult result: _openCalls.RemoveAll(call => call.CallId == result.CallId); break;
             case Entry.RunPaused: Held = true; break;
             case Entry.RunResumed: Held = false; break;
-            case Entry.RunEnded ended: End(ended); break;
+            case Entry.RunEnded ended: End(record.Seq, ended); break;
             case Entry.ChildSpawned child: _children[child.ChildId] = new ChildRef(child.Child, child.ChildId, Ended: false); break;
             case Entry.ChildEnded child: _children[child.ChildId] = new ChildRef(child.Child, child.ChildId, Ended: true); break;
         }
@@ -101,8 +105,9 @@ internal sealed class PodLedger : IJournalFold
         };
     }
 
-    private void End(Entry.RunEnded ended)
+    private void End(long seq, Entry.RunEnded ended)
     {
+        if (ended.Reason == RunEnd.Cancelled) _lastCancel = seq;
         (Run, Held) = (null, false);
         Interrupted = ended.Reason == RunEnd.Interrupted;
     }

@@ -24,6 +24,6 @@ internal static class JournalAnswers
     internal static ReplyResult.History History(ServedPod pod, bool forBase)
     {
         var greeting = pod.Greeting();
-        return new ReplyResult.History(BaseHistory.Read(pod.JournalPath), forBase ? greeting with { SandboxLevel = null } : greeting);
+        return new ReplyResult.History(BaseHistory.Read(pod.JournalPath, forBase), forBase ? greeting with { SandboxLevel = null } : greeting);
     }
 }

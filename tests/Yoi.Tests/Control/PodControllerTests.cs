@@ -74,6 +74,24 @@ public sealed class PodControllerTests
         Assert.Equal(2, pod.Records().Count(record => record.Entry is Entry.RunStart));
     }
 
+    [Fact]
+    public async Task A_notice_of_a_run_that_was_cancelled_wakes_nobody_and_is_told_with_the_next()
+    {
+        await using var pod = await ControlledPod.CreateAsync();
+        await pod.AskAsync(new Method.Run("hi"));
+        await pod.Model.Asked.WaitAsync(Limit, TestContext.Current.CancellationToken);
+        await pod.AskAsync(new Method.Notify("child-1", "first"));
+        await pod.AskAsync(new Method.Cancel());
+        await pod.SeeAsync<Entry.RunEnded>();
+        await Eventually.Holds(() => pod.Controller.Status().State == PodState.Idle);
+        Assert.Single(pod.Model.Requests);
+
+        pod.Model.Say("fine");
+        await pod.AskAsync(new Method.Notify("child-1", "second"));
+        await pod.SeeAsync<Entry.RunEnded>(nth: 2);
+        Assert.Equal(["hi", "[notice from child-1] first", "[notice from child-1] second"], Assert.IsType<ModelMessage.User>(pod.Model.Requests[1].Messages[^1]).Texts);
+    }
+
     [Fact, Trait("case", "T16")]
     public async Task A_paused_pod_keeps_a_notice_and_runs_nothing_until_it_is_resumed()
     {

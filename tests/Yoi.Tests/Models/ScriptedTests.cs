@@ -133,6 +133,7 @@ public sealed class ScriptedTests
         Assert.Equal(new ModelEvent.UsageSoFar(new Usage(10, 1)), greeting.Events[0]);
         Assert.Equal("Hello from the mock.", (await HearAsync(model, User("SLOW 3000"))).Text);
         Assert.Equal("Client error: API error (status: 500) [overloaded_error]: mock refusal", (await HearAsync(model, User("ERR"))).Failed.Message);
+        Assert.Equal("Hello from the mock.", (await HearAsync(model, User("ERR", "what was that?"))).Text);
         var call = (await HearAsync(model, User("CALL Read {\"file_path\": \"/w/a b\"}\nCALL ListPods {}"))).Whole.Blocks;
         Assert.Equal<AssistantBlock>([new AssistantBlock.ToolCall("toolu_00000001", "Read", "{\"file_path\": \"/w/a b\"}"), new AssistantBlock.ToolCall("toolu_00000002", "ListPods", "{}")], call);
         Assert.Equal("done", (await HearAsync(model, User("CALL Read {}"), Said(call[0]), Result("toolu_00000001", "x"))).Text);

@@ -102,16 +102,20 @@ public sealed class BaseProjectionTests
             new Entry.ToolResult("c", "Read", "s", "content", false), new Entry.Correction("hidden"),
             new Entry.Assistant(1, [new AssistantBlock.Text("cut")], null, null, Partial: true), new Entry.RunEnded(0, RunEnd.Cancelled, "h", null, 2),
             new Entry.RunStart(1, 3), new Entry.Assistant(2, [new AssistantBlock.Text("b")], null, null), new Entry.Input("three", Queued: true),
-        }.Select((entry, i) => new JournalRecord(i + 1, default, entry, 0, 1, ""));
-        var told = BaseHistory.Of(records).Select(item => item switch
-        {
-            HistoryItem.Message message => $"{message.Role} {message.Content[0].Text}",
-            HistoryItem.ToolCall call => $"call {call.CallId}",
-            HistoryItem.ToolResult result => $"result {result.CallId} {result.Summary} {result.Content}",
-            _ => "?",
-        });
-        Assert.Equal(["user one", "assistant a", "call c", "result c s content", "user two", "assistant b", "user three"], told);
+        }.Select((entry, i) => new JournalRecord(i + 1, default, entry, 0, 1, "")).ToList();
+        Assert.Equal(["user one", "assistant a", "call c", "result c s content", "user two", "assistant b", "user three"], BaseHistory.Of(records).Select(Words));
+        Assert.Equal(["user one", "assistant a", "call c", "result c s content", "user two", "assistant b"], BaseHistory.Of(records, forBase: true).Select(Words));
+        Assert.Empty(BaseHistory.Of(records.Take(3), forBase: true)); // Not answered yet.
+        Assert.Equal(["user one"], BaseHistory.Of([.. records.Take(2), records[8]], forBase: true).Select(Words)); // Never answered.
     }
+
+    private static string Words(HistoryItem item) => item switch
+    {
+        HistoryItem.Message message => $"{message.Role} {message.Content[0].Text}",
+        HistoryItem.ToolCall call => $"call {call.CallId}",
+        HistoryItem.ToolResult result => $"result {result.CallId} {result.Summary} {result.Content}",
+        _ => "?",
+    };
 
     private List<Event> Events(params object[] items) =>
         [.. items.SelectMany(item => _projection.Of(item is Entry entry

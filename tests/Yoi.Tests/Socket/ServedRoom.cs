@@ -90,8 +90,11 @@ internal sealed class RawClient(NetSocket socket) : IDisposable
 
     internal NetSocket Socket => socket;
 
-    internal static async Task<RawClient> ConnectAsync(string path) =>
-        new(await UnixAddress.ConnectAsync(path, ServedRoom.Ct));
+    /// <summary>Longest wait for bytes.</summary>
+    internal TimeSpan Patience { get; init; } = ServedRoom.Patience;
+
+    internal static async Task<RawClient> ConnectAsync(string path, TimeSpan? patience = null) =>
+        new(await UnixAddress.ConnectAsync(path, ServedRoom.Ct)) { Patience = patience ?? ServedRoom.Patience };
 
     internal Task SendAsync(string line) => SendBytesAsync(Encoding.UTF8.GetBytes(line + "\n"));
 
@@ -117,7 +120,7 @@ internal sealed class RawClient(NetSocket socket) : IDisposable
             int read;
             try
             {
-                read = await socket.ReceiveAsync(_buffer, SocketFlags.None, ServedRoom.Ct).AsTask().WaitAsync(ServedRoom.Patience, ServedRoom.Ct);
+                read = await socket.ReceiveAsync(_buffer, SocketFlags.None, ServedRoom.Ct).AsTask().WaitAsync(Patience, ServedRoom.Ct);
             }
             catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
             {

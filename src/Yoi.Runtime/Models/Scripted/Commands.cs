@@ -5,6 +5,7 @@ namespace Yoi.Runtime.Models.Scripted;
 /// <summary>
 /// The language of a model that does as it is told: <c>CALL Tool {json}</c> calls a tool (one line a call) and then says <c>done</c>,
 /// <c>SLOW n</c> falls silent for n ms after the first delta, <c>ERR</c> fails, anything else is greeted.
+/// A failed run leaves its input unanswered, so <c>ERR</c> counts in the newest text only: what is said next is answered.
 /// </summary>
 internal static class Commands
 {
@@ -19,14 +20,15 @@ internal static class Commands
         if (newest.Results.Count > 0)
             return greeting with { Text = ["done"] };
         List<ScriptedCall> calls = [];
-        foreach (var words in newest.Texts.SelectMany(text => text.Split('\n')).Select(line => line.Trim().Split(' ', 3, StringSplitOptions.RemoveEmptyEntries)))
+        var lines = newest.Texts.SelectMany((text, at) => text.Split('\n').Select(line => (Line: line.Trim(), IsNewest: at == newest.Texts.Count - 1)));
+        foreach (var (line, isNewest) in lines)
         {
-            switch (words)
+            switch (line.Split(' ', 3, StringSplitOptions.RemoveEmptyEntries))
             {
                 case ["CALL", var tool]: calls.Add(new ScriptedCall(tool, "{}")); break;
                 case ["CALL", var tool, var arguments]: calls.Add(new ScriptedCall(tool, arguments)); break;
                 case ["SLOW", var ms] when int.TryParse(ms, out var stall) && stall >= 0: return greeting with { StallMs = stall };
-                case ["ERR"]: return greeting with { Text = [], Error = new ScriptedError(500, "overloaded_error", "mock refusal") };
+                case ["ERR"] when isNewest: return greeting with { Text = [], Error = new ScriptedError(500, "overloaded_error", "mock refusal") };
             }
         }
         return calls.Count == 0 ? greeting : greeting with { Text = [], Calls = calls };

@@ -12,6 +12,10 @@ namespace Yoi.Runtime.Tools.Pods;
 internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : Tool
 {
     private const int DefaultBytes = 24_000;
+
+    /// <summary>With the news behind it less than ToolRunner lets through: what it would cut off, the cursor has passed.</summary>
+    internal const int MostBytes = 40_000;
+
     private static readonly TimeSpan StatusLimit = TimeSpan.FromMilliseconds(300);
 
     internal override ToolSchema Schema { get; } = PodTools.Schema("ReadPodOutput");
@@ -20,7 +24,7 @@ internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : 
     {
         var given = new Arguments(call.Arguments, Schema);
         var child = children.Named(given.Text("name"));
-        var maxBytes = given.Number("max_bytes", 200, 200_000) ?? DefaultBytes;
+        var maxBytes = given.Number("max_bytes", 200, MostBytes) ?? DefaultBytes;
         var wait = TimeSpan.FromSeconds(given.Number("wait_seconds", 0, 3600) ?? 0);
 
         var from = children.Desk.Book.WithId(child.PodId)?.Output;

@@ -23,7 +23,8 @@ internal sealed class LiveScope(YoiDirectories directories, string podId) : IDis
     {
         var table = _file.Read() ?? throw _file.Untrusted("it is missing");
         if (Volatile.Read(ref _seen) is { } seen && ReferenceEquals(seen.Table, table)) return seen.Policy;
-        var policy = table.PolicyOf(podId);
+        // A pending grant is nobody's: whoever has not adopted it touches nothing.
+        var policy = table.Find(podId) is { Pending: true } ? ScopePolicy.Nothing(table.Generation) : table.PolicyOf(podId);
         Volatile.Write(ref _seen, new(table, policy));
         return policy;
     }

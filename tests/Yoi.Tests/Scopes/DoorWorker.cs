@@ -52,9 +52,9 @@ internal static class DoorWorker
         var tools = FileTools.All(files, TimeProvider.System).ToDictionary(tool => tool.Schema.Name);
         try
         {
-            var read = Call(tools["Read"], ("file_path", path));
-            if (what == "write") Call(tools["Write"], ("file_path", path), ("content", "written by a worker"));
-            else Console.Write(read.Content);
+            // A file that is there must be read before it is written.
+            var read = what == "create" ? null : Call(tools["Read"], ("file_path", path));
+            Console.Write(what is "write" or "create" ? Call(tools["Write"], ("file_path", path), ("content", "written by a worker")).Summary : read!.Content);
             return 0;
         }
         catch (ToolFailure e)

@@ -18,6 +18,14 @@ internal static partial class Native
     /// <summary>Two names change places at once.</summary>
     internal static int Exchange(string a, string b) => RenameAt2(CurrentDirectory, a, CurrentDirectory, b, 2);
 
+    internal static int HardLink(string path, string second) => LinkAt(CurrentDirectory, path, CurrentDirectory, second, 0);
+
+    internal static ulong Inode(string path)
+    {
+        Span<byte> status = stackalloc byte[256];
+        return Statx(CurrentDirectory, path, 0, 0x100, status) == 0 ? BitConverter.ToUInt64(status[32..]) : throw new IOException($"statx {path}");
+    }
+
     /// <summary>All that statx and its extended attributes tell of an object, but for when it was last read. Links are not followed.</summary>
     internal static string Describe(string path)
     {
@@ -62,6 +70,9 @@ internal static partial class Native
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Statx(int directory, string path, int flags, uint mask, Span<byte> status);
+
+    [LibraryImport("libc", EntryPoint = "linkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int LinkAt(int fromDirectory, string from, int toDirectory, string to, int flags);
 
     [LibraryImport("libc", EntryPoint = "lsetxattr", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetAttribute(string path, string name, byte[] value, nint size, int flags);

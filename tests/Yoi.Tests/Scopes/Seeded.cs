@@ -38,21 +38,41 @@ internal static class Seeded
 
     internal static void Check<T>(Gen<T> cases, int count, Action<T> holds)
     {
-        var seed = ulong.TryParse(Environment.GetEnvironmentVariable("YOI_SEED"), out var given) ? given : (ulong)Random.Shared.NextInt64();
-        TestContext.Current.TestOutputHelper?.WriteLine($"YOI_SEED={seed}");
-        var made = cases.Sample(count, new Rnd(seed), size: 50).ToList();
-        Assert.Equal(count, made.Count);
-        foreach (var one in made.Select((value, number) => (value, number)))
+        foreach (var (value, number, seed) in Made(cases, count))
         {
             try
             {
-                holds(one.value);
+                holds(value);
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                throw new InvalidOperationException($"YOI_SEED={seed}, case {one.number}: {one.value}", e);
+                throw new InvalidOperationException($"YOI_SEED={seed}, case {number}: {value}", e);
             }
         }
+    }
+
+    internal static async Task CheckAsync<T>(Gen<T> cases, int count, Func<T, Task> holds)
+    {
+        foreach (var (value, number, seed) in Made(cases, count))
+        {
+            try
+            {
+                await holds(value);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                throw new InvalidOperationException($"YOI_SEED={seed}, case {number}: {value}", e);
+            }
+        }
+    }
+
+    private static List<(T Value, int Number, ulong Seed)> Made<T>(Gen<T> cases, int count)
+    {
+        var seed = ulong.TryParse(Environment.GetEnvironmentVariable("YOI_SEED"), out var given) ? given : (ulong)Random.Shared.NextInt64();
+        TestContext.Current.TestOutputHelper?.WriteLine($"YOI_SEED={seed}");
+        var made = cases.Sample(count, new Rnd(seed), size: 50).Select((value, number) => (value, number, seed)).ToList();
+        Assert.Equal(count, made.Count);
+        return made;
     }
 
     internal static string Show(ScopeRules rules) => $"allow [{string.Join(", ", rules.Allow)}] deny [{string.Join(", ", rules.Deny)}]";

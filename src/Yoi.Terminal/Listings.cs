@@ -14,18 +14,29 @@ internal static class Listings
             screen.Line("no Pods; `yoi run TASK` starts one", Tone.Dim);
             return;
         }
-        var table = Columns("POD", "STATE", "SCOPE", "MODEL", "TURNS", "IN", "OUT", "LAST ACTIVITY");
-        foreach (var (pod, prefix) in Tree(pods))
+        // Said once below if it is the same for all.
+        var models = pods.Select(pod => pod.Model).OfType<string>().Distinct().ToList();
+        string[] names = ["POD", "STATE", "TURNS", "IN", "OUT", "ACTIVE", .. models.Count > 1 ? ["MODEL"] : (string[])[]];
+        var rows = Tree(pods).Select(row => (row.Pod, Cells: (string[])
+        [
+            row.Prefix + row.Pod.Name, StateText(row.Pod), row.Pod.Turns?.ToString() ?? "-",
+            Amounts.Tokens(row.Pod.InputTokens), Amounts.Tokens(row.Pod.OutputTokens), Amounts.Ago(row.Pod.LastActivity, now),
+            .. models.Count > 1 ? [row.Pod.Model ?? "-"] : (string[])[],
+        ])).ToList();
+        var table = Columns([.. names, "SCOPE"]);
+        // One line a Pod where that can be: the path is last and loses its beginning; only a state is ever broken.
+        var left = screen.Width - 3 - names.Select((name, i) => rows.Max(row => Math.Max(name.Length, row.Cells[i].Length)) + 2).Sum();
+        for (var i = 0; i <= names.Length; i++) table.Columns[i].NoWrap = i != 1;
+        foreach (var (pod, cells) in rows)
         {
             var alive = pod.State is "idle" or "running" or "paused" or "stopping" or "not_answering";
-            var style = alive ? Style.Plain : new Style(decoration: Decoration.Dim);
-            Row(table, style,
-                prefix + pod.Name, StateText(pod), ScopeText(pod.Scope), pod.Model ?? "-", pod.Turns?.ToString() ?? "-",
-                Amounts.Tokens(pod.InputTokens), Amounts.Tokens(pod.OutputTokens), Amounts.Ago(pod.LastActivity, now));
+            var scope = ScopeText(pod.Scope);
+            Row(table, alive ? Style.Plain : new Style(decoration: Decoration.Dim), [.. cells, screen.IsLive ? Ending(scope, Math.Max(ShortestPath, left)) : scope]);
         }
         screen.Draw(table);
         var levels = pods.Select(p => p.SandboxLevel).OfType<string>().Distinct().ToList();
-        if (levels.Count > 0) screen.Line($"sandbox: {string.Join(", ", levels)}", Tone.Dim);
+        List<string> common = [.. models.Count == 1 ? [$"model: {SafeText.Line(models[0])}"] : (string[])[], .. levels.Count > 0 ? [$"sandbox: {SafeText.Line(string.Join(", ", levels))}"] : (string[])[]];
+        if (common.Count > 0) screen.Line(string.Join(" · ", common), Tone.Dim);
     }
 
     /// <summary>Every Pod once, spawners before what they spawned, with the lines that draw the tree.</summary>
@@ -60,10 +71,19 @@ internal static class Listings
         "ended" => $"ended: {pod.End}",
         "dead" => "dead, end not recorded",
         "damaged" => $"damaged: {pod.Note}",
-        _ when pod.WaitingFor is { } what => $"{pod.State} ({what})",
+        _ when pod.WaitingFor is { } what => $"{pod.State} ({(what.StartsWith("tool:", StringComparison.Ordinal) ? what["tool:".Length..] : what)})",
         _ when pod.UnreadNews > 0 => $"{pod.State}, {Amounts.Count(pod.UnreadNews.Value, "unread item of news", "unread items of news")}",
         _ => pod.State,
     };
+
+    private const int ShortestPath = 16;
+
+    /// <summary>A rule in so many columns: its permission, and so much of the path's end as fits.</summary>
+    private static string Ending(string rule, int width)
+    {
+        var path = rule.IndexOf(':', StringComparison.Ordinal) + 1;
+        return rule.Length <= width ? rule : rule[..path] + "…" + rule[^(width - path - 1)..];
+    }
 
     private static string ScopeText(ScopeRules? scope)
     {
@@ -81,13 +101,13 @@ internal static class Listings
             screen.Line("nothing is held; every path is free", Tone.Dim);
             return;
         }
-        var table = Columns("POD", "RULE", "PATH", "LENT BY", "LENT ON TO", "GENERATION");
+        var table = Columns("POD", "RULE", "LENT BY", "LENT ON TO", "GENERATION", "PATH");
         foreach (var row in rows)
         {
             var rule = (row.Kind == "deny" ? "deny " : "") + (row.Permission == Permission.Write ? "write" : "read") + (row.Recursive ? "" : " (non-recursive)");
             Row(table, row.Kind == "deny" ? new Style(decoration: Decoration.Dim) : Style.Plain,
-                row.Pod, rule, row.Path, (row.LentBy ?? "-") + (row.Pending ? " (pending)" : ""),
-                row.LentTo.Count == 0 ? "-" : string.Join(", ", row.LentTo), row.Generation.ToString());
+                row.Pod, rule, (row.LentBy ?? "-") + (row.Pending ? " (pending)" : ""),
+                row.LentTo.Count == 0 ? "-" : string.Join(", ", row.LentTo), row.Generation.ToString(), row.Path);
         }
         screen.Draw(table);
     }
@@ -99,7 +119,7 @@ internal static class Listings
         {
             var tone = check.Status switch { "ok" => Tone.Good, "warning" => Tone.Warning, "failed" => Tone.Bad, _ => Tone.Dim };
             screen.Write($"{check.Status,-8}", tone);
-            screen.Line($"{check.Name}: {SafeText.Of(check.Detail)}");
+            screen.Hang($"{check.Name}: {SafeText.Of(check.Detail)}", 8);
         }
     }
 

@@ -72,17 +72,15 @@ internal sealed class LiveRegion(Screen screen) : IDisposable
     /// <summary>A text as lines of at most so many columns, broken between words; a longer word stands alone.</summary>
     internal static IEnumerable<string> Wrap(string text, int width)
     {
-        var line = new StringBuilder();
-        foreach (var word in text.Split(' '))
+        var start = 0;
+        while (text.Length - start > width)
         {
-            if (line.Length > 0 && line.Length + 1 + word.Length > width)
-            {
-                yield return line.ToString();
-                line.Clear();
-            }
-            if (line.Length > 0) line.Append(' ');
-            line.Append(word);
+            var cut = text.LastIndexOf(' ', start + width, width + 1);
+            if (cut <= start || string.IsNullOrWhiteSpace(text[start..cut])) cut = text.IndexOf(' ', start + width);
+            if (cut < 0) break;
+            yield return text[start..cut];
+            start = cut + 1;
         }
-        yield return line.ToString();
+        yield return text[start..];
     }
 }

@@ -67,7 +67,7 @@ internal sealed class PodView(Screen screen, bool times = false, bool quiet = fa
             screen.EndLine();
             if (quiet && entered.Entry is Entry.RunEnded or Entry.PodEnded) screen.Error(said.Text);
             else if (quiet && said.Tone == Tone.Warning) screen.Remark(said.Text, Tone.Warning);
-            else screen.Line(Stamp(entered) + said.Text, said.Tone);
+            else Tell(entered, said);
         }
     }
 
@@ -80,9 +80,25 @@ internal sealed class PodView(Screen screen, bool times = false, bool quiet = fa
         }
         screen.EndLine();
         var rest = assistant with { Blocks = [.. assistant.Blocks.Where((block, i) => block is not AssistantBlock.Text || !_streamed.ContainsKey(i))] };
-        foreach (var said in EntryText.Of(rest, _calls)) screen.Line(Stamp(entered) + said.Text, said.Tone);
+        foreach (var said in EntryText.Of(rest, _calls)) Tell(entered, said);
         _streamed.Clear();
         _message = _block = -1;
+    }
+
+    private void Tell(PodMessage.Entered entered, Said said)
+    {
+        if (!times)
+        {
+            screen.Line(said.Text, said.Tone); // As it is, so that it can be copied.
+            return;
+        }
+        var stamp = Stamp(entered);
+        foreach (var line in said.Text.Split('\n'))
+        {
+            screen.Write(stamp, Tone.Dim);
+            screen.Hang(line, stamp.Length, said.Tone);
+            stamp = new string(' ', stamp.Length);
+        }
     }
 
     private string Stamp(PodMessage.Entered entered) => times ? $"{entered.Seq,5} {entered.Time.ToLocalTime():HH:mm:ss}  " : "";

@@ -69,6 +69,13 @@ internal sealed class Screen
     /// <summary>Writes a line of text that is already safe.</summary>
     internal void Line(string text = "", Tone tone = Tone.Plain) => Write(text + "\n", tone);
 
+    /// <summary>Writes a line that begins in this column; what does not fit the terminal goes on below its beginning.</summary>
+    internal void Hang(string text, int column, Tone tone = Tone.Plain)
+    {
+        var lines = IsLive ? LiveRegion.Wrap(text, Math.Max(20, Width - 1 - column)) : [text];
+        Line(string.Join("\n" + new string(' ', column), lines), tone);
+    }
+
     /// <summary>Writes text that is already safe.</summary>
     internal void Write(string text, Tone tone = Tone.Plain)
     {

@@ -36,8 +36,29 @@ public sealed class ListingsTests : IDisposable
             Row("b", "ended") with { End = "stopped by human" },
         ], now);
         Assert.DoesNotContain('\e', _out.ToString());
-        Assert.Contains(Lines, line => line.StartsWith("pod-a", StringComparison.Ordinal) && line.Contains($"write:{path} +1", StringComparison.Ordinal) && line.Contains("12.3k", StringComparison.Ordinal) && line.EndsWith("1 min 30 s ago", StringComparison.Ordinal));
+        Assert.Contains(Lines, line => line.StartsWith("pod-a", StringComparison.Ordinal) && line.EndsWith($"write:{path} +1", StringComparison.Ordinal) && line.Contains("12.3k", StringComparison.Ordinal) && line.Contains("1 min 30 s ago", StringComparison.Ordinal));
         Assert.Contains(Lines, line => line.Contains("ended: stopped by human", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void On_a_narrow_terminal_a_Pod_is_one_line_and_a_long_path_loses_its_beginning()
+    {
+        var screen = new Screen(_out, TextWriter.Null, width: 80, liveWidth: () => 80);
+        Listings.Pods(screen,
+        [
+            Row("a", "running") with
+            {
+                WaitingFor = "tool:WaitForPods", Model = "scripted", Turns = 12, InputTokens = 12_340, OutputTokens = 500,
+                Scope = new ScopeRules([new ScopeRule("/" + new string('p', 300) + "/end", Permission.Write)], []),
+            },
+            Row("b", spawner: "a") with { Model = "scripted", Scope = new ScopeRules([new ScopeRule("/short", Permission.Read)], []) },
+        ], DateTimeOffset.UnixEpoch);
+        Assert.Equal(4, Lines.Length);
+        Assert.Equal("model: scripted", Lines[3]);
+        Assert.All(Lines, line => Assert.True(line.Length < 80, line));
+        Assert.Contains("running (WaitForPods)", Lines[1], StringComparison.Ordinal);
+        Assert.EndsWith("ppp/end", Lines[1], StringComparison.Ordinal);
+        Assert.EndsWith("read:/short", Lines[2], StringComparison.Ordinal);
     }
 
     [Theory]

@@ -88,6 +88,10 @@ public sealed class LiveRegionTests : IDisposable
     [Theory]
     [InlineData("one two three", 9, "one two|three")]
     [InlineData("a-word-that-is-too-long b", 5, "a-word-that-is-too-long|b")]
+    [InlineData("    indented  code", 20, "    indented  code")]
+    [InlineData("    indented code", 12, "    indented|code")]
+    [InlineData("    indented", 6, "    indented")]
+    [InlineData("exact fit", 9, "exact fit")]
     [InlineData("", 5, "")]
     public void Text_breaks_between_words(string text, int width, string lines) => Assert.Equal(lines, string.Join('|', LiveRegion.Wrap(text, width)));
 }

@@ -46,15 +46,17 @@ public sealed class PodClient : IAsyncDisposable
 
     private readonly PodWire _wire;
     private readonly string _client;
+    private readonly TimeSpan _limit;
     private readonly ConcurrentDictionary<long, TaskCompletionSource<RawReply>> _waiting = new();
     private readonly Task _reading;
     private long _lastId;
     private volatile IOException? _ended;
 
-    private PodClient(PodWire wire, ReplyResult.Welcome welcome, string client)
+    private PodClient(PodWire wire, ReplyResult.Welcome welcome, string client, TimeSpan limit)
     {
         _wire = wire;
         _client = client;
+        _limit = limit;
         Welcome = welcome;
         _reading = Task.Run(ReadRepliesAsync);
     }
@@ -66,7 +68,7 @@ public sealed class PodClient : IAsyncDisposable
     /// <param name="socketPath">Path of the Pod's socket, of any length.</param>
     /// <param name="client">Shown as the author of what is asked.</param>
     /// <param name="token">A child's token for its spawner; it allows the upward methods only.</param>
-    /// <param name="limit">How long to wait for the Pod's answer; <see cref="HelloLimit"/> if null.</param>
+    /// <param name="limit">How long to wait for the Pod's answer, here and when attaching; <see cref="HelloLimit"/> if null.</param>
     /// <param name="ct">Gives up.</param>
     /// <exception cref="IOException">Nobody listens at the path, or it may not be reached.</exception>
     /// <exception cref="TimeoutException">The Pod is alive and did not answer within the limit.</exception>
@@ -75,7 +77,7 @@ public sealed class PodClient : IAsyncDisposable
         string socketPath, string client = "human", string? token = null, TimeSpan? limit = null, CancellationToken ct = default)
     {
         var (wire, welcome) = await PodWire.OpenAsync(socketPath, client, token, limit ?? HelloLimit, TimeProvider.System, ct).ConfigureAwait(false);
-        return new PodClient(wire, welcome, client);
+        return new PodClient(wire, welcome, client, limit ?? HelloLimit);
     }
 
     /// <summary>Runs <c>yoi start</c>, which starts a Pod in the background, and connects to it.</summary>
@@ -167,9 +169,10 @@ public sealed class PodClient : IAsyncDisposable
     /// <param name="fromSeq">First entry wanted; 1 for all. At most the newest entry's seq plus one.</param>
     /// <param name="ct">Ends the enumeration with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="IOException">The connection ended and the Pod did not say why: it died, or was killed.</exception>
+    /// <exception cref="TimeoutException">The Pod is alive and did not answer within the limit.</exception>
     public async IAsyncEnumerable<PodMessage> AttachAsync(long fromSeq = 1, [EnumeratorCancellation] CancellationToken ct = default)
     {
-        var (wire, _) = await PodWire.OpenAsync(_wire.Path, _client, null, HelloLimit, TimeProvider.System, ct).ConfigureAwait(false);
+        var (wire, _) = await PodWire.OpenAsync(_wire.Path, _client, null, _limit, TimeProvider.System, ct).ConfigureAwait(false);
         using var _ = wire;
         using var cut = ct.Register(wire.Stop);
         var next = fromSeq;

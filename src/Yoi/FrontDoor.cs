@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Invocation;
 using Yoi.Commands;
 using Yoi.Protocol;
 using Yoi.Runtime.Configuration;
@@ -33,7 +34,8 @@ internal static class FrontDoor
     {
         if (args is ["serve"]) throw new CommandException(ExitCode.Usage, "serve is internal: it gets a Pod's launch document on stdin; `yoi run` and `yoi start` call it");
         var parsed = Parse(s, args);
-        if (WrongWords.In(parsed) is { Count: > 0 } wrong)
+        var isVerb = parsed.Action is ParseErrorAction || parsed.Action == parsed.CommandResult.Command.Action;
+        if (isVerb && WrongWords.In(parsed) is { Count: > 0 } wrong)
         {
             foreach (var words in wrong) s.Screen.Error(words);
             s.Screen.Remark($"`yoi {(parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ")}--help` shows what there is");

@@ -33,6 +33,9 @@ internal static class RootLauncher
         }
     }
 
+    /// <summary>Connects to a Pod that has just said it is ready: it answers, if need be late, on a busy machine.</summary>
+    internal static Task<PodClient> ConnectAsync(StartedPod started, CancellationToken ct) => PodClient.ConnectAsync(started.Process.Socket, limit: ReadyLimit, ct: ct);
+
     /// <summary>A Pod that never began its journal never was: its directory goes, and nothing lists it.</summary>
     private static void Forget(Surroundings s, LaunchDocument document)
     {

@@ -96,9 +96,25 @@ internal sealed class YoiRoom : IAsyncDisposable
         return new YoiProcess(info);
     }
 
+    /// <summary>True if a program of that name is on PATH.</summary>
+    internal static bool Has(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(directory => File.Exists(Path.Combine(directory, program)));
+
     /// <summary>Rows of <c>yoi ps --json</c> by name.</summary>
     internal async Task<IReadOnlyDictionary<string, JsonElement>> PodsAsync() =>
         (await RunAsync("ps", "--json")).Expect(0).Json.EnumerateArray().ToDictionary(row => row.GetProperty("name").GetString()!);
+
+    /// <summary>Asks <c>yoi ps</c> until this holds of its rows.</summary>
+    internal async Task<IReadOnlyDictionary<string, JsonElement>> PodsAsync(Func<IReadOnlyDictionary<string, JsonElement>, bool> holds)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var pods = await PodsAsync();
+            if (holds(pods)) return pods;
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < YoiProcess.Limit, "it never came true; the Pods: " + string.Join("; ", pods.Values));
+        }
+    }
 
     /// <summary>A client of the newest Pod of that name.</summary>
     internal async Task<PodClient> ConnectAsync(string name) =>

@@ -168,7 +168,7 @@ internal static class PodLauncher
 
     private static string Failure(LaunchAnswer? answer, ProcessExit? exit, string stderr, long before) => (answer, exit) switch
     {
-        ({ Error: { } error }, _) => $"the Pod process said: {error}",
+        ({ Error: { } error }, _) => error,
         (_, { } ended) => $"the Pod process ended before it was ready ({ended}){Words(stderr, before)}",
         _ => $"the Pod process closed its stdout without an answer{Words(stderr, before)}",
     };

@@ -39,7 +39,11 @@ internal static class CompletionCommand
 
             """,
         _ => """
-            complete -c yoi -a '(yoi "[suggest:"(commandline -C)"]" (commandline -cp) 2>/dev/null)'
+            function __yoi
+                set -l line (commandline -cp | string collect)
+                yoi "[suggest:"(string length -- "$line")"]" "$line" 2>/dev/null
+            end
+            complete -c yoi -a '(__yoi)'
 
             """,
     };

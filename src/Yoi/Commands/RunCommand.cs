@@ -36,7 +36,7 @@ internal static class RunCommand
         var owned = true;
         try
         {
-            await using var client = await PodClient.ConnectAsync(started.Process.Socket, ct: ct);
+            await using var client = await RootLauncher.ConnectAsync(started, ct);
             if (format == Format.Text && !detach) s.Screen.Line($"{name} · {started.Plan.ModelName} · {EntryText.Rules(started.Plan.Document.Scope.Allow)}", Tone.Dim);
             var accepted = await client.RunAsync(task, ct: ct);
             if (detach)

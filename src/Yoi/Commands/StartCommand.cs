@@ -19,15 +19,26 @@ internal static class StartCommand
             var text = parsed.GetValue(task) is { } given ? await TaskText.ReadAsync(s, given, ct) : null;
             var started = await RootLauncher.StartAsync(s, flags.Read(parsed, parsed.GetRequiredValue(name)), ct);
             var row = new StartedRow(started.Pod.Name, started.Pod.PodId, started.Process.Pid, started.Process.Socket);
-            if (text is not null)
-            {
-                await using var client = await PodClient.ConnectAsync(started.Process.Socket, ct: ct);
-                row = row with { Seq = (await client.RunAsync(text, ct: ct)).Seq };
-            }
+            if (text is not null) row = row with { Seq = await HandOverAsync(s, started, text, ct) };
             Print(s, row, parsed.GetValue(json));
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    /// <summary>A Pod that did not get its task must not stay behind: its human was told that nothing was started.</summary>
+    private static async Task<long> HandOverAsync(Surroundings s, StartedPod started, string task, CancellationToken ct)
+    {
+        try
+        {
+            await using var client = await RootLauncher.ConnectAsync(started, ct);
+            return (await client.RunAsync(task, ct: ct)).Seq;
+        }
+        catch (Exception e) when (e is IOException or TimeoutException or PodRefusedException)
+        {
+            await s.Stopper.StopAsync(started.Pod, "human", force: false, CancellationToken.None);
+            throw;
+        }
     }
 
     internal static void Print(Surroundings s, StartedRow row, bool json)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
 namespace Yoi.Commands;
@@ -15,10 +16,17 @@ internal static class StopCommand
         command.SetAction(async (parsed, ct) =>
         {
             var pods = parsed.GetRequiredValue(names).Select(name => PodFinder.Find(s, name)).ToList();
+            // All at once; told in the order in which they were named.
+            var stops = pods.Select(pod => s.Stopper.StopAsync(pod, "human", parsed.GetValue(force), ct)).ToList();
             List<StopRow> rows = [];
-            foreach (var pod in pods)
+            var code = ExitCode.Ok;
+            foreach (var stop in stops)
             {
-                var outcome = await s.Stopper.StopAsync(pod, "human", parsed.GetValue(force), ct);
+                if (await OutcomeAsync(s, stop) is not { } outcome)
+                {
+                    code = ExitCode.Refused;
+                    continue;
+                }
                 rows.Add(new StopRow(outcome.Name, outcome.PodId, outcome.Reason, outcome.By, outcome.Detail, outcome.Returned, outcome.Below));
                 if (parsed.GetValue(json)) continue;
                 s.Screen.Line($"{outcome.Name}: {(outcome.WasEnded ? "had ended already: " : "")}{EntryText.EndText(outcome.Reason, outcome.By, outcome.Detail)}"
@@ -26,8 +34,21 @@ internal static class StopCommand
                     + (outcome.Returned.Count > 0 ? $"; back: {EntryText.Rules(outcome.Returned)}" : ""));
             }
             if (parsed.GetValue(json)) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListStopRow);
-            return ExitCode.Ok;
+            return code;
         });
         return command;
+    }
+
+    private static async Task<StopOutcome?> OutcomeAsync(Surroundings s, Task<StopOutcome> stop)
+    {
+        try
+        {
+            return await stop;
+        }
+        catch (StopException e)
+        {
+            s.Screen.Error(e.Message);
+            return null;
+        }
     }
 }

@@ -1,0 +1,77 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Shared;
+
+namespace Yoi.EndToEnd;
+
+/// <summary>Places where things are missing: no home, no rights, no disk, no Pod any more.</summary>
+public sealed class HardshipTests : IAsyncDisposable
+{
+    private readonly YoiRoom _room = new();
+
+    public ValueTask DisposeAsync() => _room.DisposeAsync();
+
+    [Fact]
+    public async Task What_a_killed_Pod_said_and_did_can_be_read_and_its_name_used_again()
+    {
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        var started = (await _room.RunAsync("start", "dead", "--task", "hello", "--json")).Expect(0).Json;
+        (await _room.RunAsync("wait", "dead")).Expect(0);
+        using (var process = System.Diagnostics.Process.GetProcessById(started.GetProperty("pid").GetInt32()))
+        {
+            process.Kill();
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+        Assert.Equal("dead", (await _room.PodsAsync())["dead"].GetProperty("state").GetString());
+        Assert.Equal("Hello from the mock.\n", (await _room.RunAsync("read", "dead")).Expect(0).Out);
+        Assert.Contains("> hello", (await _room.RunAsync("log", "dead")).Expect(0).Out, StringComparison.Ordinal);
+        Assert.Contains("its end is not recorded", (await _room.RunAsync("attach", "dead")).Expect(3).Error, StringComparison.Ordinal);
+        Assert.Contains("`yoi stop dead`", (await _room.RunAsync("rm", "dead")).Expect(3).Error, StringComparison.Ordinal);
+        (await _room.RunAsync("start", "dead")).Expect(0);
+        Assert.StartsWith("dead: stopped", (await _room.RunAsync("stop", "dead")).Expect(0).Out, StringComparison.Ordinal);
+        Assert.StartsWith("dead: had ended already: lost", (await _room.RunAsync("stop", started.GetProperty("id").GetString()!)).Expect(0).Out, StringComparison.Ordinal);
+        (await _room.RunAsync("rm", "--all-ended")).Expect(0);
+        Assert.Empty(await _room.PodsAsync());
+    }
+
+    [Fact]
+    public async Task Without_HOME_a_run_works_where_YOI_HOME_says()
+    {
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        _room.Variable("HOME", null);
+        Assert.Contains("Hello from the mock.", (await _room.RunAsync("run", "hi")).Expect(0).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_state_directory_that_cannot_be_made_is_named()
+    {
+        await using var server = await ModelServer.StartAsync();
+        var file = _room.Write("file", "no directory");
+        _room.Variable("YOI_HOME", file + "/y");
+        var failed = (await _room.RunAsync("run", "--model", "openai/m", "--base-url", server.OpenAiBaseUrl, "hi")).Expect(1);
+        Assert.Contains(file, failed.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", failed.Error, StringComparison.Ordinal);
+        Assert.Equal("no Pods; `yoi run TASK` starts one\n", (await _room.RunAsync("ps")).Expect(0).Out);
+    }
+
+    [Fact]
+    public async Task An_ordinary_user_without_a_home_can_do_it_too()
+    {
+        Assert.SkipUnless(YoiRoom.Has("setpriv") && Environment.UserName == "root", "only root can become another user");
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        _room.Variable("HOME", "/nonexistent");
+        await using (var give = _room.Start("/bin/sh", ["-c", $"chown -R 65534:65534 {_room.Root}"])) (await give.EndAsync()).Expect(0);
+        string[] become = ["--reuid", "65534", "--regid", "65534", "--clear-groups", YoiRoom.Program];
+        await using var run = _room.Start("setpriv", [.. become, "run", "--name", "nobody", $"CALL Write {{\"file_path\":\"{_room.Project}/made.txt\",\"content\":\"x\"}}"]);
+        run.EndInput();
+        (await run.EndAsync()).Expect(0);
+        Assert.Equal("x", _room.Read("project/made.txt"));
+        Assert.Equal(RunEnd.Completed, _room.Journal("nobody").OfType<Entry.RunEnded>().Single().Reason);
+        await using var doctor = _room.Start("setpriv", [.. become, "doctor"]);
+        doctor.EndInput();
+        (await doctor.EndAsync()).Expect(0);
+    }
+}

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace Yoi.Protocol;
 
@@ -66,7 +67,12 @@ public abstract record Entry
     /// <param name="Partial">True if the message was cut off (cancel); its calls, if any, were dropped and never run.</param>
     /// <param name="StopReason">The provider's own word.</param>
     public sealed record Assistant(
-        int Turn, IReadOnlyList<AssistantBlock> Blocks, Usage? Usage, string? StopReason, bool Partial = false) : Entry;
+        int Turn, IReadOnlyList<AssistantBlock> Blocks, Usage? Usage, string? StopReason, bool Partial = false) : Entry
+    {
+        /// <summary>What it says to people: its text blocks, without reasoning and calls. Empty if it only calls.</summary>
+        [JsonIgnore]
+        public string Text => string.Concat(Blocks.OfType<AssistantBlock.Text>().Select(block => block.Value));
+    }
 
     /// <summary>The result of one call. Every call has exactly one, in call order.</summary>
     /// <param name="Summary">Short and kept.</param>

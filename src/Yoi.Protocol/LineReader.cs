@@ -88,7 +88,8 @@ internal sealed class LineReader(Socket socket, int maxLineBytes, CancellationTo
         else if (_start > 0) _buffer.AsSpan(_start, held).CopyTo(_buffer);
         _end = _scanned = held;
         _start = 0;
-        if (_end == _buffer.Length) Replace(Math.Min(_buffer.Length * 2, maxLineBytes), held);
+        // By fours: the pool keeps what was outgrown, and all of that together stays small beside the line.
+        if (_end == _buffer.Length) Replace((int)Math.Min(_buffer.Length * 4L, maxLineBytes), held);
     }
 
     private void Replace(int bytes, int held)

@@ -47,16 +47,15 @@ public sealed class PodClient : IAsyncDisposable
     private readonly PodWire _wire;
     private readonly string _client;
     private readonly TimeSpan _limit;
+    private readonly string? _token;
     private readonly ConcurrentDictionary<long, TaskCompletionSource<RawReply>> _waiting = new();
     private readonly Task _reading;
     private long _lastId;
     private volatile IOException? _ended;
 
-    private PodClient(PodWire wire, ReplyResult.Welcome welcome, string client, TimeSpan limit)
+    private PodClient(PodWire wire, ReplyResult.Welcome welcome, string client, string? token, TimeSpan limit)
     {
-        _wire = wire;
-        _client = client;
-        _limit = limit;
+        (_wire, _client, _token, _limit) = (wire, client, token, limit);
         Welcome = welcome;
         _reading = Task.Run(ReadRepliesAsync);
     }
@@ -77,7 +76,7 @@ public sealed class PodClient : IAsyncDisposable
         string socketPath, string client = "human", string? token = null, TimeSpan? limit = null, CancellationToken ct = default)
     {
         var (wire, welcome) = await PodWire.OpenAsync(socketPath, client, token, limit ?? HelloLimit, TimeProvider.System, ct).ConfigureAwait(false);
-        return new PodClient(wire, welcome, client, limit ?? HelloLimit);
+        return new PodClient(wire, welcome, client, token, limit ?? HelloLimit);
     }
 
     /// <summary>Runs <c>yoi start</c>, which starts a Pod in the background, and connects to it.</summary>
@@ -172,7 +171,7 @@ public sealed class PodClient : IAsyncDisposable
     /// <exception cref="TimeoutException">The Pod is alive and did not answer within the limit.</exception>
     public async IAsyncEnumerable<PodMessage> AttachAsync(long fromSeq = 1, [EnumeratorCancellation] CancellationToken ct = default)
     {
-        var (wire, _) = await PodWire.OpenAsync(_wire.Path, _client, null, _limit, TimeProvider.System, ct).ConfigureAwait(false);
+        var (wire, _) = await PodWire.OpenAsync(_wire.Path, _client, _token, _limit, TimeProvider.System, ct).ConfigureAwait(false);
         using var _ = wire;
         using var cut = ct.Register(wire.Stop);
         var next = fromSeq;

@@ -6,9 +6,15 @@ internal static class PrivateDirectories
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     /// <summary>Creates those that are missing, 0700. Leaves the others as they are.</summary>
+    /// <exception cref="LaunchException">Something else stands there; it is left as it is.</exception>
     internal static void Create(params ReadOnlySpan<string> paths)
     {
-        foreach (var path in paths) Directory.CreateDirectory(path, OwnerOnly);
+        foreach (var path in paths)
+        {
+            if (File.Exists(path))
+                throw new LaunchException("directories", $"{path} is a file with mode {Convert.ToString((int)File.GetUnixFileMode(path), 8)}, no directory; remove it, or set YOI_HOME");
+            Directory.CreateDirectory(path, OwnerOnly);
+        }
     }
 
     /// <summary>Writes a file that only its user may read, 0600, in place of an older one.</summary>

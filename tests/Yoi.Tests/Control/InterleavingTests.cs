@@ -26,7 +26,7 @@ public sealed class InterleavingTests(ITestOutputHelper output)
             foreach (var inputs in await Task.WhenAll(clients)) accepted.UnionWith(inputs);
         }
 
-        do await Eventually.Holds(() => pod.Controller.Status() is { State: PodState.Paused } or { State: PodState.Idle, QueuedInputs: 0 });
+        do await Eventually.Holds(() => pod.Controller.Status() is { State: PodState.Paused } or { State: PodState.Idle, QueuedInputs: 0 }, TimeSpan.FromMinutes(3));
         while (await WasPausedAsync(pod)); // The last run may have been asked to pause, and a queued one after it.
         await stopTalking.CancelAsync();
         await talking;

@@ -306,7 +306,7 @@ public sealed class ConnectionTests
     }
 
     /// <summary>Text with <c>\xNN</c> for raw bytes.</summary>
-    private static byte[] Bytes(string text)
+    internal static byte[] Bytes(string text)
     {
         var bytes = new List<byte>();
         for (var i = 0; i < text.Length; i++)

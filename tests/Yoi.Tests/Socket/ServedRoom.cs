@@ -15,7 +15,7 @@ namespace Yoi.Tests.Socket;
 /// <summary>A real server over a real journal, with a mailbox that the test writes.</summary>
 internal sealed class ServedRoom : IAsyncDisposable
 {
-    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly string _root = Path.Combine(Path.GetTempPath(), "yoi-socket-" + Guid.NewGuid().ToString("n")[..8]);
     private readonly TempPod _pod = new();

@@ -89,7 +89,9 @@ internal sealed class PodView(Screen screen, bool times = false, bool quiet = fa
     {
         if (!times)
         {
-            screen.Line(said.Text, said.Tone); // As it is, so that it can be copied.
+            // What a model or a person said stays as it is, so that it can be copied; a remark of ours is laid out.
+            if (entered.Entry is Entry.Assistant or Entry.Input or Entry.Notify || said.Text.Contains('\n', StringComparison.Ordinal)) screen.Line(said.Text, said.Tone);
+            else screen.Hang(said.Text, 2, said.Tone);
             return;
         }
         var stamp = Stamp(entered);

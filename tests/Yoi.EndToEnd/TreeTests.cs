@@ -108,7 +108,7 @@ public sealed class TreeTests : IAsyncDisposable
         await run.SaysAsync("+ kid");
         run.Signal(System.Runtime.InteropServices.PosixSignal.SIGINT);
         await run.RemarksAsync("Ctrl-C again stops the Pod and all below it");
-        Assert.Equal("running", (await _room.PodsAsync())["kid"].GetProperty("state").GetString());
+        Assert.Empty(_room.Journal("kid").OfType<Entry.RunEnded>());
         run.Signal(System.Runtime.InteropServices.PosixSignal.SIGINT);
         (await run.EndAsync()).Expect(130);
         Assert.All(await _room.PodsAsync(), row => Assert.Equal("ended", row.Value.GetProperty("state").GetString()));

@@ -39,6 +39,7 @@ internal sealed class PodHost : IAsyncDisposable
     /// <exception cref="IOException">A directory or the socket cannot be used.</exception>
     internal async Task<PodController> StartAsync(CancellationToken ct)
     {
+        Failpoint.Pod = _document.Name;
         Failpoint.Pass(Failpoints.ChildStarted);
         var table = new ScopeTable(_document.Directories, _time);
         table.Open();

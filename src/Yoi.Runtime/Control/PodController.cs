@@ -105,8 +105,14 @@ internal sealed class PodController : IAsyncDisposable
             else if (run.Mode == SendMode.Reject)
                 throw new RefusedException(ErrorCode.AlreadyRunning, "Pod is already executing a turn; wait for it, or send with mode \"queue\"", ["queue"]);
         }
-        if (begun is not null) return new ReplyResult.Accepted(await begun);
+        if (begun is not null) return Accepted(await begun);
         return await JournalAsync(new Entry.Input(run.Input, from, Queued: true), queued: true);
+    }
+
+    private static ReplyResult.Accepted Accepted(long seq)
+    {
+        Failpoint.Pass(Failpoints.ChildAccepted);
+        return new ReplyResult.Accepted(seq);
     }
 
     private async Task<ReplyResult> NotifyAsync(Method.Notify notify)
@@ -241,6 +247,7 @@ internal sealed class PodController : IAsyncDisposable
         {
             Totals totals;
             lock (_ledger.Gate) totals = _ledger.Totals;
+            Failpoint.Pass(Failpoints.PodEnding);
             await _journal.AppendAsync(Durability.Synced, new Entry.PodEnded(PodEnd.Stopped, by, null, _held(), totals));
         }
         catch (JournalException e)

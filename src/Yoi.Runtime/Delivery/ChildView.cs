@@ -20,6 +20,9 @@ internal sealed record ChildState(
 internal sealed class ChildView(string name, string podId, Cursor from)
 {
     private readonly HashSet<long> _queued = [], _fresh = [], _notices = [];
+
+    /// <summary>The run (or the next one) works on input or on news of the child's own children, not on notices alone.</summary>
+    private bool _atWork;
     private ChildState _now = new(name, podId, from, 0, 0, false, false, null, null);
 
     internal ChildState Now => _now with { InputsWaiting = _queued.Count + _fresh.Count + _notices.Count };
@@ -35,14 +38,18 @@ internal sealed class ChildView(string name, string podId, Cursor from)
                 return null;
             case Entry.Input:
                 _fresh.Add(record.Seq);
+                _atWork = true;
                 return null;
             case Entry.Notify:
                 _notices.Add(record.Seq);
                 return null;
+            case Entry.News:
+                _atWork = true;
+                return null;
             case Entry.RunStart start:
                 _now = _now with { RunIsOpen = true, IsPaused = false };
                 _fresh.Clear();
-                if (start.Cause is { } cause) _queued.RemoveWhere(seq => seq <= cause); // Queued input is taken in order.
+                if (start.Cause is { } cause) _atWork |= _queued.RemoveWhere(seq => seq <= cause) > 0; // Queued input is taken in order.
                 return null;
             case Entry.TurnStart:
                 _notices.Clear(); // Each request contains all notices before it.
@@ -56,7 +63,10 @@ internal sealed class ChildView(string name, string podId, Cursor from)
                 return null;
             case Entry.RunEnded ended:
                 _now = _now with { RunIsOpen = false, IsPaused = false, LastRun = ended, RunsEnded = _now.RunsEnded + 1 };
-                return new NewsItem(name, podId, NewsText.Of(name, ended), ToldBy(record), ended.Reason != RunEnd.Completed);
+                // Notices that a child dealt with are its own business: they must not set a whole tree to work.
+                var isNews = _atWork || ended.Reason != RunEnd.Completed;
+                _atWork = false;
+                return isNews ? new NewsItem(name, podId, NewsText.Of(name, ended), ToldBy(record), ended.Reason != RunEnd.Completed) : null;
             case Entry.ProcessStarted:
                 _now = _now with { End = null }; // Restored.
                 return null;

@@ -19,6 +19,7 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
     private readonly Dictionary<string, ChildView> _views = new(StringComparer.Ordinal);
     private readonly List<NewsItem> _untold = [];
     private readonly HashSet<NewsItem> _taken = [];
+    private readonly Dictionary<string, Told> _read = new(StringComparer.Ordinal);
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private JournalWriter? _journal;
     private Task _loop = Task.CompletedTask;
@@ -78,6 +79,18 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
             _taken.UnionWith(items);
             return items;
         }
+    }
+
+    /// <summary>Up to where a child's text was returned: by results in the journal, or by one of this turn that is not written yet.</summary>
+    internal Told? OutputOf(string childId)
+    {
+        lock (_gate) return _read.GetValueOrDefault(childId) ?? Book.WithId(childId)?.Output;
+    }
+
+    /// <summary>A result that is about to be written returns a child's text up to here.</summary>
+    internal void Returns(Told output)
+    {
+        lock (_gate) _read[output.PodId] = output;
     }
 
     /// <summary>Appends one <see cref="Entry.News"/> for each untold item; returns how many.</summary>
@@ -141,6 +154,7 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
     {
         lock (_gate)
         {
+            _read.Clear();
             if (_taken.Count == 0) return;
             _taken.Clear();
         }
@@ -204,7 +218,8 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
     private ChildView ViewOf_NeedsLock(KnownChild child)
     {
         if (_views.TryGetValue(child.PodId, out var view)) return view;
-        var from = child.News is { } told ? new Cursor(told.Seq, told.Offset) : Cursor.Start;
+        // A living child's journal is folded from its beginning: what it was sent before the told cursor may still wait in it.
+        var from = child is { Ended: not null, News: { } told } ? new Cursor(told.Seq, told.Offset) : Cursor.Start;
         return _views[child.PodId] = new ChildView(child.Name, child.PodId, from);
     }
 }

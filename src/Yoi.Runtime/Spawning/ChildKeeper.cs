@@ -125,7 +125,12 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
                 await kept.Busy.WaitAsync(ct); // A stop that is going on records the end in its own words.
                 try
                 {
-                    if (await TryRecordAsync(kept, exit, ct)) return;
+                    if (await TryRecordAsync(kept, exit, ct))
+                    {
+                        lock (_gate) _kept.Remove(kept.Pod.PodId);
+                        kept.Process?.Dispose();
+                        return;
+                    }
                 }
                 finally
                 {
@@ -173,7 +178,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         await _journal.AppendAsync(Durability.Synced,
             new Entry.ChildEnded(kept.Pod.Name, kept.Pod.PodId, end.Reason, end.By, end.Detail, back),
             new Entry.ScopeChanged(policy.Rules, policy.Lent, policy.Generation, $"pod `{kept.Pod.Name}` ended"));
-        File.Delete(own.Directories.Token(kept.Pod.PodId));
+        EndRecord.RemoveRuntimeFiles(kept.Pod, own.Directories);
         Ended?.Invoke(kept.Pod.PodId);
     }
 
@@ -199,10 +204,11 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
             {
                 var pod = PodOf(spawn.Child, spawn.ChildId);
                 if (Directory.Exists(pod.Directory)) await new TreeStopper(own.Directories, _table, time).StopAsync(pod, own.Name, force: true, _closing.Token);
-                await _table.ReleaseAsync(spawn.ChildId, _closing.Token);
+                var back = await _table.ReleaseAsync(spawn.ChildId, _closing.Token);
+                await EndRecord.RemoveUnbornAsync(pod, own.Directories, null, back, own.Name, time);
                 await _journal.AppendAsync(Durability.Synced, new Entry.SpawnFailed(spawn.Child, spawn.ChildId, "interrupted", "this Pod ended before the spawn was complete"));
             }
-            catch (Exception e) when (e is ScopeException or StopException or JournalException or OperationCanceledException)
+            catch (Exception e) when (e is ScopeException or StopException or JournalException or IOException or UnauthorizedAccessException or OperationCanceledException)
             {
                 // The intent stays open in the journal: the next start tries again.
             }

@@ -85,6 +85,7 @@ internal sealed class ChildSpawner(
             Failpoint.Pass(Failpoints.SpawnTask);
             await HandTaskAsync(launched, plan.Task, ct);
             step = "record";
+            Failpoint.Pass(Failpoints.SpawnRecord);
             var spawned = new Entry.ChildSpawned(
                 document.Name, document.PodId, launched.Pid, launched.StartTime, launched.BootId, document.Scope.Allow, document.Grant ?? 0, callId);
             var left = scope.Current();
@@ -108,11 +109,11 @@ internal sealed class ChildSpawner(
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         try
         {
-            await using var client = await PodClient.ConnectAsync(launched.Socket, own.Name, ct: both.Token);
+            await using var client = await PodClient.ConnectAsync(launched.Socket, own.Name, limit: TaskLimit, ct: both.Token);
             if (await client.AskAsync(new Method.Run(task, From: own.Name), both.Token) is not ReplyResult.Accepted)
                 throw new IOException("the pod answered the task with something else than `accepted`");
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !ct.IsCancellationRequested)
+        catch (Exception e) when (e is TimeoutException || (e is OperationCanceledException && limit.IsCancellationRequested && !ct.IsCancellationRequested))
         {
             throw new IOException($"the pod is ready but did not acknowledge its task within {TaskLimit.TotalSeconds:0} s");
         }
@@ -144,32 +145,30 @@ internal sealed class ChildSpawner(
         }
 
         await Try("undo", () => { Failpoint.Pass(Failpoints.SpawnUndo); return Task.CompletedTask; });
+        ProcessExit? exit = null;
+        var gone = true;
         if (process is not null)
         {
-            EndRecord.NoteKill(pod, own.Name, $"its spawn failed at step {step}");
+            // One that has ended by itself already was not killed by us, and its end says so.
+            if (!process.Exited.IsCompleted) await Try("noting why it is killed", () => { EndRecord.NoteKill(pod, own.Name, $"its spawn failed at step {step}"); return Task.CompletedTask; });
             process.Signal(Libc.SigKill);
-            if (await process.ExitedWithin(TimeSpan.FromSeconds(3), time, CancellationToken.None) is null)
-                failures.Add($"{process} does not end; its scope stays held");
+            exit = await process.ExitedWithin(TimeSpan.FromSeconds(3), time, CancellationToken.None);
+            gone = exit is not null;
+            if (!gone) failures.Add($"{process} does not end; its scope stays held");
             process.Dispose();
         }
-        if (failures.All(failure => !failure.EndsWith("stays held", StringComparison.Ordinal)))
+        else if (Directory.Exists(pod.Directory) && pod.IsAlive)
         {
-            await Try("taking the grant back", async () => await table.ReleaseAsync(pod.PodId, CancellationToken.None));
-            await Try("removing its files", () => RemoveFilesAsync(pod));
+            gone = false;
+            failures.Add($"pod `{pod.Name}` was killed and still holds its life-lock; its scope stays held");
+        }
+        if (gone)
+        {
+            IReadOnlyList<ScopeRule> back = [];
+            await Try("taking the grant back", async () => back = await table.ReleaseAsync(pod.PodId, CancellationToken.None));
+            await Try("removing its files", () => EndRecord.RemoveUnbornAsync(pod, own.Directories, exit, back, own.Name, time));
         }
         var why = failures.Count == 0 ? cause.Message : $"{cause.Message} (not all could be undone: {string.Join("; ", failures)})";
         if (cause is not JournalException) await journal.AppendAsync(Durability.Synced, new Entry.SpawnFailed(pod.Name, pod.PodId, step, why));
-    }
-
-    /// <summary>A Pod that had its task may have done something: its journal stays, and says how it ended.</summary>
-    private async Task RemoveFilesAsync(KnownPod pod)
-    {
-        File.Delete(own.Directories.Token(pod.PodId));
-        File.Delete(own.Directories.Socket(pod.PodId));
-        if (!Directory.Exists(pod.Directory)) return;
-        if (pod.Journal.ReadAfter(Cursor.Start, out _).Any(record => record.Entry is Entry.Input))
-            await EndRecord.CompleteAsync(pod, null, [], own.Name, time, CancellationToken.None);
-        else
-            Directory.Delete(pod.Directory, recursive: true);
     }
 }

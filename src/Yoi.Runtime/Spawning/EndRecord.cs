@@ -51,6 +51,29 @@ internal static class EndRecord
         }
     }
 
+    /// <summary>
+    /// What is left of a Pod whose spawn failed: all of it is removed, unless it had its task. Then it may have done something: its
+    /// journal stays, and says how it ended. Nothing of it runs any more.
+    /// </summary>
+    internal static async Task RemoveUnbornAsync(
+        KnownPod pod, YoiDirectories directories, ProcessExit? exit, IReadOnlyList<ScopeRule> returned, string writtenBy, TimeProvider time)
+    {
+        RemoveRuntimeFiles(pod, directories);
+        if (!Directory.Exists(pod.Directory)) return;
+        if (pod.Journal.ReadAfter(Cursor.Start, out _).Any(record => record.Entry is Entry.Input))
+            await CompleteAsync(pod, exit, returned, writtenBy, time, CancellationToken.None);
+        else
+            Directory.Delete(pod.Directory, recursive: true);
+    }
+
+    /// <summary>Token and socket of a Pod that is gone: one that was killed leaves them.</summary>
+    internal static void RemoveRuntimeFiles(KnownPod pod, YoiDirectories directories)
+    {
+        if (!Directory.Exists(directories.Runtime)) return;
+        File.Delete(directories.Token(pod.PodId));
+        File.Delete(directories.Socket(pod.PodId));
+    }
+
     private static async Task<Entry.PodEnded> WriteAsync(KnownPod pod, PodLock right, Entry.PodEnded end, TimeProvider time)
     {
         if (pod.Journal.First() is null) return end; // It never began to be.

@@ -36,7 +36,7 @@ internal static class PodLauncher
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);
 
     /// <summary>Starts one; returns when it is ready to take work.</summary>
-    /// <exception cref="LaunchException">It exited or said why it cannot; nothing of it runs any more.</exception>
+    /// <exception cref="LaunchException">It exited or said why it cannot; nothing of it runs any more, and no directory of a new Pod is left.</exception>
     internal static Task<LaunchedPod> StartAsync(LaunchDocument document, LaunchSecrets secrets, TimeSpan limit, CancellationToken ct) =>
         StartAsync(PodProgram.Own(), document, secrets, limit, TimeProvider.System, ct);
 
@@ -45,14 +45,17 @@ internal static class PodLauncher
         PodProgram program, LaunchDocument document, LaunchSecrets secrets, TimeSpan limit, TimeProvider time, CancellationToken ct)
     {
         var directory = document.Directories.Pod(document.Name, document.PodId);
+        var isNew = !Directory.Exists(directory);
         PrivateDirectories.Create(document.Directories.State, document.Directories.Pods, document.Directories.Runtime, directory);
         var stderr = Path.Combine(directory, PodFiles.Stderr);
         var before = File.Exists(stderr) ? new FileInfo(stderr).Length : 0;
         if (before > MaxStderr) before = 0;
-        var (process, socket) = Execute(program, document.KeySource, stderr, emptyStderr: before == 0);
-        using (socket)
+        var ready = false;
+        var gone = true;
+        try
         {
-            var ready = false;
+            var (process, socket) = Execute(program, document.KeySource, stderr, emptyStderr: before == 0);
+            using var _ = socket;
             try
             {
                 var answer = await TalkAsync(socket, document, secrets, limit, time, ct);
@@ -70,8 +73,13 @@ internal static class PodLauncher
             }
             finally
             {
-                if (!ready) await KillAsync(process, time);
+                if (!ready) gone = await KillAsync(process, time);
             }
+        }
+        finally
+        {
+            // A Pod that never was: it must not be the newest of its name.
+            if (isNew && !ready && gone && Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
         }
     }
 
@@ -185,10 +193,11 @@ internal static class PodLauncher
         return text.Length == 0 ? "; it said nothing on stderr" : $"; its last words on stderr: {text}";
     }
 
-    private static async Task KillAsync(PodProcess process, TimeProvider time)
+    private static async Task<bool> KillAsync(PodProcess process, TimeProvider time)
     {
         process.Signal(Libc.SigKill);
-        await process.ExitedWithin(EndLimit, time, CancellationToken.None);
+        var gone = await process.ExitedWithin(EndLimit, time, CancellationToken.None) is not null;
         process.Dispose();
+        return gone;
     }
 }

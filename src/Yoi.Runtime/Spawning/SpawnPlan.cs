@@ -33,14 +33,14 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string T
         CheckName(request.Name, own, registry);
         CheckTask(request, own);
         if (own.Depth + 1 > own.Limits.Depth)
-            throw Refused($"pods may be nested {own.Limits.Depth} levels deep and `{own.Name}` is at level {own.Depth}; do the work here, or ask the user to raise the limit `depth`");
+            throw Refused($"pods may be nested {own.Limits.Depth} levels deep and `{own.Name}` is at level {own.Depth}; do the work here, or the human raises it with `limits` in yoi.jsonc or --max-depth");
         IReadOnlyList<ScopeRule> rules = Resolve(request.Rules, own, policy);
         if (policy.WhyNotLendable(rules) is { } why) throw Refused($"requested scope is not within spawner `{own.Name}`'s effective scope: {why}");
         rules = WithWorkingDirectory(rules, own.Cwd, policy);
         var scope = new ScopeRules(rules, policy.InheritedDenies(rules));
         var id = PodName.NewId(time);
         var document = new LaunchDocument(
-            LaunchDocument.CurrentVersion, id, request.Name, WorkingDirectory(request, own, scope),
+            LaunchDocument.CurrentVersion, id, request.Name, WorkingDirectory(request, own, policy, scope),
             request.Model is { Length: > 0 } model ? own.Model with { Model = model } : own.Model,
             scope, null, new SpawnerRef(own.Name, own.PodId, own.Directories.Socket(own.PodId)), own.RootId, own.Depth + 1,
             request.Role, own.Limits, own.KeySource, own.Directories, own.Timing);
@@ -106,7 +106,7 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string T
         return rules;
     }
 
-    private static string WorkingDirectory(SpawnRequest request, LaunchDocument own, ScopeRules scope)
+    private static string WorkingDirectory(SpawnRequest request, LaunchDocument own, ScopePolicy policy, ScopeRules scope)
     {
         var child = new ScopePolicy(scope, [], 0);
         bool Readable(string path) => child.AccessAt(path) >= Access.Read;
@@ -117,8 +117,10 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string T
             return Directory.Exists(cwd) ? cwd : throw Refused($"working directory `{cwd}` does not exist");
         }
         if (Readable(own.Cwd) && Directory.Exists(own.Cwd)) return own.Cwd;
-        return scope.Allow.Select(rule => rule.Target).FirstOrDefault(target => Directory.Exists(target) && Readable(target))
-            ?? throw Refused($"`{request.Name}` would have no readable directory to work in: add a rule such as {{\"target\": \"{own.Cwd}\", \"permission\": \"read\"}} to `scope`");
+        bool CanWorkIn(string target) => Directory.Exists(target) && Readable(target);
+        if (scope.Allow.Select(rule => rule.Target).FirstOrDefault(CanWorkIn) is { } lent) return lent;
+        var mine = policy.Rules.Allow.Select(rule => rule.Target).FirstOrDefault(target => Directory.Exists(target) && policy.AccessAt(target) >= Access.Read) ?? own.Cwd;
+        throw Refused($"`{request.Name}` would have no readable directory to work in: add a rule such as {{\"target\": \"{mine}\", \"permission\": \"read\"}} to `scope`");
     }
 
     private static bool IsWithin(string path, string root) =>

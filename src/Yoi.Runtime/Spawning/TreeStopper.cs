@@ -87,6 +87,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     private async Task<(IReadOnlyList<ScopeRule> Returned, Entry.PodEnded End)> ReturnAndRecordAsync(KnownPod pod, ProcessExit? exit, string by, CancellationToken ct)
     {
         var returned = await table.ReleaseAsync(pod.PodId, ct);
+        EndRecord.RemoveRuntimeFiles(pod, directories);
         Failpoint.Pass(Failpoints.StopReturned);
         // A killed Pod leaves its socket, and a spawner that was stopped together with its child the child's token.
         File.Delete(directories.Socket(pod.PodId));

@@ -46,7 +46,7 @@ public sealed class PodLauncherTests : IDisposable
     [Fact]
     public async Task A_launched_process_leads_a_session_with_default_signals_and_nothing_open_above_stderr()
     {
-        var pod = await Start($"{ReadyLine}; exec sleep 60");
+        var pod = await Start($"{ReadyLine}; kill -STOP $$");
 
         var stat = (await File.ReadAllTextAsync($"/proc/{pod.Pid}/stat", TestContext.Current.CancellationToken)).Split(") ")[1].Split(' ');
         Assert.Equal(pod.Pid.ToString(System.Globalization.CultureInfo.InvariantCulture), stat[3]); // Session.
@@ -65,7 +65,7 @@ public sealed class PodLauncherTests : IDisposable
         Environment.SetEnvironmentVariable("MY_OWN_NAME", "sk-other");
         try
         {
-            var pod = await Start($"{ReadyLine}; exec sleep 60", _root.Document("x") with { KeySource = "env:MY_OWN_NAME" }, new LaunchSecrets("sk-third", null));
+            var pod = await Start($"{ReadyLine}; kill -STOP $$", _root.Document("x") with { KeySource = "env:MY_OWN_NAME" }, new LaunchSecrets("sk-third", null));
             var seen = await File.ReadAllTextAsync($"/proc/{pod.Pid}/environ", TestContext.Current.CancellationToken)
                 + await File.ReadAllTextAsync($"/proc/{pod.Pid}/cmdline", TestContext.Current.CancellationToken);
             Assert.DoesNotContain("sk-", seen, StringComparison.Ordinal);
@@ -159,13 +159,14 @@ public sealed class PodLauncherTests : IDisposable
     public async Task Directories_are_private_and_old_last_words_are_not_quoted_again()
     {
         var document = _root.Document("x");
+        var directory = _root.Directories.Pod("x", document.PodId);
+        PrivateDirectories.Create(_root.Directories.State, _root.Directories.Pods, directory); // Of an earlier life: it is not removed.
         var first = await Assert.ThrowsAsync<LaunchException>(() => Start("echo one >&2; exit 1", document));
         var second = await Assert.ThrowsAsync<LaunchException>(() => Start("echo two >&2; exit 1", document));
 
         Assert.Contains("one", first.Message, StringComparison.Ordinal);
         Assert.EndsWith("two", second.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("one", second.Message, StringComparison.Ordinal);
-        var directory = _root.Directories.Pod("x", document.PodId);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(directory));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(directory, PodFiles.Stderr)));
     }

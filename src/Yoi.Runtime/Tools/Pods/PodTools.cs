@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Delivery;
 using Yoi.Runtime.Spawning;
@@ -15,6 +16,10 @@ internal static class PodTools
             new SpawnPodTool(spawner), new SendToPodTool(own.Name, children, time), new ReadPodOutputTool(children, time),
             new StopPodTool(children, keeper), new ListPodsTool(children, time), new WaitForPodsTool(children, time)];
     }
+
+    /// <summary>Calls on one Pod in call order: what is read behind a message was asked for behind it.</summary>
+    internal static ToolOrder SamePod(JsonElement arguments) =>
+        arguments.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String ? new ToolOrder.OnPath("pod:" + name.GetRawText(), Writes: true) : ToolOrder.Beside;
 
     internal static ToolSchema Schema(string name) => Resources.Schema(name, "Tools/Pods/" + name);
 }

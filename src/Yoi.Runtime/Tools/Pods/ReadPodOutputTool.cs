@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Delivery;
 
@@ -20,6 +21,8 @@ internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : 
 
     internal override ToolSchema Schema { get; } = PodTools.Schema("ReadPodOutput");
 
+    internal override ToolOrder Order(JsonElement arguments) => PodTools.SamePod(arguments);
+
     internal override async Task<ToolOutcome> RunAsync(ToolCall call, CancellationToken ct)
     {
         var given = new Arguments(call.Arguments, Schema);
@@ -27,7 +30,7 @@ internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : 
         var maxBytes = given.Number("max_bytes", 200, MostBytes) ?? DefaultBytes;
         var wait = TimeSpan.FromSeconds(given.Number("wait_seconds", 0, 3600) ?? 0);
 
-        var from = children.Desk.Book.WithId(child.PodId)?.Output;
+        var from = children.Desk.OutputOf(child.PodId);
         var page = Read(child, from, maxBytes);
         if (page.Text.Length == 0 && wait > TimeSpan.Zero && await IsWorkingAsync(child, ct))
         {
@@ -36,6 +39,7 @@ internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : 
         }
         await children.Desk.LookAsync([child], ct);
         var look = await children.LookAsync(child, StatusLimit, ct);
+        if (page.To is { } to) children.Desk.Returns(to);
         var news = children.Desk.Take(child.PodId, page.To?.Seq ?? 0);
         return Outcome(child, page, look, news);
     }
@@ -64,7 +68,7 @@ internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : 
                     if (message is PodMessage.Entered { Entry: Entry.Assistant said } && said.Blocks.OfType<AssistantBlock.Text>().Any(text => text.Value.Length > 0)) return;
                 }
             }
-            catch (Exception e) when (e is IOException or SocketException or PodRefusedException)
+            catch (Exception e) when (e is IOException or SocketException or PodRefusedException or TimeoutException)
             {
                 await changed.WaitAsync(both.Token);
             }

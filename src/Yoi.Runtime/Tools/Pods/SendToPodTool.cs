@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Text.Json;
 using Yoi.Protocol;
 
 namespace Yoi.Runtime.Tools.Pods;
@@ -9,6 +10,8 @@ internal sealed class SendToPodTool(string ownName, Children children, TimeProvi
     private static readonly TimeSpan HelloLimit = TimeSpan.FromMilliseconds(700), AcceptLimit = TimeSpan.FromSeconds(10);
 
     internal override ToolSchema Schema { get; } = PodTools.Schema("SendToPod");
+
+    internal override ToolOrder Order(JsonElement arguments) => PodTools.SamePod(arguments);
 
     internal override async Task<ToolOutcome> RunAsync(ToolCall call, CancellationToken ct)
     {
@@ -45,7 +48,7 @@ internal sealed class SendToPodTool(string ownName, Children children, TimeProvi
         {
             throw sent ? Unknown(name, $"it did not answer within {AcceptLimit.TotalSeconds:0} s") : NotAnswering(name, $"no answer within {HelloLimit.TotalMilliseconds:0} ms");
         }
-        catch (Exception e) when (e is IOException or SocketException)
+        catch (Exception e) when (e is IOException or SocketException or TimeoutException)
         {
             if (sent) throw Unknown(name, e.Message);
             throw children.PodOf(child).IsAlive ? NotAnswering(name, e.Message) : await NotActiveAsync(child, ct);

@@ -15,6 +15,9 @@ internal sealed class WaitForPodsTool(Children children, TimeProvider time) : To
 
     internal override ToolSchema Schema { get; } = PodTools.Schema("WaitForPods");
 
+    /// <summary>Alone: what is called behind a wait is meant to happen after it.</summary>
+    internal override ToolOrder Order(JsonElement arguments) => ToolOrder.Alone;
+
     internal override async Task<ToolOutcome> RunAsync(ToolCall call, CancellationToken ct)
     {
         var given = new Arguments(call.Arguments, Schema);

@@ -1,0 +1,153 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Tests.Spawning;
+
+/// <summary>The end of children: asked, killed, found dead. What they held is back, and what they said can be read.</summary>
+public sealed class StopTests : IAsyncLifetime
+{
+    private readonly PodRoom _room = new();
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public ValueTask DisposeAsync() => _room.DisposeAsync();
+
+    [Fact]
+    public async Task A_stopped_pod_has_no_process_left_nor_has_anything_below_it_and_a_second_stop_changes_nothing()
+    {
+        var root = await Three();
+
+        var stopped = await root.Call("StopPod", """{"name":"mid"}""");
+        var again = await root.Call("StopPod", """{"name":"mid"}""");
+
+        Assert.False(stopped.IsError || again.IsError, stopped.Summary + again.Summary);
+        Assert.Contains($"reclaimed scope: write:{_room.Work}/m", stopped.Summary, StringComparison.Ordinal);
+        Assert.Contains("end: stopped by root", stopped.Content, StringComparison.Ordinal);
+        Assert.Contains("stopped with it, leaf first: leaf", stopped.Content, StringComparison.Ordinal);
+        Assert.Contains("had already ended (stopped by root)", again.Summary, StringComparison.Ordinal);
+        Assert.Equal([root.Launched.Pid], _room.Processes);
+        Assert.Single(_room.Rows);
+        Assert.Single(root.All<Entry.ChildEnded>());
+        Assert.All(["leaf", "mid"], name => Assert.IsType<Entry.PodEnded>(_room.Find(name)!.Journal.Last()!.Entry));
+    }
+
+    [Fact]
+    public async Task A_child_that_neither_answers_nor_heeds_SIGTERM_is_killed_and_its_scope_is_back()
+    {
+        var root = await _room.Root("pod.ending:hang@a");
+        var folder = _room.Folder("a");
+        await root.Spawn("a", scope: RoomPod.Write(folder));
+
+        var results = await root.Calls("""CALL StopPod {"name":"a"}""", RoomPod.WriteFile(folder + "/x"));
+
+        Assert.Contains($"reclaimed scope: write:{folder}", results[0].Summary, StringComparison.Ordinal);
+        Assert.Contains("end: killed by root: it did not end when asked, nor on SIGTERM", results[0].Content, StringComparison.Ordinal);
+        Assert.False(results[1].IsError, results[1].Summary);
+        Assert.Equal(PodEnd.Killed, Assert.Single(root.All<Entry.ChildEnded>()).Reason);
+        Assert.Equal([root.Launched.Pid], _room.Processes);
+    }
+
+    [Fact, Trait("case", "F03"), Trait("case", "L11")]
+    public async Task A_child_held_by_SIGSTOP_is_alive_not_answering_keeps_its_scope_can_be_read_and_can_be_stopped()
+    {
+        var root = await _room.Root();
+        var folder = _room.Folder("a");
+        await root.Calls("CALL SpawnPod " + RoomPod.SpawnArguments("a", scope: RoomPod.Write(folder)), """CALL WaitForPods {"names":["a"]}""");
+        var process = Assert.Single(root.All<Entry.ChildSpawned>());
+        _ = Libc.Kill(process.Pid, Libc.SigStop);
+        await Eventually.Holds(() => PodProcess.IsHeldNow(process.Pid, process.StartTime));
+
+        var results = await root.Calls(
+            "CALL ListPods {}", """CALL ReadPodOutput {"name":"a"}""", """CALL SendToPod {"name":"a","message":"hello"}""", RoomPod.WriteFile(folder + "/x"),
+            """CALL StopPod {"name":"a"}""", RoomPod.WriteFile(folder + "/x"));
+
+        Assert.StartsWith($"a [alive, not answering] scope=write:{folder}", results[0].Content, StringComparison.Ordinal);
+        Assert.Equal("Hello from the mock.", results[1].Content);
+        Assert.Contains("alive, not answering", results[1].Summary, StringComparison.Ordinal);
+        Assert.Contains("alive, not answering (it is held by SIGSTOP); nothing was sent", results[2].Summary, StringComparison.Ordinal);
+        Assert.Contains("lent to `a`", results[3].Summary, StringComparison.Ordinal);
+        Assert.Contains("end: killed by root: it was held by SIGSTOP", results[4].Content, StringComparison.Ordinal);
+        Assert.Contains($"reclaimed scope: write:{folder}", results[4].Summary, StringComparison.Ordinal);
+        Assert.False(results[5].IsError, results[5].Summary);
+        Assert.Equal([root.Launched.Pid], _room.Processes);
+    }
+
+    [Fact, Trait("case", "T23"), Trait("case", "L18")]
+    public async Task However_a_child_ends_memory_table_and_journals_agree_and_its_output_can_still_be_read()
+    {
+        var root = await _room.Root();
+        var folder = _room.Folder("a");
+        (string Name, Func<Entry.ChildSpawned, Task> End, PodEnd Reason, string Words)[] ways =
+        [
+            ("stop", child => root.Call("StopPod", $$"""{"name":"{{child.Child}}"}"""), PodEnd.Stopped, "stopped by root"),
+            ("kill", child => Task.FromResult(Libc.Kill(child.Pid, Libc.SigKill)), PodEnd.Crashed, "crashed: signal 9"),
+            ("term", child => Task.FromResult(Libc.Kill(child.Pid, Libc.SigTerm)), PodEnd.Stopped, "stopped by signal SIGTERM"),
+            ("shutdown", async child => { await using var client = await root.ConnectTo(child.Child); await client.ShutdownAsync(_room.Ct); }, PodEnd.Stopped, "stopped by human"),
+        ];
+        foreach (var (name, end, reason, words) in ways)
+        {
+            await root.Calls("CALL SpawnPod " + RoomPod.SpawnArguments(name, scope: RoomPod.Write(folder)), $$"""CALL WaitForPods {"names":["{{name}}"]}""");
+            var child = root.All<Entry.ChildSpawned>()[^1];
+            Assert.Equal(name, Assert.Single((await root.Client.StatusAsync(_room.Ct)).Lent).Child);
+            await end(child);
+            await Eventually.Holds(() => root.All<Entry.ChildEnded>().Any(ended => ended.ChildId == child.ChildId));
+
+            var ended = root.All<Entry.ChildEnded>()[^1];
+            Assert.Equal((reason, new ScopeRule(folder, Permission.Write)), (ended.Reason, ended.Returned[0]));
+            var own = Assert.IsType<Entry.PodEnded>(root.Child(name).Journal.Last()!.Entry);
+            Assert.Equal((reason, new ScopeRule(folder, Permission.Write)), (own.Reason, own.Returned[0]));
+            Assert.Empty(root.All<Entry.ScopeChanged>()[^1].Lent);
+            Assert.Empty((await root.Client.StatusAsync(_room.Ct)).Lent);
+            Assert.Equal([root.Document.PodId], _room.Rows.Select(row => row.PodId));
+            await Eventually.Holds(() => root.Entries[^1] is Entry.RunEnded); // Told of an end that it did not make itself, it has run.
+
+            var results = await root.Calls(
+                $$"""CALL ReadPodOutput {"name":"{{name}}"}""", "CALL ListPods {}", $$"""CALL SendToPod {"name":"{{name}}","message":"x"}""", $$"""CALL StopPod {"name":"{{name}}"}""", RoomPod.WriteFile(folder + "/x"));
+            Assert.StartsWith("Hello from the mock.", results[0].Content, StringComparison.Ordinal);
+            Assert.Contains(words, results[0].Summary, StringComparison.Ordinal);
+            Assert.Contains($"{name} [{words}] scope=(returned)", results[1].Content, StringComparison.Ordinal);
+            Assert.Contains($"is not active ({words}); nothing was sent", results[2].Summary, StringComparison.Ordinal);
+            Assert.Contains("had already ended", results[3].Summary, StringComparison.Ordinal);
+            Assert.False(results[4].IsError, results[4].Summary);
+        }
+        Assert.Equal(ways.Length, root.All<Entry.ChildEnded>().Count);
+        Assert.Equal([root.Launched.Pid], _room.Processes);
+        Assert.Single(Directory.EnumerateFileSystemEntries(_room.Directories.Runtime)); // Its own socket.
+    }
+
+    [Fact, Trait("case", "L18"), Trait("case", "T32")]
+    public async Task A_pod_in_the_middle_that_is_killed_leaves_its_child_its_grant_which_goes_back_to_the_top_in_the_end()
+    {
+        var root = await Three();
+        var mid = Assert.Single(root.All<Entry.ChildSpawned>());
+        _ = Libc.Kill(mid.Pid, Libc.SigKill);
+        await Eventually.Holds(() => root.All<Entry.ChildEnded>().Count == 1);
+
+        var leaf = Assert.Single(_room.Rows, row => row.Name == "leaf");
+        Assert.Equal((root.Document.PodId, false), (leaf.SpawnerId, leaf.Pending));
+        await Eventually.Holds(() => root.Entries[^1] is Entry.RunEnded);
+        var results = await root.Calls(RoomPod.WriteFile(_room.Work + "/m/x"), RoomPod.WriteFile(_room.Work + "/m/l/x"), """CALL StopPod {"name":"mid"}""", RoomPod.WriteFile(_room.Work + "/m/l/x"));
+
+        Assert.Equal([false, true, false, false], results.Select(result => result.IsError));
+        Assert.Contains("lent to `leaf`", results[1].Summary, StringComparison.Ordinal);
+        Assert.Contains("leaf first: leaf", results[2].Content, StringComparison.Ordinal);
+        Assert.Equal([root.Launched.Pid], _room.Processes);
+    }
+
+    /// <summary>root lends <c>m</c> to mid, which lends <c>m/l</c> to leaf.</summary>
+    private async Task<RoomPod> Three()
+    {
+        _room.Folder("m/l");
+        var root = await _room.Root();
+        var leaf = "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", scope: RoomPod.Write(_room.Work + "/m/l"));
+        var results = await root.Calls(
+            "CALL SpawnPod " + RoomPod.SpawnArguments("mid", leaf, RoomPod.Write(_room.Work + "/m")), """CALL WaitForPods {"names":["mid"]}""");
+        Assert.All(results, result => Assert.False(result.IsError, result.Summary));
+        Assert.Equal(3, _room.Rows.Count);
+        await Eventually.Holds(() => _room.Find("mid")!.Journal.ReadAfter(Cursor.Start, out _).Count(record => record.Entry is Entry.RunEnded) == 2); // Its own task, then leaf's news.
+        await Eventually.Holds(() => root.All<Entry.RunEnded>().Count == 2 && root.Entries[^1] is Entry.RunEnded);
+        return root;
+    }
+}

@@ -153,6 +153,20 @@ public sealed partial class DemoTests
     }
 
     [Fact]
+    public async Task A_signal_while_the_lead_does_not_get_ready_ends_the_demo_at_once()
+    {
+        await using var room = Room();
+        room.Variable("YOI_FAILPOINT", "child.adopt:stop");
+        await using var demo = room.Start("demo");
+        await demo.SaysAsync("A lead Pod and two children work on");
+        demo.Signal(PosixSignal.SIGINT);
+
+        (await demo.EndAsync()).Expect(130);
+
+        AssertNothingIsLeft(room);
+    }
+
+    [Fact]
     public async Task On_a_terminal_the_tree_is_redrawn_in_place_and_the_cursor_comes_back()
     {
         await using var room = Room();

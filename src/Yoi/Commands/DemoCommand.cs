@@ -82,7 +82,7 @@ internal static class DemoCommand
     {
         var wishes = new LaunchWishes(DemoChecks.Lead, s.Cwd, "scripted:" + script, null, [s.Cwd], [], [], [], null, null, null, null, null);
         var began = s.Time.GetTimestamp();
-        var lead = (await RootLauncher.StartAsync(s, wishes, ct)).Pod;
+        if (await StartAsync(s, wishes, interrupts, ct) is not { } lead) return (null, Signal(interrupts));
         using var table = s.Table;
         using var view = new DemoScreen(screen, s.Cwd);
         await using var tree = new DemoTree(s, lead);
@@ -100,7 +100,7 @@ internal static class DemoCommand
                 var now = table.Read();
                 view.Hold(ScopesCommand.Rows(now));
                 view.Draw(s.Time.GetElapsedTime(began));
-                signal = interrupts.EndCode ?? (interrupts.Count > 0 ? ExitCode.Interrupted : null);
+                signal = Signal(interrupts);
                 if (signal is not null || tree.Messages.Completion.IsCompleted || s.Time.GetElapsedTime(began) > Limit) break;
                 if (over) atTheEnd = now;
             }
@@ -114,6 +114,26 @@ internal static class DemoCommand
         view.Draw(s.Time.GetElapsedTime(began));
         return (atTheEnd, signal);
     }
+
+    /// <summary>The lead; null if a signal came before it was ready.</summary>
+    private static async Task<KnownPod?> StartAsync(Surroundings s, LaunchWishes wishes, Interrupts interrupts, CancellationToken ct)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var signal = interrupts.Next;
+        var start = RootLauncher.StartAsync(s, wishes, limit.Token);
+        if (await Task.WhenAny(start, signal) == signal) await limit.CancelAsync();
+        try
+        {
+            return (await start).Pod;
+        }
+        catch (OperationCanceledException) when (Signal(interrupts) is not null)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The exit code of a signal that says: end now. One Ctrl-C is enough: nothing here is worth keeping.</summary>
+    private static int? Signal(Interrupts interrupts) => interrupts.EndCode ?? (interrupts.Count > 0 ? ExitCode.Interrupted : null);
 
     /// <summary>Shows what came. True if the lead's run has ended.</summary>
     private static bool Take(DemoTree tree, DemoScreen view, KnownPod lead)

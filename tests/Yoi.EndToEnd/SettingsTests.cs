@@ -47,9 +47,9 @@ public sealed class SettingsTests : IAsyncDisposable
     [Fact]
     public async Task An_unknown_key_of_the_user_is_an_error_with_a_hint_and_doctor_shows_it()
     {
-        _room.Write("y/config/yoi.jsonc", """{ "limits": { "childs": 3 } }""");
-        Assert.Contains("did you mean `limits.children`?", (await _room.RunAsync("run", "hi")).Expect(2).Error, StringComparison.Ordinal);
-        Assert.Contains("limits.children", (await _room.RunAsync("doctor")).Expect(1).Out, StringComparison.Ordinal);
+        _room.Write("y/config/yoi.jsonc", """{ "limits": { "childen": 3 } }""");
+        Assert.Contains("did you mean `children`?", (await _room.RunAsync("run", "hi")).Expect(2).Error, StringComparison.Ordinal);
+        Assert.Contains("limits.childen", (await _room.RunAsync("doctor")).Expect(1).Out, StringComparison.Ordinal);
     }
 
     [Fact]

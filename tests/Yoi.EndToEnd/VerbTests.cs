@@ -77,7 +77,7 @@ public sealed class VerbTests : IAsyncDisposable
         await using var server = await ServeAsync();
         var pid = (await _room.RunAsync("start", "held", "--json")).Expect(0).Json.GetProperty("pid").GetInt32();
         await using (var stop = _room.Start("/bin/sh", ["-c", $"kill -STOP {pid}"])) (await stop.EndAsync()).Expect(0);
-        var row = (await _room.PodsAsync())["held"];
+        var row = (await _room.PodsAsync(_ => true))["held"];
         Assert.Equal(("not_answering", pid), (row.GetProperty("state").GetString(), row.GetProperty("pid").GetInt32()));
         Assert.Contains("alive, not answering", (await _room.RunAsync("ps")).Expect(0).Out, StringComparison.Ordinal);
         Assert.NotEqual("[]", (await _room.RunAsync("scopes", "--json")).Expect(0).Out.Trim());

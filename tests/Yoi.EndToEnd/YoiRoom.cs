@@ -100,17 +100,17 @@ internal sealed class YoiRoom : IAsyncDisposable
     internal static bool Has(string program) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(directory => File.Exists(Path.Combine(directory, program)));
 
-    /// <summary>Rows of <c>yoi ps --json</c> by name.</summary>
-    internal async Task<IReadOnlyDictionary<string, JsonElement>> PodsAsync() =>
-        (await RunAsync("ps", "--json")).Expect(0).Json.EnumerateArray().ToDictionary(row => row.GetProperty("name").GetString()!);
+    /// <summary>Rows of <c>yoi ps --json</c> by name, asked again while a busy machine keeps a Pod from answering in time.</summary>
+    internal Task<IReadOnlyDictionary<string, JsonElement>> PodsAsync() =>
+        PodsAsync(pods => pods.Values.All(row => row.GetProperty("state").GetString() != "not_answering"));
 
-    /// <summary>Asks <c>yoi ps</c> until this holds of its rows.</summary>
+    /// <summary>The same, asked until this holds of the rows.</summary>
     internal async Task<IReadOnlyDictionary<string, JsonElement>> PodsAsync(Func<IReadOnlyDictionary<string, JsonElement>, bool> holds)
     {
         var began = TimeProvider.System.GetTimestamp();
         while (true)
         {
-            var pods = await PodsAsync();
+            var pods = (await RunAsync("ps", "--json")).Expect(0).Json.EnumerateArray().ToDictionary(row => row.GetProperty("name").GetString()!);
             if (holds(pods)) return pods;
             Assert.True(TimeProvider.System.GetElapsedTime(began) < YoiProcess.Limit, "it never came true; the Pods: " + string.Join("; ", pods.Values));
         }
@@ -118,7 +118,7 @@ internal sealed class YoiRoom : IAsyncDisposable
 
     /// <summary>A client of the newest Pod of that name.</summary>
     internal async Task<PodClient> ConnectAsync(string name) =>
-        await PodClient.ConnectAsync((await PodsAsync())[name].GetProperty("socket").GetString()!);
+        await PodClient.ConnectAsync((await PodsAsync())[name].GetProperty("socket").GetString()!, limit: YoiProcess.Limit);
 
     /// <summary>The journal of the newest Pod of that name, as its file has it.</summary>
     internal IReadOnlyList<Entry> Journal(string name)

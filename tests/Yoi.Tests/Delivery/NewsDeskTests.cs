@@ -123,6 +123,30 @@ public sealed class NewsDeskTests : IDisposable
         Assert.Equal((0, 0), (spawner.Desk.Untold, spawner.Arrived));
     }
 
+    [Fact, Trait("case", "T17")]
+    public async Task A_completed_run_is_news_if_it_worked_on_input_or_on_news_and_not_if_on_notices_alone_and_a_failed_one_always_is()
+    {
+        await using var child = new JournalledPod(_root, "x");
+        await using var spawner = new SpawnerDesk(_root);
+        await spawner.Says(child.Spawned);
+        async Task<int> Tells(RunEnd end, params Entry[] before)
+        {
+            await child.Says([.. before, new Entry.TurnStart(0), JournalledPod.Said("x"), new Entry.RunEnded(0, end, null, null, 1)]);
+            await spawner.Look(Ct);
+            return await spawner.Desk.TellAsync(Ct);
+        }
+
+        var notice = new Entry.Notify("cron", "c");
+        Assert.Equal(1, await Tells(RunEnd.Completed, new Entry.Input("a"), new Entry.RunStart(0, null)));
+        Assert.Equal(0, await Tells(RunEnd.Completed, notice, new Entry.RunStart(1, null)));
+        Assert.Equal(1, await Tells(RunEnd.ProviderError, notice, new Entry.RunStart(2, null)));
+        Assert.Equal(1, await Tells(RunEnd.Completed, notice, new Entry.News("y", "it has finished", new Told("y", Told.NewsCursor, 1, 1, "0")), new Entry.RunStart(3, 1)));
+        Assert.Equal(0, await Tells(RunEnd.Completed, notice, new Entry.RunStart(4, null), new Entry.Input("b", Queued: true)));
+        var queued = child.Journal.HeadSeq - 3;
+        Assert.Equal(1, await Tells(RunEnd.Completed, new Entry.RunStart(5, queued)));
+        Assert.Equal(0, await Tells(RunEnd.Completed, notice, new Entry.RunStart(6, null)));
+    }
+
     [Fact, Trait("case", "T04")]
     public async Task A_hundred_completions_of_ten_children_make_a_hundred_entries_whatever_pokes_come()
     {

@@ -13,7 +13,7 @@ public sealed class UndoTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _room.DisposeAsync();
 
-    [Fact, Trait("case", "F08")]
+    [Fact, Trait("case", "F08"), Trait("case", "T03")]
     public async Task A_child_that_dies_or_fails_at_any_step_leaves_nothing_and_the_step_is_named()
     {
         (string Failpoint, string Step)[] cases =

@@ -82,7 +82,8 @@ public sealed class PodClient : IAsyncDisposable
     /// <summary>Runs <c>yoi start</c>, which starts a Pod in the background, and connects to it.</summary>
     /// <param name="start">Name, task and what the Pod may do.</param>
     /// <param name="ct">Gives up; a Pod that was started by then goes on.</param>
-    /// <exception cref="IOException">The program cannot be run or refused; the message has its own words.</exception>
+    /// <exception cref="IOException">The program cannot be run or refused; the message has its own words and its exit code.</exception>
+    /// <exception cref="TimeoutException">The Pod was started and did not answer within <see cref="HelloLimit"/>.</exception>
     public static async Task<PodClient> StartAsync(PodStart start, CancellationToken ct = default)
     {
         var socket = await start.RunAsync(ct).ConfigureAwait(false);
@@ -96,7 +97,10 @@ public sealed class PodClient : IAsyncDisposable
     public async Task<ReplyResult.Accepted> RunAsync(string input, SendMode mode = SendMode.Reject, CancellationToken ct = default) =>
         (ReplyResult.Accepted)await AskAsync(new Method.Run(input, mode), ct).ConfigureAwait(false);
 
-    /// <summary>Leaves a notice that the model reads as user text; an idle Pod starts a run with it.</summary>
+    /// <summary>Leaves a notice that the model reads as user text; an idle Pod starts a run with it. Completes when it is in the Pod's journal, on disk.</summary>
+    /// <param name="source">Who tells it, for the model.</param>
+    /// <param name="message">What is told.</param>
+    /// <param name="ct">Stops waiting for the answer.</param>
     public async Task<ReplyResult.Accepted> NotifyAsync(string source, string message, CancellationToken ct = default) =>
         (ReplyResult.Accepted)await AskAsync(new Method.Notify(source, message), ct).ConfigureAwait(false);
 

@@ -6,22 +6,22 @@ namespace Yoi.Protocol;
 
 /// <summary>What <see cref="PodClient.StartAsync"/> starts: a Pod in the background, by the <c>yoi</c> program.</summary>
 /// <param name="Name">Name of the Pod: ASCII letters, digits, '-' and '_', at most 64; unique among living Pods.</param>
-/// <param name="Task">The first input; it is in the Pod's journal when the call returns.</param>
-public sealed record PodStart(string Name, string Task)
+/// <param name="Task">The first input; it is in the Pod's journal, on disk, when the call returns. Null: the Pod waits for <see cref="PodClient.RunAsync"/>.</param>
+public sealed record PodStart(string Name, string? Task = null)
 {
     /// <summary>The program: a path, or a name that is looked up on PATH.</summary>
     public string Executable { get; init; } = "yoi";
 
-    /// <summary>The Pod's working directory; the caller's if null.</summary>
+    /// <summary>The Pod's working directory; the caller's if null. Relative paths below are meant from here.</summary>
     public string? WorkingDirectory { get; init; }
 
-    /// <summary>Paths that the Pod may read and write. With none of both lists, <c>yoi</c> lends the working directory.</summary>
+    /// <summary>Paths that the Pod may read and write. With neither list it may write its working directory, and what the settings add.</summary>
     public IReadOnlyList<string> Write { get; init; } = [];
 
     /// <summary>Paths that the Pod may read.</summary>
     public IReadOnlyList<string> Read { get; init; } = [];
 
-    /// <summary>Model, as in <c>yoi start --model</c>; the configured one if null.</summary>
+    /// <summary>Model, as in <c>yoi start --model</c>: <c>provider/model</c> or <c>scripted:FILE</c>; the configured one if null.</summary>
     public string? Model { get; init; }
 
     /// <summary>Further arguments of <c>yoi start</c>, as they are.</summary>
@@ -79,7 +79,7 @@ public sealed record PodStart(string Name, string Task)
 
     private IEnumerable<(string Option, string Value)> Options()
     {
-        yield return ("--task", Task);
+        if (Task is not null) yield return ("--task", Task);
         foreach (var path in Write) yield return ("--write", path);
         foreach (var path in Read) yield return ("--read", path);
         if (Model is not null) yield return ("--model", Model);

@@ -101,7 +101,7 @@ internal sealed class PodController : IAsyncDisposable
         lock (_gate)
         {
             RefuseIfStopping_NeedsLock();
-            if (_running is null) begun = Begin_NeedsLock(new RunCause.Fresh(new Entry.Input(run.Input, from)));
+            if (Active_NeedsLock() is null) begun = Begin_NeedsLock(new RunCause.Fresh(new Entry.Input(run.Input, from)));
             else if (run.Mode == SendMode.Reject)
                 throw new RefusedException(ErrorCode.AlreadyRunning, "Pod is already executing a turn; wait for it, or send with mode \"queue\"", ["queue"]);
         }
@@ -156,7 +156,7 @@ internal sealed class PodController : IAsyncDisposable
         Entry.RunEnded end;
         lock (_gate)
         {
-            if (_running is { } running)
+            if (Active_NeedsLock() is { } running)
             {
                 running.Cancel(caller.Name);
                 return new ReplyResult.Done();
@@ -178,7 +178,7 @@ internal sealed class PodController : IAsyncDisposable
         {
             RefuseIfStopping_NeedsLock();
             if (State_NeedsLock() == PodState.Idle) throw new RefusedException(ErrorCode.NotRunning, "Pod is not running");
-            _running?.Pause(caller.Name);
+            Active_NeedsLock()?.Pause(caller.Name);
             return new ReplyResult.Done();
         }
     }
@@ -206,10 +206,20 @@ internal sealed class PodController : IAsyncDisposable
 
     // ---- runs ----
 
+    /// <summary>
+    /// The run that goes on; null as soon as its end is journalled: who hears of the end may ask for the next run at once,
+    /// unless queued input comes first.
+    /// </summary>
+    private RunControl? Active_NeedsLock()
+    {
+        if (_running is not { Begun: true }) return _running;
+        lock (_ledger.Gate) return (_ledger.Run is null && _ledger.FirstQueued is null) || _ledger.Held ? null : _running;
+    }
+
     private PodState State_NeedsLock()
     {
         if (_stoppedBy is not null) return PodState.Stopping;
-        if (_running is not null) return PodState.Running;
+        if (Active_NeedsLock() is not null) return PodState.Running;
         lock (_ledger.Gate) return _ledger.Held || _ledger.Interrupted ? PodState.Paused : PodState.Idle;
     }
 
@@ -223,17 +233,20 @@ internal sealed class PodController : IAsyncDisposable
     {
         var accepted = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
         _running = new RunControl();
-        _working = WorkAsync(cause, _owed, _running, accepted);
+        _working = WorkAsync(_working, cause, _running, accepted);
         return accepted.Task;
     }
 
-    private async Task WorkAsync(RunCause cause, Entry.RunEnded? owed, RunControl control, TaskCompletionSource<long> accepted)
+    private async Task WorkAsync(Task before, RunCause cause, RunControl control, TaskCompletionSource<long> accepted)
     {
         await Task.Yield(); // The caller holds the lock.
+        await before; // Its end is journalled; it may have yet to say so.
+        Entry.RunEnded? owed;
+        lock (_gate) owed = _owed;
         var stillOwed = await _worker.WorkAsync(cause, owed, control, accepted);
         lock (_gate)
         {
-            _running = null;
+            if (_running == control) _running = null;
             _owed = stillOwed;
         }
         control.Dispose();

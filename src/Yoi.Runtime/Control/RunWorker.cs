@@ -29,10 +29,14 @@ internal sealed class RunControl : IDisposable
     private readonly CancellationTokenSource _cancel = new();
     private volatile string _cancelledBy = "human";
     private volatile string? _pausedBy;
+    private volatile bool _begun;
 
     internal CancellationToken Token => _cancel.Token;
     internal string CancelledBy => _cancelledBy;
     internal string? PausedBy => _pausedBy;
+
+    /// <summary>Its start is in the journal: from here on the journal says when it is over.</summary>
+    internal bool Begun { get => _begun; set => _begun = value; }
 
     internal void Cancel(string by)
     {
@@ -64,6 +68,7 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
                 return owed;
             }
             lock (ledger.Gate) run = ledger.Run!.Value;
+            control.Begun = true;
             accepted.SetResult(seq);
         }
         catch (Exception e) when (e is JournalException or OperationCanceledException)

@@ -1,5 +1,6 @@
 using Xunit;
 using Yoi.Protocol;
+using Yoi.Runtime.Journal;
 using Yoi.Runtime.Models;
 using Yoi.Runtime.Tools;
 
@@ -72,6 +73,24 @@ public sealed class PodControllerTests
 
         Assert.Equal(2, pod.Model.Requests.Count);
         Assert.Equal(2, pod.Records().Count(record => record.Entry is Entry.RunStart));
+    }
+
+    [Fact]
+    public async Task Who_hears_of_the_end_of_a_run_is_not_refused_the_next_one()
+    {
+        await using var pod = await ControlledPod.CreateAsync();
+        await using var feed = pod.Journal.Subscribe(1, 64 << 20);
+        await pod.AskAsync(new Method.Run("0"));
+        pod.Model.Say("fine");
+        var runs = 0;
+        await foreach (var item in feed.ReadAsync(TestContext.Current.CancellationToken))
+        {
+            if (item is not FeedItem.Record { Value.Entry: Entry.RunEnded }) continue;
+            if (++runs == 200) break;
+            pod.Model.Say("fine");
+            await pod.AskAsync(new Method.Run($"{runs}")); // Refused with already_running if the end is told before it is so.
+        }
+        Assert.Equal(200, pod.Records().Count(record => record.Entry is Entry.RunStart));
     }
 
     [Fact]

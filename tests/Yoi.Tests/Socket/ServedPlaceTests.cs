@@ -109,7 +109,9 @@ public sealed class ServedPlaceTests
         await client.RunAsync("say \u001b[5mit\u001b]52;c;aGk=\u0007", ct: ServedRoom.Ct);
         await Eventually.Holds(() => pod.Records().Any(record => record.Entry is Entry.RunEnded), RealPod.Patience);
         Assert.Contains(pod.Records(), record => record.Entry is Entry.Assistant said && said.Blocks.OfType<AssistantBlock.Text>().Any(text => text.Value.Contains('\u001b', StringComparison.Ordinal)));
-        foreach (string[] words in new string[][] { ["log", "lead"], ["read", "lead"], ["ps"] })
+        var elsewhere = Directory.CreateDirectory(pod.Root.Path + "/elsewhere").FullName;
+        string[] run = ["run", "--model", $"scripted:{pod.Document.Model.Script}", "--cwd", elsewhere, "go"];
+        foreach (string[] words in new string[][] { ["log", "lead"], ["read", "lead"], ["ps"], run, [.. run, "-p"] })
         {
             var shown = await ServedProcessTests.OutputAsync(["env", $"YOI_HOME={pod.Root.Path}", RealPod.Yoi, .. words]);
             Assert.DoesNotContain(shown, c => (char.IsControl(c) && c is not '\n' and not '\t') || c == '\u202e');

@@ -93,7 +93,7 @@ public sealed class BaseClientTests
 
     private static async Task RunAsync(PodClient client, IAsyncEnumerator<PodMessage> following, string input)
     {
-        while ((await client.StatusAsync(ServedRoom.Ct)).State != PodState.Idle) await UntilAsync(following, entry => entry is Entry.RunEnded);
+        while ((await client.StatusAsync(ServedRoom.Ct)).State != PodState.Idle) await Task.Yield();
         var seq = (await client.RunAsync(input, ct: ServedRoom.Ct)).Seq;
         await UntilAsync(following, entry => entry is Entry.RunEnded, seq);
     }

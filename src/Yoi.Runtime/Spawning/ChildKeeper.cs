@@ -149,7 +149,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         }
     }
 
-    /// <summary>False if the table would not let us: its lock is held, or it cannot be read. Tried again.</summary>
+    /// <summary>False if the disk or the table would not let us: its lock is held, or it cannot be read. Tried again.</summary>
     private async Task<bool> TryRecordAsync(Kept kept, ProcessExit? exit, CancellationToken ct)
     {
         try
@@ -158,7 +158,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
             await RecordAsync(kept, exit, null, ct);
             return true;
         }
-        catch (ScopeException e)
+        catch (Exception e) when (e is ScopeException or IOException or UnauthorizedAccessException)
         {
             if (!kept.Reported)
                 await _journal.AppendAsync(Durability.Written, new Entry.Notification("error", "spawning", $"pod `{kept.Pod.Name}` has ended, but its scope could not be taken back yet: {e.Message}"));

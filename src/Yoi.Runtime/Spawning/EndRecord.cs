@@ -69,9 +69,15 @@ internal static class EndRecord
     /// <summary>Token and socket of a Pod that is gone: one that was killed leaves them.</summary>
     internal static void RemoveRuntimeFiles(KnownPod pod, YoiDirectories directories)
     {
-        if (!Directory.Exists(directories.Runtime)) return;
-        File.Delete(directories.Token(pod.PodId));
-        File.Delete(directories.Socket(pod.PodId));
+        try
+        {
+            File.Delete(directories.Token(pod.PodId));
+            File.Delete(directories.Socket(pod.PodId));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The runtime directory may vanish at any time; what is left there is of no use to anybody.
+        }
     }
 
     private static async Task<Entry.PodEnded> WriteAsync(KnownPod pod, PodLock right, Entry.PodEnded end, TimeProvider time)

@@ -108,7 +108,7 @@ public sealed class SpawnTests : IAsyncLifetime
         Assert.Contains("is of kind `hologram`, which this version of yoi does not know", read.Content, StringComparison.Ordinal);
     }
 
-    [Fact, Trait("case", "T09")]
+    [Fact, Trait("case", "T09"), Trait("case", "F02")]
     public async Task Nothing_is_written_where_a_child_was_lent_to_and_a_failed_spawn_gives_the_write_back()
     {
         const int rounds = 4;
@@ -126,6 +126,8 @@ public sealed class SpawnTests : IAsyncLifetime
             Assert.Contains($"lent to `good{i}`", results[3].Summary, StringComparison.Ordinal);
             Assert.True(File.Exists(file) && !File.Exists(file + "-lent") && File.Exists(file + "-back"));
         }
+        // Nothing of the children that are gone is kept open.
+        await Eventually.Holds(() => !Directory.EnumerateFileSystemEntries($"/proc/{root.Launched.Pid}/fd").Any(fd => new FileInfo(fd).LinkTarget?.Contains("pidfd", StringComparison.Ordinal) == true));
     }
 
     [Fact, Trait("case", "T10"), Trait("case", "T35"), Trait("case", "F08")]

@@ -33,7 +33,7 @@ internal static partial class HouseRules
             .Distinct()
             .Select(name => $"{file.Path}: {name} says nothing about its job");
 
-    /// <summary>Path APIs of System.IO; what only computes with strings is allowed, and so is everything on handles.</summary>
+    /// <summary>Path APIs of System.IO, and ways to the kernel and to other programs that need none; what only computes with strings is allowed, and so is everything on handles.</summary>
     internal static IEnumerable<string> PathApis(SourceFile file) => Hits(file, PathApi(), "goes around the one door (ScopedFiles)");
 
     internal static IEnumerable<string> Sleeps(SourceFile file) => Hits(file, Sleep(), "sleeps; wait for a signal");
@@ -75,7 +75,7 @@ internal static partial class HouseRules
     [GeneratedRegex(@"(?:Manager|Helpers?|Util(?:s|ity|ities)?|Service|Impl)$")]
     private static partial Regex EmptyName();
 
-    [GeneratedRegex(@"(?<![\w.])(?:System\.IO\.)?(?:(?:File|Directory)\.[A-Z]\w*|(?:FileStream|FileInfo|DirectoryInfo|DriveInfo|FileSystemWatcher|FileSystemEnumerable)\b|Path\.(?:GetFullPath|GetTempPath|GetTempFileName|Exists|GetRelativePath)\b|Environment\.CurrentDirectory)")]
+    [GeneratedRegex(@"(?<![\w.])(?:(?:System\.)?IO\.)?(?:(?:File|Directory)\.[A-Z]\w*|(?:FileStream|FileInfo|DirectoryInfo|DriveInfo|FileSystemWatcher|FileSystemEnumerable|StreamReader|StreamWriter)\b|Path\.(?:GetFullPath|GetTempPath|GetTempFileName|Exists|GetRelativePath)\b|Environment\.CurrentDirectory|Libc\.|Process\.Start\b)|\busing\s+(?:static\s+|\w+\s*=\s*)(?:global::)?System\.IO\b")]
     private static partial Regex PathApi();
 
     [GeneratedRegex(@"\bThread\s*\.\s*Sleep\b|\bTask\s*\.\s*Delay\b|\bSpinWait\b")]

@@ -175,6 +175,8 @@ public sealed class DoorTests : IDisposable
     [InlineData("/proc/{pid}/root{W}/f")]
     [InlineData("/proc/{pid}/cwd")]
     [InlineData("/proc/self/fd/0")]
+    [InlineData("/proc/1/root{W}/f")]
+    [InlineData("/proc/self/task/{pid}/root{W}/f")]
     [InlineData("/proc/thread-self/root{W}/f")]
     [InlineData("/proc/kmsg")]
     [InlineData("/dev/fd/0")]

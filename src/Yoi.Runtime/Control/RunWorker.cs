@@ -62,7 +62,7 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
         int run;
         try
         {
-            if (await OpenAsync(cause, owed, control) is not { } seq)
+            if (await OpenAsync(cause, owed) is not { } seq)
             {
                 accepted.SetResult(0);
                 return owed;
@@ -71,7 +71,7 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
             control.Begun = true;
             accepted.SetResult(seq);
         }
-        catch (Exception e) when (e is JournalException or OperationCanceledException)
+        catch (JournalException e)
         {
             accepted.SetException(e);
             return owed;
@@ -80,9 +80,10 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
     }
 
     /// <summary>Journals what begins the run; null if there turned out to be nothing to do.</summary>
-    private async Task<long?> OpenAsync(RunCause cause, Entry.RunEnded? owed, RunControl control)
+    private async Task<long?> OpenAsync(RunCause cause, Entry.RunEnded? owed)
     {
-        if (cause is RunCause.Notices) await news.TellAsync(control.Token);
+        // Not to be cancelled: a run that was cancelled before it began would leave no end behind which what waits is started.
+        if (cause is RunCause.Notices) await news.TellAsync(CancellationToken.None);
         var entries = new List<Entry>();
         if (owed is not null) entries.Add(owed);
         int causeAt;

@@ -24,10 +24,10 @@ public sealed class InterleavingTests(ITestOutputHelper output)
         {
             var clients = Enumerable.Range(0, 8).Select(n => ClientAsync(pod, new Random(seed + (storm * 8) + n), $"s{storm}c{n}", 250)).ToList();
             foreach (var inputs in await Task.WhenAll(clients)) accepted.UnionWith(inputs);
+            // All of it is worked off before the next: storms on top of each other pile up thousands of inputs.
+            do await Eventually.Holds(() => pod.Controller.Status() is { State: PodState.Paused } or { State: PodState.Idle, QueuedInputs: 0 }, TimeSpan.FromMinutes(3));
+            while (await WasPausedAsync(pod)); // The last run may have been asked to pause, and a queued one after it.
         }
-
-        do await Eventually.Holds(() => pod.Controller.Status() is { State: PodState.Paused } or { State: PodState.Idle, QueuedInputs: 0 }, TimeSpan.FromMinutes(3));
-        while (await WasPausedAsync(pod)); // The last run may have been asked to pause, and a queued one after it.
         await stopTalking.CancelAsync();
         await talking;
 

@@ -16,7 +16,7 @@ public sealed record YoiDirectories(string State, string Runtime, string Config)
     {
         string? Variable(string name) => environment(name) is { Length: > 0 } value && value[0] == '/' ? value.TrimEnd('/') : null;
         if (Variable("YOI_HOME") is { } root) return new(root + "/state", root + "/run", root + "/config");
-        var home = Variable("HOME") ?? "/";
+        var home = Variable("HOME") ?? "";
         return new(
             (Variable("XDG_STATE_HOME") ?? home + "/.local/state") + "/yoi",
             Variable("XDG_RUNTIME_DIR") is { } run ? run + "/yoi" : $"/tmp/yoi-{uid}",

@@ -52,6 +52,7 @@ internal static class FrontDoor
             CommandException e => e.ExitCode,
             ConfigException or ModelChoiceException => ExitCode.Usage,
             OperationCanceledException => ExitCode.Cancelled,
+            LaunchException { Step: PrivateDirectories.Step } => ExitCode.RunFailed,
             LaunchException or ScopeException or StopException => ExitCode.Refused,
             PodRefusedException e => e.Error.Code switch { ErrorCode.DiskError => ExitCode.Disk, ErrorCode.ProviderError => ExitCode.Provider, _ => ExitCode.Refused },
             JournalException => ExitCode.Disk,

@@ -10,7 +10,8 @@ namespace Yoi;
 /// </summary>
 internal static class PodListing
 {
-    internal static readonly TimeSpan AnswerLimit = TimeSpan.FromMilliseconds(800);
+    /// <summary>Generous: on a busy machine it is our own start that takes long. A Pod that is held is known without asking.</summary>
+    internal static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(3);
 
     internal static async Task<IReadOnlyList<PodRow>> CollectAsync(Surroundings s, IEnumerable<KnownPod> pods, CancellationToken ct) =>
         await Task.WhenAll(pods.Select(pod => Task.Run(() => RowAsync(s, pod, ct), ct)));
@@ -18,6 +19,8 @@ internal static class PodListing
     internal static async Task<PodRow> RowAsync(Surroundings s, KnownPod pod, CancellationToken ct)
     {
         if (!pod.IsAlive) return FromJournal(pod, null);
+        using var process = pod.FindProcess();
+        if (process is { IsHeld: true }) return FromJournal(pod, s.Directories.Socket(pod.PodId)) with { Pid = process.Pid };
         using var limit = new CancellationTokenSource(AnswerLimit, s.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         var socket = s.Directories.Socket(pod.PodId);
@@ -29,9 +32,7 @@ internal static class PodListing
         catch (Exception e) when (e is IOException or TimeoutException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             // It may have ended while we asked.
-            if (!pod.IsAlive) return FromJournal(pod, null);
-            using var process = pod.FindProcess();
-            return FromJournal(pod, socket) with { Pid = process?.Pid };
+            return pod.IsAlive ? FromJournal(pod, socket) with { Pid = process?.Pid } : FromJournal(pod, null);
         }
     }
 

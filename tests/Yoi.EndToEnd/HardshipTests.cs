@@ -51,7 +51,8 @@ public sealed class HardshipTests : IAsyncDisposable
         var file = _room.Write("file", "no directory");
         _room.Variable("YOI_HOME", file + "/y");
         var failed = (await _room.RunAsync("run", "--model", "openai/m", "--base-url", server.OpenAiBaseUrl, "hi")).Expect(1);
-        Assert.Contains(file, failed.Error, StringComparison.Ordinal);
+        Assert.Contains($"{file}/y/state", failed.Error, StringComparison.Ordinal);
+        Assert.Contains("set HOME or YOI_HOME to a directory that you may write", failed.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", failed.Error, StringComparison.Ordinal);
         Assert.Equal("no Pods; `yoi run TASK` starts one\n", (await _room.RunAsync("ps")).Expect(0).Out);
     }

@@ -80,4 +80,29 @@ public sealed class OutputTests : IAsyncDisposable
         Assert.Contains(words, refused.Error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_room.Directories.State));
     }
+
+    [Fact]
+    public async Task A_journal_that_cannot_be_written_ends_the_run_and_is_7()
+    {
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        (await _room.RunAsync("run", "--name", "control", "hi")).Expect(0);
+        _room.Variable("YOI_FAILPOINT", "journal.sync:enospc@full");
+        var failed = await _room.RunAsync("run", "--name", "full", "hi");
+        Assert.Contains(failed.ExitCode, new[] { 3, 7 });
+        Assert.Contains("journal", failed.Error, StringComparison.OrdinalIgnoreCase);
+        _room.Variable("YOI_FAILPOINT", null);
+        await _room.RunAsync("stop", "full");
+    }
+
+    [Fact]
+    public async Task A_name_that_is_no_Pods_is_4_and_names_those_that_are()
+    {
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        Assert.Contains("there are no Pods yet, `yoi run TASK` starts one", (await _room.RunAsync("read", "somebody")).Expect(4).Error, StringComparison.Ordinal);
+        (await _room.RunAsync("run", "--name", "somebody", "hi")).Expect(0);
+        foreach (var verb in new[] { "read", "stop" })
+            Assert.Contains("there are: somebody", (await _room.RunAsync(verb, "nobody")).Expect(4).Error, StringComparison.Ordinal);
+    }
 }

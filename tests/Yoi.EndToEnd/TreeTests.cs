@@ -114,4 +114,21 @@ public sealed class TreeTests : IAsyncDisposable
         Assert.All(await _room.PodsAsync(), row => Assert.Equal("ended", row.Value.GetProperty("state").GetString()));
         Assert.Empty(_room.Processes());
     }
+
+    [Fact]
+    public async Task A_limit_from_a_flag_refuses_the_next_child_and_says_how_to_raise_it()
+    {
+        foreach (var directory in new[] { "a", "b" }) Directory.CreateDirectory($"{_room.Project}/{directory}");
+        var minds = new Minds().Of("lead",
+            Call("SpawnPod", Lend("first", "think", _room.Project + "/a")),
+            Call("SpawnPod", Lend("second", "think", _room.Project + "/b")),
+            Call("WaitForPods", new { until = "all" }));
+        await using var server = await ModelServer.StartAsync(minds.Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("run", "--name", "lead", "--max-children", "1", "go")).Expect(0);
+        var results = _room.Journal("lead").OfType<Entry.ToolResult>().ToList();
+        Assert.Equal([false, true, false], results.Select(result => result.IsError));
+        Assert.Contains("--max-children", results[1].Summary + results[1].Content, StringComparison.Ordinal);
+        Assert.Equal(["first"], _room.Journal("lead").OfType<Entry.ChildSpawned>().Select(child => child.Child));
+    }
 }

@@ -3,17 +3,27 @@ namespace Yoi.Runtime.Spawning;
 /// <summary>Directories that only their user may enter.</summary>
 internal static class PrivateDirectories
 {
+    /// <summary>The step that a failure names.</summary>
+    internal const string Step = "directories";
+
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     /// <summary>Creates those that are missing, 0700. Leaves the others as they are.</summary>
-    /// <exception cref="LaunchException">Something else stands there; it is left as it is.</exception>
+    /// <exception cref="LaunchException">Something else stands there, which is left as it is, or it may not be made.</exception>
     internal static void Create(params ReadOnlySpan<string> paths)
     {
         foreach (var path in paths)
         {
             if (File.Exists(path))
-                throw new LaunchException("directories", $"{path} is a file with mode {Convert.ToString((int)File.GetUnixFileMode(path), 8)}, no directory; remove it, or set YOI_HOME");
-            Directory.CreateDirectory(path, OwnerOnly);
+                throw new LaunchException(Step, $"{path} is a file with mode {Convert.ToString((int)File.GetUnixFileMode(path), 8)}, no directory; remove it, or set YOI_HOME");
+            try
+            {
+                Directory.CreateDirectory(path, OwnerOnly);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new LaunchException(Step, $"{path} cannot be made ({e.Message}); set HOME or YOI_HOME to a directory that you may write");
+            }
         }
     }
 

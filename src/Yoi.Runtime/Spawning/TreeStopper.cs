@@ -40,11 +40,13 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     {
         var wasEnded = !pod.IsAlive;
         var tree = new PodTree(_registry, table);
+        // As long as they live: later the release of one row drops those of the dead of its tree as well.
+        var held = table.Read().Pods.ToDictionary(row => row.PodId, row => row.Scope.Allow, StringComparer.Ordinal);
         using var seen = new Seen();
         if (!force)
         {
             var asked = seen.Add(Living(tree, pod));
-            foreach (var held in asked.Where(one => one.Process is { IsHeld: true })) Kill(held, by, "it was held by SIGSTOP and could not answer");
+            foreach (var stopped in asked.Where(one => one.Process is { IsHeld: true })) Kill(stopped, by, "it was held by SIGSTOP and could not answer");
             // All at once, so that nobody begins new work when somebody below it ends.
             await Task.WhenAll(asked.Select(one => AskAsync(one, by, ct)));
             Failpoint.Pass(Failpoints.StopShutdown);
@@ -60,7 +62,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
             foreach (var one in killed) Kill(one, by, force ? "stopped by force" : "it did not end when asked, nor on SIGTERM");
             await VerifiedAsync(killed, ct);
         }
-        return await EndAsync(pod, seen, tree, by, wasEnded, ct);
+        return await EndAsync(pod, seen, tree, held, by, wasEnded, ct);
     }
 
     private static List<KnownPod> Living(PodTree tree, KnownPod top)
@@ -70,23 +72,26 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
         return living;
     }
 
-    private async Task<StopOutcome> EndAsync(KnownPod pod, Seen seen, PodTree tree, string by, bool wasEnded, CancellationToken ct)
+    private async Task<StopOutcome> EndAsync(
+        KnownPod pod, Seen seen, PodTree tree, Dictionary<string, IReadOnlyList<ScopeRule>> held, string by, bool wasEnded, CancellationToken ct)
     {
         Failpoint.Pass(Failpoints.StopVerified);
         foreach (var pending in tree.PendingBelow([pod.PodId, .. seen.All.Select(one => one.Pod.PodId)])) await table.ReleaseAsync(pending, ct);
         List<string> below = [];
         foreach (var one in seen.All.Where(one => one.Pod.PodId != pod.PodId))
         {
-            await ReturnAndRecordAsync(one.Pod, one.Exit, by, ct);
+            await ReturnAndRecordAsync(one.Pod, held, one.Exit, by, ct);
             below.Add(one.Pod.Name);
         }
-        var (returned, end) = await ReturnAndRecordAsync(pod, seen.All.FirstOrDefault(one => one.Pod.PodId == pod.PodId)?.Exit, by, ct);
+        var (returned, end) = await ReturnAndRecordAsync(pod, held, seen.All.FirstOrDefault(one => one.Pod.PodId == pod.PodId)?.Exit, by, ct);
         return new StopOutcome(pod.Name, pod.PodId, end.Reason, end.By, end.Detail, returned.Count > 0 ? returned : end.Returned, below, wasEnded);
     }
 
-    private async Task<(IReadOnlyList<ScopeRule> Returned, Entry.PodEnded End)> ReturnAndRecordAsync(KnownPod pod, ProcessExit? exit, string by, CancellationToken ct)
+    private async Task<(IReadOnlyList<ScopeRule> Returned, Entry.PodEnded End)> ReturnAndRecordAsync(
+        KnownPod pod, Dictionary<string, IReadOnlyList<ScopeRule>> held, ProcessExit? exit, string by, CancellationToken ct)
     {
         var returned = await table.ReleaseAsync(pod.PodId, ct);
+        if (returned.Count == 0) returned = held.GetValueOrDefault(pod.PodId, []);
         EndRecord.RemoveRuntimeFiles(pod, directories);
         Failpoint.Pass(Failpoints.StopReturned);
         // A killed Pod leaves its socket, and a spawner that was stopped together with its child the child's token.

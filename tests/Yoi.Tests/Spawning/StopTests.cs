@@ -34,6 +34,19 @@ public sealed class StopTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_tree_that_has_to_be_killed_still_tells_what_came_back()
+    {
+        var root = await Three("pod.ending:hang@mid,pod.ending:hang@leaf");
+
+        var stopped = await root.Call("StopPod", """{"name":"mid"}""");
+
+        Assert.Contains($"reclaimed scope: write:{_room.Work}/m", stopped.Summary, StringComparison.Ordinal);
+        Assert.Contains("leaf first: leaf", stopped.Content, StringComparison.Ordinal);
+        Assert.All(["leaf", "mid"], name => Assert.NotEmpty(Assert.IsType<Entry.PodEnded>(_room.Find(name)!.Journal.Last()!.Entry).Returned));
+        Assert.Equal([root.Launched.Pid], _room.Processes);
+    }
+
+    [Fact]
     public async Task A_child_that_neither_answers_nor_heeds_SIGTERM_is_killed_and_its_scope_is_back()
     {
         var root = await _room.Root("pod.ending:hang@a");
@@ -137,10 +150,10 @@ public sealed class StopTests : IAsyncLifetime
     }
 
     /// <summary>root lends <c>m</c> to mid, which lends <c>m/l</c> to leaf.</summary>
-    private async Task<RoomPod> Three()
+    private async Task<RoomPod> Three(string? failpoint = null)
     {
         _room.Folder("m/l");
-        var root = await _room.Root();
+        var root = await _room.Root(failpoint);
         var leaf = "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", scope: RoomPod.Write(_room.Work + "/m/l"));
         var results = await root.Calls(
             "CALL SpawnPod " + RoomPod.SpawnArguments("mid", leaf, RoomPod.Write(_room.Work + "/m")), """CALL WaitForPods {"names":["mid"]}""");

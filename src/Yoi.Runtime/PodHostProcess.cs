@@ -17,6 +17,7 @@ internal static class PodHostProcess
     /// <returns>The exit code: 0, or 1 if the Pod could not start.</returns>
     internal static async Task<int> RunAsync(Stream input, Stream output, TimeProvider time)
     {
+        var answered = false;
         try
         {
             var (document, secrets) = await ReadLaunchAsync(input);
@@ -24,14 +25,15 @@ internal static class PodHostProcess
             var controller = await host.StartAsync(CancellationToken.None);
             using var signals = new StopSignals(controller);
             Failpoint.Pass(Failpoints.ChildReady);
-            await AnswerAsync(output, new LaunchAnswer(true, Environment.ProcessId, document.Directories.Socket(document.PodId), null));
+            answered = true;
+            if (!await AnswerAsync(output, new LaunchAnswer(true, Environment.ProcessId, document.Directories.Socket(document.PodId), null))) return 1;
             controller.StartWaiting();
             // What starting needed is given back to the machine once: an idle Pod holds about a megabyte less.
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             await controller.Completion;
             return 0;
         }
-        catch (Exception e) when (e is ScopeException or JournalException or ModelException or PathException or IOException or InvalidDataException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ScopeException or JournalException or ModelException or PathException or IOException or InvalidDataException or UnauthorizedAccessException && !answered)
         {
             await AnswerAsync(output, new LaunchAnswer(false, Environment.ProcessId, null, e.Message));
             return 1;
@@ -56,11 +58,21 @@ internal static class PodHostProcess
         }
     }
 
-    private static async Task AnswerAsync(Stream output, LaunchAnswer answer)
+    /// <summary>False if whoever started this Pod is gone: nobody will send it anything.</summary>
+    private static async Task<bool> AnswerAsync(Stream output, LaunchAnswer answer)
     {
         byte[] line = [.. JsonSerializer.SerializeToUtf8Bytes(answer, LaunchJson.Default.LaunchAnswer), (byte)'\n'];
-        await output.WriteAsync(line);
-        await output.FlushAsync();
+        try
+        {
+            await output.WriteAsync(line);
+            await output.FlushAsync();
+            return true;
+        }
+        catch (IOException e)
+        {
+            await Console.Error.WriteLineAsync($"yoi: nobody waits for this Pod any more: {e.Message}");
+            return false;
+        }
     }
 
     private sealed class StopSignals(PodController controller) : IDisposable

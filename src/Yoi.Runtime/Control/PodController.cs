@@ -39,7 +39,7 @@ internal sealed class PodController : IAsyncDisposable
         _news.Arrived += OnNews;
     }
 
-    /// <summary>Completes when the Pod has ended its work and written its end entry; the process may exit.</summary>
+    /// <summary>Completes when the Pod has ended its work and written its end entry; the process may exit. Faults if a run failed by our own mistake.</summary>
     internal Task Completion => _completion.Task;
 
     /// <summary>
@@ -98,15 +98,16 @@ internal sealed class PodController : IAsyncDisposable
     {
         var from = run.From ?? (caller.ChildId is null ? "human" : caller.Name);
         Task<long>? begun = null;
+        Task<ReplyResult>? journalled = null;
         lock (_gate)
         {
             RefuseIfStopping_NeedsLock();
             if (Active_NeedsLock() is null) begun = Begin_NeedsLock(new RunCause.Fresh(new Entry.Input(run.Input, from)));
             else if (run.Mode == SendMode.Reject)
                 throw new RefusedException(ErrorCode.AlreadyRunning, "Pod is already executing a turn; wait for it, or send with mode \"queue\"", ["queue"]);
+            else journalled = JournalAsync_NeedsLock(new Entry.Input(run.Input, from, Queued: true), queued: true);
         }
-        if (begun is not null) return Accepted(await begun);
-        return await JournalAsync(new Entry.Input(run.Input, from, Queued: true), queued: true);
+        return journalled is not null ? await journalled : Accepted(await begun!);
     }
 
     private static ReplyResult.Accepted Accepted(long seq)
@@ -119,18 +120,22 @@ internal sealed class PodController : IAsyncDisposable
     {
         var entry = new Entry.Notify(notify.Source, notify.Message);
         Task<long>? begun = null;
+        Task<ReplyResult>? journalled = null;
         lock (_gate)
         {
             RefuseIfStopping_NeedsLock();
             if (State_NeedsLock() == PodState.Idle) begun = Begin_NeedsLock(new RunCause.Fresh(entry));
+            else journalled = JournalAsync_NeedsLock(entry, queued: false);
         }
-        if (begun is not null) return new ReplyResult.Accepted(await begun);
-        return await JournalAsync(entry, queued: false);
+        return journalled is not null ? await journalled : new ReplyResult.Accepted(await begun!);
     }
 
-    private async Task<ReplyResult> JournalAsync(Entry entry, bool queued)
+    /// <summary>Asked for under the lock, so that what is accepted stands before the Pod's end.</summary>
+    private async Task<ReplyResult> JournalAsync_NeedsLock(Entry entry, bool queued)
     {
-        var records = await _journal.AppendAsync(Durability.Synced, entry);
+        var appending = _journal.AppendAsync(Durability.Synced, entry);
+        await Task.Yield(); // From here on without it.
+        var records = await appending;
         StartWaiting(); // The run that was in the way may have ended meanwhile.
         return new ReplyResult.Accepted(records[0].Seq, queued);
     }
@@ -153,7 +158,7 @@ internal sealed class PodController : IAsyncDisposable
 
     private async Task<ReplyResult> CancelAsync(Caller caller)
     {
-        Entry.RunEnded end;
+        Task<long> ended;
         lock (_gate)
         {
             if (Active_NeedsLock() is { } running)
@@ -164,11 +169,10 @@ internal sealed class PodController : IAsyncDisposable
             lock (_ledger.Gate)
             {
                 if (!_ledger.Held) throw new RefusedException(ErrorCode.NotRunning, "Pod is not running");
-                end = new Entry.RunEnded(_ledger.Run ?? 0, RunEnd.Cancelled, caller.Name, null, _ledger.TurnsOfRun);
             }
+            ended = Begin_NeedsLock(new RunCause.GivenUp(caller.Name)); // In turn with runs: nobody resumes what is being ended.
         }
-        await _journal.AppendAsync(Durability.Synced, end);
-        StartWaiting();
+        await ended;
         return new ReplyResult.Done();
     }
 
@@ -228,7 +232,7 @@ internal sealed class PodController : IAsyncDisposable
         if (_stoppedBy is not null) throw new RefusedException(ErrorCode.Stopping, "the Pod is stopping and takes no new work");
     }
 
-    /// <summary>Begins a run; the task completes when its cause is on disk.</summary>
+    /// <summary>Begins a run (or gives a held one up); the task completes when its cause is on disk.</summary>
     private Task<long> Begin_NeedsLock(RunCause cause)
     {
         var accepted = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -243,7 +247,18 @@ internal sealed class PodController : IAsyncDisposable
         await before; // Its end is journalled; it may have yet to say so.
         Entry.RunEnded? owed;
         lock (_gate) owed = _owed;
-        var stillOwed = await _worker.WorkAsync(cause, owed, control, accepted);
+        Entry.RunEnded? stillOwed;
+        try
+        {
+            stillOwed = await _worker.WorkAsync(cause, owed, control, accepted);
+        }
+        catch (Exception e)
+        {
+            // We are wrong, and nobody knows what the run came to. The process ends by this; its journal resumes.
+            accepted.TrySetException(e);
+            _completion.TrySetException(e);
+            return;
+        }
         lock (_gate)
         {
             if (_running == control) _running = null;
@@ -256,12 +271,13 @@ internal sealed class PodController : IAsyncDisposable
     private async Task EndAsync(Task working, string by)
     {
         await working;
+        if (_completion.Task.IsCompleted) return; // It failed: no ordinary end.
         try
         {
             Totals totals;
             lock (_ledger.Gate) totals = _ledger.Totals;
             Failpoint.Pass(Failpoints.PodEnding);
-            await _journal.AppendAsync(Durability.Synced, new Entry.PodEnded(PodEnd.Stopped, by, null, _held(), totals));
+            await _journal.AppendLastAsync(new Entry.PodEnded(PodEnd.Stopped, by, null, _held(), totals));
         }
         catch (JournalException e)
         {
@@ -269,7 +285,7 @@ internal sealed class PodController : IAsyncDisposable
         }
         finally
         {
-            _completion.SetResult();
+            _completion.TrySetResult();
         }
     }
 

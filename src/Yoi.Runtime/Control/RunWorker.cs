@@ -21,6 +21,9 @@ internal abstract record RunCause
 
     /// <summary>Somebody asked to go on.</summary>
     internal sealed record Resumed(string By) : RunCause;
+
+    /// <summary>Somebody cancelled a held run: it ends, and nothing is begun.</summary>
+    internal sealed record GivenUp(string By) : RunCause;
 }
 
 /// <summary>What stops a run from outside. Set by the controller, read by the run.</summary>
@@ -35,7 +38,7 @@ internal sealed class RunControl : IDisposable
     internal string CancelledBy => _cancelledBy;
     internal string? PausedBy => _pausedBy;
 
-    /// <summary>Its start is in the journal: from here on the journal says when it is over.</summary>
+    /// <summary>What begins it is in the journal: from here on the journal says when it is over.</summary>
     internal bool Begun { get => _begun; set => _begun = value; }
 
     internal void Cancel(string by)
@@ -64,6 +67,7 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
         {
             if (await OpenAsync(cause, owed) is not { } seq)
             {
+                control.Begun = true;
                 accepted.SetResult(0);
                 return owed;
             }
@@ -79,9 +83,16 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
         return await RunAsync(run, control);
     }
 
-    /// <summary>Journals what begins the run; null if there turned out to be nothing to do.</summary>
+    /// <summary>Journals what begins the run; null if there is nothing more to do.</summary>
     private async Task<long?> OpenAsync(RunCause cause, Entry.RunEnded? owed)
     {
+        if (cause is RunCause.GivenUp { By: var by })
+        {
+            Entry.RunEnded end;
+            lock (ledger.Gate) end = new Entry.RunEnded(ledger.Run!.Value, RunEnd.Cancelled, by, null, ledger.TurnsOfRun);
+            await journal.AppendAsync(Durability.Synced, end);
+            return null;
+        }
         // Not to be cancelled: a run that was cancelled before it began would leave no end behind which what waits is started.
         if (cause is RunCause.Notices) await news.TellAsync(CancellationToken.None);
         var entries = new List<Entry>();

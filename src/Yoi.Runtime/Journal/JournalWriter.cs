@@ -37,6 +37,7 @@ internal sealed class JournalWriter : IAsyncDisposable
     private readonly IReadOnlyList<IJournalFold> _folds;
     private readonly JournalTail _tail;
     private readonly Task _loop;
+    private Command.Append? _last; // Only the loop's.
     private int _disposed;
 
     private JournalWriter(JournalAppender appender, PodLock podLock, IReadOnlyList<IJournalFold> folds, JournalTail tail, JournalHealth found)
@@ -96,9 +97,15 @@ internal sealed class JournalWriter : IAsyncDisposable
 
     /// <summary>Appends entries, in order, next to each other. Completes when they are durable as asked and applied to the folds.</summary>
     /// <exception cref="JournalException">The append or sync failed: nothing of this call counts, the tail was or will be repaired.</exception>
-    internal Task<IReadOnlyList<JournalRecord>> AppendAsync(Durability durability, params IReadOnlyList<Entry> entries)
+    internal Task<IReadOnlyList<JournalRecord>> AppendAsync(Durability durability, params IReadOnlyList<Entry> entries) =>
+        AskAsync(new Command.Append(durability, entries));
+
+    /// <summary>Appends the Pod's end, synced. Once it is written nothing comes behind it: what is asked for later fails.</summary>
+    /// <exception cref="JournalException">It could not be written, and other entries still can be asked for.</exception>
+    internal Task AppendLastAsync(Entry.PodEnded end) => AskAsync(new Command.Append(Durability.Synced, [end], Last: true));
+
+    private Task<IReadOnlyList<JournalRecord>> AskAsync(Command.Append append)
     {
-        var append = new Command.Append(durability, entries);
         if (!_commands.Writer.TryWrite(append)) append.Done.SetException(_appender.Closed());
         return append.Done.Task;
     }
@@ -163,8 +170,10 @@ internal sealed class JournalWriter : IAsyncDisposable
             if (command is not Command.Append append) continue;
             try
             {
+                if (_last is not null) throw _appender.Closed();
                 append.Records = _appender.Append(append.Entries);
                 sync |= append.Durability == Durability.Synced;
+                if (append.Last) _last = append;
             }
             catch (JournalException e)
             {
@@ -182,6 +191,7 @@ internal sealed class JournalWriter : IAsyncDisposable
             {
                 if (command is Command.Append append) append.Failure ??= e;
             }
+            if (_last is { Failure: not null }) _last = null;
         }
     }
 
@@ -210,7 +220,7 @@ internal sealed class JournalWriter : IAsyncDisposable
     {
         private Command() { }
 
-        internal sealed record Append(Durability Durability, IReadOnlyList<Entry> Entries) : Command
+        internal sealed record Append(Durability Durability, IReadOnlyList<Entry> Entries, bool Last = false) : Command
         {
             internal TaskCompletionSource<IReadOnlyList<JournalRecord>> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -25,7 +25,10 @@ internal sealed class TestModel : IModel
 
     internal void Call(params AssistantBlock.ToolCall[] calls) => Answer(Message([.. calls]));
 
-    internal void Fail(ModelException failure) => _answers.Writer.TryWrite(new ModelAnswer([], failure));
+    internal void Fail(ModelException failure) => Break(failure);
+
+    /// <summary>Fails as no model may.</summary>
+    internal void Break(Exception failure) => _answers.Writer.TryWrite(new ModelAnswer([], failure));
 
     /// <summary>Streams these, then stalls until cancelled.</summary>
     internal void Stall(params ModelEvent[] events) => _answers.Writer.TryWrite(new ModelAnswer(events, null, Stalls: true));
@@ -46,7 +49,7 @@ internal sealed class TestModel : IModel
 
     public void Dispose() => Asked.Dispose();
 
-    private sealed record ModelAnswer(ModelEvent[] Events, ModelException? Failure, bool Stalls = false);
+    private sealed record ModelAnswer(ModelEvent[] Events, Exception? Failure, bool Stalls = false);
 }
 
 /// <summary>A tool whose calls wait until the test lets them go on.</summary>
@@ -146,7 +149,7 @@ internal sealed class ControlledPod : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Controller.Shutdown("the test");
-        await Controller.Completion;
+        await Task.WhenAny(Controller.Completion);
         await Controller.DisposeAsync();
         await _news.DisposeAsync();
         await Journal.DisposeAsync();

@@ -242,4 +242,41 @@ public sealed class PodControllerTests
         Assert.All(results, result => Assert.True(result is { OutcomeUnknown: true, IsError: true }));
         Assert.Equal(3, tool.Log.Count(line => line.StartsWith("begin", StringComparison.Ordinal)));
     }
+
+    [Fact, Trait("case", "C15")]
+    public async Task A_held_run_that_is_cancelled_and_resumed_at_once_is_one_of_the_two()
+    {
+        await using var pod = await ControlledPod.CreateAsync(new GatedTool("Gate", ToolOrder.Beside));
+        for (var run = 0; run < 20; run++)
+        {
+            pod.Model.Call(Call("a", "NoTool"));
+            await pod.AskAsync(new Method.Run("hi"));
+            await pod.AskAsync(new Method.Pause());
+            await pod.SeeAsync<Entry.RunPaused>(nth: run + 1);
+
+            var cancelled = pod.AskAsync(new Method.Cancel());
+            var code = await pod.RefusedAsync(new Method.Resume()).WaitAsync(Limit, TestContext.Current.CancellationToken);
+            await cancelled;
+
+            Assert.Contains(code, new[] { ErrorCode.AlreadyRunning, ErrorCode.NotPaused });
+            Assert.Equal(PodState.Idle, pod.Controller.Status().State);
+        }
+        Assert.Equal(20, pod.Records().Count(record => record.Entry is Entry.RunEnded { Reason: RunEnd.Cancelled, By: "human" }));
+        Assert.DoesNotContain(pod.Records(), record => record.Entry is Entry.RunResumed);
+    }
+
+    [Fact]
+    public async Task A_run_that_fails_by_our_own_mistake_ends_the_process_and_is_found_interrupted()
+    {
+        var pod = await ControlledPod.CreateAsync();
+        pod.Model.Break(new InvalidOperationException("a mistake"));
+
+        await pod.AskAsync(new Method.Run("hi"));
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => pod.Controller.Completion.WaitAsync(Limit, TestContext.Current.CancellationToken));
+
+        Assert.Equal("a mistake", failure.Message);
+        await using var again = await pod.ReopenAsync();
+        Assert.Equal(RunEnd.Interrupted, (await again.SeeAsync<Entry.RunEnded>()).Reason);
+        Assert.Equal(PodState.Paused, again.Controller.Status().State);
+    }
 }

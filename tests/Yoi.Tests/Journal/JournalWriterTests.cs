@@ -31,6 +31,26 @@ public sealed class JournalWriterTests
         Assert.Equal(4, (await pod.Append(new Entry.Notify("s", "m")))[0].Seq);
     }
 
+    [Fact]
+    public async Task Nothing_is_written_behind_the_end_of_the_pod()
+    {
+        await using var pod = new TempPod();
+        FaultyFile? file = null;
+        var writer = pod.Open(file: path => file = new FaultyFile(path));
+        await pod.Append(TempPod.Created());
+        var end = new Entry.PodEnded(PodEnd.Stopped, "human", null, [], new Totals());
+        file!.OnWrite = () => (Errno.NoSpc, 0);
+        await Assert.ThrowsAsync<JournalException>(() => writer.AppendLastAsync(end));
+        file.OnWrite = () => null;
+        await pod.Append(new Entry.Notify("s", "the end that failed is no end"));
+
+        var last = writer.AppendLastAsync(end);
+        await Assert.ThrowsAsync<JournalException>(() => writer.AppendAsync(Durability.Synced, new Entry.Notify("s", "late")));
+        await last;
+
+        Assert.Equal(["pod_created", "notify", "pod_ended"], pod.Reader.ReadAfter(Cursor.Start, out _).Select(record => Kinds.Entries.Of(record.Entry).Name));
+    }
+
     [Fact, Trait("case", "G08")]
     public async Task A_second_writer_is_refused()
     {

@@ -92,7 +92,7 @@ internal sealed class HttpModel : IModel
     {
         using var response = await SendAsync(body, deadline, ct);
         await RefuseAllButStreamsAsync(response, deadline, ct);
-        await using var bytes = new BoundedStream(await response.Content.ReadAsStreamAsync(deadline.Token), deadline, _timing);
+        await using var bytes = new BoundedStream(await response.Content.ReadAsStreamAsync(ct), deadline, _timing);
         await foreach (var next in EventStream.ReadAsync(bytes, message, deadline, ct))
             yield return next;
     }

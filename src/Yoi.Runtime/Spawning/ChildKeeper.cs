@@ -143,13 +143,9 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         {
             // We end first; whoever opens our journal next finds the child without an end.
         }
-        catch (JournalException)
-        {
-            // Our own journal cannot be written: the run ends with disk_error, and nothing may be recorded any more.
-        }
     }
 
-    /// <summary>False if the disk or the table would not let us: its lock is held, or it cannot be read. Tried again.</summary>
+    /// <summary>False if the table or a disk would not let us: a lock is held, or there is no space. Tried again.</summary>
     private async Task<bool> TryRecordAsync(Kept kept, ProcessExit? exit, CancellationToken ct)
     {
         try
@@ -160,10 +156,25 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         }
         catch (Exception e) when (e is ScopeException or IOException or UnauthorizedAccessException)
         {
-            if (!kept.Reported)
-                await _journal.AppendAsync(Durability.Written, new Entry.Notification("error", "spawning", $"pod `{kept.Pod.Name}` has ended, but its scope could not be taken back yet: {e.Message}"));
+            if (!kept.Reported) await ReportAsync($"pod `{kept.Pod.Name}` has ended, but its scope could not be taken back yet: {e.Message}");
             kept.Reported = true;
             return false;
+        }
+        catch (JournalException)
+        {
+            return false; // Nothing of the entry is in the journal.
+        }
+    }
+
+    private async Task ReportAsync(string trouble)
+    {
+        try
+        {
+            await _journal.AppendAsync(Durability.Written, new Entry.Notification("error", "spawning", trouble));
+        }
+        catch (JournalException)
+        {
+            // The next try says it, or has nothing to say.
         }
     }
 
@@ -174,12 +185,12 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         var end = await EndOfAsync(kept.Pod, exit, back, ct);
         if (back.Count == 0) back = end.Returned.Count > 0 ? end.Returned : kept.Child.Rules;
         var policy = _scope.Current();
-        kept.Recorded = true;
         await _journal.AppendAsync(Durability.Synced,
             new Entry.ChildEnded(kept.Pod.Name, kept.Pod.PodId, end.Reason, end.By, end.Detail, back),
             new Entry.ScopeChanged(policy.Rules, policy.Lent, policy.Generation, $"pod `{kept.Pod.Name}` ended"));
-        EndRecord.RemoveRuntimeFiles(kept.Pod, own.Directories);
+        kept.Recorded = true;
         Ended?.Invoke(kept.Pod.PodId);
+        EndRecord.RemoveRuntimeFiles(kept.Pod, own.Directories);
     }
 
     /// <summary>Its recorded end; where its journal cannot be written, the end as we know it.</summary>

@@ -150,7 +150,7 @@ internal sealed class ChildSpawner(
         if (process is not null)
         {
             // One that has ended by itself already was not killed by us, and its end says so.
-            if (!process.Exited.IsCompleted) await Try("noting why it is killed", () => { EndRecord.NoteKill(pod, own.Name, $"its spawn failed at step {step}"); return Task.CompletedTask; });
+            if (!process.Exited.IsCompleted) EndRecord.TryNoteKill(pod, own.Name, $"its spawn failed at step {step}");
             process.Signal(Libc.SigKill);
             exit = await process.ExitedWithin(TimeSpan.FromSeconds(3), time, CancellationToken.None);
             gone = exit is not null;

@@ -16,9 +16,21 @@ internal static class EndRecord
     /// <summary>The end that the journal records; null if it records none.</summary>
     internal static Entry.PodEnded? Of(KnownPod pod) => pod.Journal.Last()?.Entry as Entry.PodEnded;
 
-    /// <summary>Notes who kills and why, before the signal: whoever writes the end entry then knows.</summary>
-    internal static void NoteKill(KnownPod pod, string by, string why) =>
-        PrivateDirectories.WriteSecret(Path.Combine(pod.Directory, KillNote), $"{by}\n{why}");
+    /// <summary>
+    /// Notes who kills and why, before the signal: whoever writes the end entry then knows. A full disk keeps nobody alive:
+    /// without the note the end is called what it looks like.
+    /// </summary>
+    internal static void TryNoteKill(KnownPod pod, string by, string why)
+    {
+        try
+        {
+            PrivateDirectories.WriteSecret(Path.Combine(pod.Directory, KillNote), $"{by}\n{why}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The signal matters, not the words.
+        }
+    }
 
     /// <summary>The recorded end, after writing it if it was missing. The Pod's life-lock must be free.</summary>
     /// <param name="exit">How its process ended, if that was seen.</param>

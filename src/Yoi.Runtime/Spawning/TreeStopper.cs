@@ -55,14 +55,17 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
             foreach (var one in left) one.Process?.Signal(Libc.SigTerm);
             await GoneAsync(left, TermLimit, ct);
         }
-        for (var round = 0; Living(tree, pod) is { Count: > 0 } living; round++)
+        for (var round = 0; ; round++)
         {
+            // First the grants that nobody has adopted, then who lives: whoever adopted one before is seen, and nobody does after.
+            foreach (var pending in tree.PendingBelow([pod.PodId, .. seen.All.Select(one => one.Pod.PodId)])) await table.ReleaseAsync(pending, ct);
+            if (Living(tree, pod) is not { Count: > 0 } living) break;
             if (round == KillRounds) throw new StopException($"pod `{pod.Name}`: new Pods below it kept starting; still alive: {string.Join(", ", living.Select(one => one.Name))}. Stop it again.");
             var killed = seen.Add(living);
             foreach (var one in killed) Kill(one, by, force ? "stopped by force" : "it did not end when asked, nor on SIGTERM");
             await VerifiedAsync(killed, ct);
         }
-        return await EndAsync(pod, seen, tree, held, by, wasEnded, ct);
+        return await EndAsync(pod, seen, held, by, wasEnded, ct);
     }
 
     private static List<KnownPod> Living(PodTree tree, KnownPod top)
@@ -73,10 +76,9 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     }
 
     private async Task<StopOutcome> EndAsync(
-        KnownPod pod, Seen seen, PodTree tree, Dictionary<string, IReadOnlyList<ScopeRule>> held, string by, bool wasEnded, CancellationToken ct)
+        KnownPod pod, Seen seen, Dictionary<string, IReadOnlyList<ScopeRule>> held, string by, bool wasEnded, CancellationToken ct)
     {
         Failpoint.Pass(Failpoints.StopVerified);
-        foreach (var pending in tree.PendingBelow([pod.PodId, .. seen.All.Select(one => one.Pod.PodId)])) await table.ReleaseAsync(pending, ct);
         List<string> below = [];
         foreach (var one in seen.All.Where(one => one.Pod.PodId != pod.PodId))
         {
@@ -94,9 +96,6 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
         if (returned.Count == 0) returned = held.GetValueOrDefault(pod.PodId, []);
         EndRecord.RemoveRuntimeFiles(pod, directories);
         Failpoint.Pass(Failpoints.StopReturned);
-        // A killed Pod leaves its socket, and a spawner that was stopped together with its child the child's token.
-        File.Delete(directories.Socket(pod.PodId));
-        File.Delete(directories.Token(pod.PodId));
         var end = await EndRecord.CompleteAsync(pod, exit, returned, by, time, ct);
         Failpoint.Pass(Failpoints.StopEndEntry);
         return (returned, end);
@@ -121,7 +120,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     private static void Kill(Target target, string by, string why)
     {
         if (!target.Pod.IsAlive) return;
-        EndRecord.NoteKill(target.Pod, by, why);
+        EndRecord.TryNoteKill(target.Pod, by, why);
         target.Process?.Signal(Libc.SigKill);
     }
 

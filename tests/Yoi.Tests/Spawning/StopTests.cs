@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
@@ -147,6 +148,46 @@ public sealed class StopTests : IAsyncLifetime
         Assert.Contains("lent to `leaf`", results[1].Summary, StringComparison.Ordinal);
         Assert.Contains("leaf first: leaf", results[2].Content, StringComparison.Ordinal);
         Assert.Equal([root.Launched.Pid], _room.Processes);
+    }
+
+    [Fact, Trait("case", "L11")]
+    public async Task A_child_that_adopts_its_grant_while_its_dead_spawner_is_stopped_gets_nothing()
+    {
+        var root = await _room.Root("child.started:stop@kid,child.ready:stop@kid");
+        await root.Client.RunAsync("CALL SpawnPod " + RoomPod.SpawnArguments("kid", scope: RoomPod.Write(_room.Folder("a"))), ct: _room.Ct);
+        await Eventually.Holds(() => _room.Processes.Any(IsHeld));
+        var kid = _room.Processes.Single(IsHeld);
+        await root.Killed();
+        Assert.True(Assert.Single(_room.Rows, row => row.Name == "kid").Pending);
+
+        // Held when it has seen that nothing of the tree lives, and before it says so.
+        using var stop = Process.Start("/usr/bin/env", [$"YOI_HOME={_room.Path}", "YOI_FAILPOINT=stop.verified:stop", Path.Combine(AppContext.BaseDirectory, "yoi"), "stop", "root"]);
+        await Eventually.Holds(() => IsHeld(stop.Id));
+        _ = Libc.Kill(kid, Libc.SigCont);
+        await Eventually.Holds(() => IsHeld(kid) || !_room.Processes.Contains(kid)); // Ready to work, or refused.
+        _ = Libc.Kill(stop.Id, Libc.SigCont);
+        await stop.WaitForExitAsync(_room.Ct);
+
+        Assert.Equal(0, stop.ExitCode);
+        Assert.Empty(_room.Processes);
+        Assert.Empty(_room.Rows);
+
+        static bool IsHeld(int pid) => PodProcess.StartTimeOf(pid) is { } started && PodProcess.IsHeldNow(pid, started);
+    }
+
+    [Fact, Trait("case", "T36")]
+    public async Task A_dead_pod_whose_runtime_directory_is_gone_is_stopped_and_its_end_recorded()
+    {
+        var root = await _room.Root();
+        await root.Killed();
+        Directory.Delete(_room.Directories.Runtime, recursive: true);
+
+        using var table = _room.Table();
+        var outcome = await new TreeStopper(_room.Directories, table, TimeProvider.System).StopAsync(root.Known, "human", force: false, _room.Ct);
+
+        Assert.True(outcome.WasEnded);
+        Assert.Equal(outcome.Reason, Assert.IsType<Entry.PodEnded>(root.Known.Journal.Last()!.Entry).Reason);
+        Assert.Empty(_room.Rows);
     }
 
     /// <summary>root lends <c>m</c> to mid, which lends <c>m/l</c> to leaf.</summary>

@@ -133,10 +133,21 @@ internal sealed class PodHost : IAsyncDisposable
         var given = Encoding.UTF8.GetBytes(token);
         foreach (var child in children.Where(child => !child.Ended))
         {
-            var file = _document.Directories.Token(child.PodId);
-            if (File.Exists(file) && CryptographicOperations.FixedTimeEquals(given, File.ReadAllBytes(file))) return new Caller(child.Name, child.PodId);
+            if (CryptographicOperations.FixedTimeEquals(given, TokenOf(child))) return new Caller(child.Name, child.PodId);
         }
         return null;
+
+        byte[] TokenOf(ChildRef child)
+        {
+            try
+            {
+                return File.ReadAllBytes(_document.Directories.Token(child.PodId));
+            }
+            catch (IOException)
+            {
+                return RandomNumberGenerator.GetBytes(32); // Gone with its child, or with the runtime directory: nobody has this one.
+            }
+        }
     }
 
     private static string Program => $"yoi {typeof(PodHost).Assembly.GetName().Version?.ToString(3)}";

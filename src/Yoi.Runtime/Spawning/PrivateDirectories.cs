@@ -1,3 +1,5 @@
+using Yoi.Runtime.Journal;
+
 namespace Yoi.Runtime.Spawning;
 
 /// <summary>Directories that only their user may enter.</summary>
@@ -6,9 +8,7 @@ internal static class PrivateDirectories
     /// <summary>The step that a failure names.</summary>
     internal const string Step = "directories";
 
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-
-    /// <summary>Creates those that are missing, 0700. Leaves the others as they are.</summary>
+    /// <summary>Creates those that are missing, 0700, with their names on disk: what a Pod accepts is durable only in a directory that is. Leaves the others as they are.</summary>
     /// <exception cref="LaunchException">Something else stands there, which is left as it is, or it may not be made.</exception>
     internal static void Create(params ReadOnlySpan<string> paths)
     {
@@ -18,7 +18,7 @@ internal static class PrivateDirectories
                 throw new LaunchException(Step, $"{path} is a file with mode {Convert.ToString((int)File.GetUnixFileMode(path), 8)}, no directory; remove it, or set YOI_HOME");
             try
             {
-                Directory.CreateDirectory(path, OwnerOnly);
+                if (!Directory.Exists(path)) PrivateFile.CreateDirectory(path);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {

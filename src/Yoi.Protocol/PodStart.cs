@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Text;
 using System.Text.Json;
 
 namespace Yoi.Protocol;
@@ -39,7 +40,7 @@ public sealed record PodStart(string Name, string? Task = null)
         {
             throw new IOException($"cannot run {Executable}: {e.Message}; install yoi, or give its path as Executable", e);
         }
-        process.StandardInput.Close();
+        await GiveTaskAsync(process.StandardInput, ct).ConfigureAwait(false);
         var output = process.StandardOutput.ReadToEndAsync(ct);
         var words = process.StandardError.ReadToEndAsync(ct);
         await process.WaitForExitAsync(ct).ConfigureAwait(false);
@@ -56,11 +57,26 @@ public sealed record PodStart(string Name, string? Task = null)
         }
     }
 
+    /// <summary>On stdin: it may be longer than an argument, begin like a flag, and is nobody else's to see in a list of processes.</summary>
+    private async Task GiveTaskAsync(StreamWriter input, CancellationToken ct)
+    {
+        try
+        {
+            await input.WriteAsync(Task.AsMemory(), ct).ConfigureAwait(false);
+            input.Close();
+        }
+        catch (IOException)
+        {
+            // It ended before it had read all: its exit code and words say why.
+        }
+    }
+
     private ProcessStartInfo StartInfo()
     {
         var info = new ProcessStartInfo(Executable)
         {
             RedirectStandardInput = true,
+            StandardInputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false),
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             WorkingDirectory = WorkingDirectory ?? "",
@@ -79,7 +95,7 @@ public sealed record PodStart(string Name, string? Task = null)
 
     private IEnumerable<(string Option, string Value)> Options()
     {
-        if (Task is not null) yield return ("--task", Task);
+        if (Task is not null) yield return ("--task", "-");
         foreach (var path in Write) yield return ("--write", path);
         foreach (var path in Read) yield return ("--read", path);
         if (Model is not null) yield return ("--model", Model);

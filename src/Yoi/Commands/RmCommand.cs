@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Yoi.Protocol;
+using Yoi.Runtime.Journal;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
@@ -8,7 +9,8 @@ namespace Yoi.Commands;
 
 /// <summary>
 /// <c>yoi rm NAME…</c>: removes the files of ended Pods and leaves a tombstone. Refused for what lives, still holds a
-/// path, has no recorded end, or has a living spawner that may not have read it to its end.
+/// path, has no recorded end, has a living spawner that may not have read it to its end, or living Pods below it, whose place in the
+/// tree nothing else would tell.
 /// </summary>
 internal static class RmCommand
 {
@@ -47,6 +49,7 @@ internal static class RmCommand
         if (s.Table.Read().Pods.Any(row => row.PodId == pod.PodId)) return $"{pod.Name} still holds paths in the scope table; `yoi stop {pod.Name}` gives them back";
         if (pod.Journal.First()?.Entry is not Entry.PodCreated created) return null;
         if (pod.Journal.Last()?.Entry is not Entry.PodEnded) return $"the end of {pod.Name} is not recorded; `yoi stop {pod.Name}` verifies and records it";
+        if (new PodTree(s.Registry, s.Table).LivingBelow(pod) is [.., var below]) return $"{below.Name}, below {pod.Name}, is alive; `yoi stop {pod.Name}` stops what is left of its tree";
         return created.Spawner is { } spawner && s.Registry.All().FirstOrDefault(other => other.PodId == spawner.PodId) is { IsAlive: true }
             ? $"{spawner.Name}, which spawned {pod.Name}, is alive and may still read it; `yoi stop {spawner.Name}` first" : null;
     }
@@ -66,7 +69,7 @@ internal static class RmCommand
     private static void Bury(Surroundings s, Tombstone tombstone)
     {
         var directory = s.Directories.State + "/tombstones";
-        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        PrivateFile.CreateDirectory(directory);
         var path = $"{directory}/{tombstone.Name}.{tombstone.Id}.json";
         var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite };
         using (var file = new FileStream(path + ".new", options))
@@ -75,5 +78,6 @@ internal static class RmCommand
             file.Flush(flushToDisk: true);
         }
         File.Move(path + ".new", path, overwrite: true);
+        PrivateFile.SyncDirectory(directory);
     }
 }

@@ -48,7 +48,10 @@ internal sealed class CliRoom : IDisposable
     }
 
     /// <summary>A dead Pod's files, its journal made of these entries.</summary>
-    internal async Task<KnownPod> DeadPodAsync(string name, params Entry[] entries)
+    internal Task<KnownPod> DeadPodAsync(string name, params Entry[] entries) => DeadChildAsync(null, name, entries);
+
+    /// <summary>The same of a Pod that another spawned.</summary>
+    internal async Task<KnownPod> DeadChildAsync(KnownPod? spawner, string name, params Entry[] entries)
     {
         var id = PodName.NewId(_births);
         var directory = Surroundings.Directories.Pod(name, id);
@@ -57,7 +60,8 @@ internal sealed class CliRoom : IDisposable
         await using var journal = JournalWriter.Open(directory, podLock, [], TimeProvider.System);
         await journal.AppendAsync(Durability.Written,
         [
-            new Entry.PodCreated(1, id, name, Cwd, new ModelChoice("openai", "m"), new ScopeRules([new ScopeRule(Cwd, Permission.Write)], []), 1, null, 0, null, new PodLimits(), "none", "yoi"),
+            new Entry.PodCreated(1, id, name, Cwd, new ModelChoice("openai", "m"), new ScopeRules([new ScopeRule(Cwd, Permission.Write)], []), 1,
+                spawner is null ? null : new SpawnerRef(spawner.Name, spawner.PodId, Surroundings.Directories.Socket(spawner.PodId)), 0, null, new PodLimits(), "none", "yoi"),
             .. entries,
         ]);
         return new KnownPod(name, id, directory);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Xunit;
 using Yoi.Protocol;
+using Yoi.Runtime.Journal;
 
 namespace Yoi.Tests.Cli;
 
@@ -128,6 +129,20 @@ public sealed class VerbsOnDeadPodsTests : IDisposable
         Assert.False(Directory.Exists(pod.Directory));
         var tombstone = JsonDocument.Parse(File.ReadAllText($"{_room.Surroundings.Directories.State}/tombstones/api.{pod.PodId}.json")).RootElement;
         Assert.Equal(("api", "stopped by human", 2L), (tombstone.GetProperty("name").GetString(), tombstone.GetProperty("end").GetString(), tombstone.GetProperty("last_seq").GetInt64()));
+    }
+
+    [Fact]
+    public async Task An_ended_Pod_with_a_living_one_below_it_is_kept_because_the_tree_is_known_from_its_journal()
+    {
+        _room.Surroundings.Table.Open();
+        var mid = await _room.DeadPodAsync("mid", Stopped);
+        var leaf = await _room.DeadChildAsync(mid, "leaf");
+        using (PodLock.TryTake(leaf.Directory))
+        {
+            Assert.Equal(ExitCode.Refused, await _room.RunAsync("rm", "mid"));
+            Assert.Contains("leaf, below mid, is alive", _room.Error, StringComparison.Ordinal);
+        }
+        Assert.Equal(0, await _room.RunAsync("rm", "mid"));
     }
 
     [Fact]

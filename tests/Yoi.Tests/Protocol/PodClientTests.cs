@@ -125,15 +125,17 @@ public sealed class PodClientTests
         await File.WriteAllTextAsync(script, $$"""
             #!/bin/sh
             printf '%s\n' "$@" > "$0.args"
+            [ "$2" = bad ] || cat > "$0.task"
             [ "$2" = bad ] && { echo "the scope is held by other" >&2; exit 3; }
             echo '{"id":"0001","name":"'"$2"'","socket":"{{room.SocketPath}}"}'
             """, ServedRoom.Ct);
         File.SetUnixFileMode(script, (UnixFileMode)0x1C0);
-        var start = new PodStart("w", "do it; $(rm -rf /)") { Executable = script, Write = ["/a b"], Read = ["/c"], Model = "m", Arguments = ["--cwd", "/x"] };
+        var start = new PodStart("w", "--do it; $(rm -rf /)" + new string('é', 200_000)) { Executable = script, Write = ["/a b"], Read = ["/c"], Model = "m", Arguments = ["--cwd", "/x"] };
         await using (var client = await PodClient.StartAsync(start, ServedRoom.Ct)) Assert.Equal("worker", client.Welcome.Pod);
         Assert.Equal(
-            ["start", "w", "--task", "do it; $(rm -rf /)", "--write", "/a b", "--read", "/c", "--model", "m", "--cwd", "/x", "--json"],
+            ["start", "w", "--task", "-", "--write", "/a b", "--read", "/c", "--model", "m", "--cwd", "/x", "--json"],
             await File.ReadAllLinesAsync(script + ".args", ServedRoom.Ct));
+        Assert.Equal(start.Task, await File.ReadAllTextAsync(script + ".task", ServedRoom.Ct));
         var refused = await Assert.ThrowsAsync<IOException>(() => PodClient.StartAsync(start with { Name = "bad" }, ServedRoom.Ct));
         Assert.Contains("exit code 3: the scope is held by other", refused.Message, StringComparison.Ordinal);
         var missing = await Assert.ThrowsAsync<IOException>(() => PodClient.StartAsync(start with { Executable = "/nowhere/yoi" }, ServedRoom.Ct));

@@ -7,7 +7,7 @@ namespace Yoi.Runtime.Socket;
 /// <summary>Answers that come from the journal's file. They block on the disk: call them off the connection's loop.</summary>
 internal static class JournalAnswers
 {
-    private const int LargestPage = 4 << 20;
+    internal const int LargestPage = 4 << 20;
 
     /// <exception cref="RefusedException">The cursor is no place in a journal.</exception>
     internal static ReplyResult.Page Page(ServedPod pod, Method.Read read)

@@ -29,6 +29,7 @@ internal sealed class PodConnection : IDisposable
     private Caller _caller = new("human");
     private bool _spoken, _isCutOff, _disposed;
     private Attachment? _attachment;
+    private long _inWork;
     private Task _lastAnswer = Task.CompletedTask, _cutOff = Task.CompletedTask;
 
     internal PodConnection(NetSocket socket, ServedPod pod, Broadcast broadcast, SocketLimits limits, TimeProvider time)
@@ -93,7 +94,7 @@ internal sealed class PodConnection : IDisposable
     /// <summary>Waits until another request may be begun; false if the connection is to close.</summary>
     private async Task<bool> RoomAsync()
     {
-        while (_work.Count >= _limits.InFlight)
+        while (_work.Count >= _limits.InFlight || Interlocked.Read(ref _inWork) > _limits.InFlightBytes)
         {
             await Task.WhenAny([_closing.Task, .. _work]);
             if (_closing.Task.IsCompleted) return false;
@@ -117,13 +118,13 @@ internal sealed class PodConnection : IDisposable
         catch (ProtocolException e)
         {
             if (first) _broadcast.Listen(this);
-            Queue(e.Id, Task.FromException<ReplyResult>(new RefusedException(e.Code, e.Message, e.Candidates)));
+            Queue(e.Id, Task.FromException<ReplyResult>(new RefusedException(e.Code, e.Message, e.Candidates)), 0);
             return true;
         }
         if (request.Method is Method.Hello hello && first) return Greet(request.Id, hello);
         if (first) _broadcast.Listen(this);
         if (request.Method is Method.Attach attach && Refusal(request) is null) return Attach(request.Id, attach);
-        Queue(request.Id, DoAsync(request));
+        Queue(request.Id, DoAsync(request), line.Length + (request.Method is Method.Read read ? Math.Clamp(read.MaxBytes, 0, JournalAnswers.LargestPage) : 0));
         return true;
     }
 
@@ -198,12 +199,25 @@ internal sealed class PodConnection : IDisposable
 
     // ---- answers ----
 
-    private void Queue(JsonElement? id, Task<ReplyResult> result)
+    private void Queue(JsonElement? id, Task<ReplyResult> result, int bytes)
     {
         _work.RemoveAll(work => work.IsCompletedSuccessfully);
-        var answer = AnswerAsync(id, result, _lastAnswer);
+        Interlocked.Add(ref _inWork, bytes);
+        var answer = CountedAnswerAsync(id, result, _lastAnswer, bytes);
         if (id is null) _lastAnswer = answer;
         _work.Add(answer);
+    }
+
+    private async Task CountedAnswerAsync(JsonElement? id, Task<ReplyResult> result, Task before, int bytes)
+    {
+        try
+        {
+            await AnswerAsync(id, result, before);
+        }
+        finally
+        {
+            Interlocked.Add(ref _inWork, -bytes);
+        }
     }
 
     /// <summary>A line with an id is answered by one reply as soon as it is ready; without one, by events in the order of the lines.</summary>

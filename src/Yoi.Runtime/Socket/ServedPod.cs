@@ -27,6 +27,9 @@ internal sealed record SocketLimits
     /// <summary>Requests of one connection in work at a time; further lines wait in the socket.</summary>
     internal int InFlight { get; init; } = 256;
 
+    /// <summary>Bytes of one connection's requests in work, and of the pages that they ask for; further lines wait in the socket.</summary>
+    internal int InFlightBytes { get; init; } = 16 << 20;
+
     /// <summary>Time for a line from its first byte to its newline.</summary>
     internal TimeSpan Line { get; init; } = TimeSpan.FromSeconds(60);
 

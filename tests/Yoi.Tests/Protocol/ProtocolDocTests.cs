@@ -54,7 +54,7 @@ public sealed partial class ProtocolDocTests
         [
             $"| bytes of a line to the Pod, newline included | {WireCodec.MaxLineBytes >> 20} MiB |", $"| nesting of a line | {YoiJson.MaxDepth} levels |",
             $"| time from a line's first byte to its newline | {limits.Line.TotalSeconds:0} s |", $"| connections of a Pod | {limits.Connections} |",
-            $"| requests of one connection in work | {limits.InFlight} |", $"| bytes that wait for one reader | {limits.BacklogBytes >> 20} MiB |",
+            $"| requests of one connection in work | {limits.InFlight} |", $"| bytes of these requests and of the pages they ask for | {limits.InFlightBytes >> 20} MiB |", $"| bytes that wait for one reader | {limits.BacklogBytes >> 20} MiB |",
             $"the newest {limits.Notifications} of this process", $"a string of at most {WireCodec.MaxIdBytes - 2} bytes", $"The version now is {WireCodec.Version}.",
         ];
         Assert.All(said, text => Assert.Contains(text, Doc, StringComparison.Ordinal));

@@ -237,6 +237,35 @@ public sealed class LimitTests
     }
 
     [Fact]
+    public async Task Requests_that_wait_for_the_disk_are_taken_up_to_a_number_of_bytes_and_the_rest_waits_in_the_socket()
+    {
+        await using var room = await new ServedRoom().StartAsync(new SocketLimits { InFlightBytes = 1 << 20 });
+        var disk = new TaskCompletionSource();
+        room.Handle = async (_, _) =>
+        {
+            await disk.Task;
+            return new ReplyResult.Done();
+        };
+        using var client = await room.ConnectAsync();
+        await client.SendAsync(Hello);
+        Assert.Equal("reply", await client.KindAsync());
+        var text = new string('x', 600_000);
+        var sending = Task.Run(async () =>
+        {
+            for (var i = 1; i <= 10; i++) await client.SendAsync($$$"""{"id":{{{i}}},"method":"notify","params":{"source":"s","message":"{{{text}}}"}}""");
+        }, ServedRoom.Ct);
+        await Eventually.Holds(() => room.Asked.Count >= 2);
+        await using (var other = await room.ClientAsync())
+            for (var i = 0; i < 100; i++) await other.StatusAsync(ServedRoom.Ct); // Time enough to take more, if it did.
+        Assert.Equal(2, room.Asked.Count);
+
+        disk.SetResult();
+        await sending;
+        for (var i = 1; i <= 10; i++) Assert.Equal("reply", await client.KindAsync());
+        Assert.Equal(10, room.Asked.Count);
+    }
+
+    [Fact]
     [Trait("case", "C16")]
     public async Task Whatever_a_text_contains_one_event_is_one_line()
     {

@@ -179,7 +179,7 @@ public sealed class PodClient : IAsyncDisposable
         using var _ = wire;
         using var cut = ct.Register(wire.Stop);
         var next = fromSeq;
-        var over = false;
+        var (over, why) = (false, "is gone without a word");
         await SubscribeAsync().ConfigureAwait(false);
         while (await NextAsync().ConfigureAwait(false) is { } @event)
         {
@@ -194,6 +194,9 @@ public sealed class PodClient : IAsyncDisposable
                 case Event.Delta delta:
                     yield return new PodMessage.Streaming(delta);
                     break;
+                case Event.Error error:
+                    why = $"ended the connection: {error.Message}";
+                    break;
                 case Event.Gap:
                     await SubscribeAsync().ConfigureAwait(false);
                     break;
@@ -201,7 +204,7 @@ public sealed class PodClient : IAsyncDisposable
                     yield break;
             }
         }
-        if (!over) throw new IOException($"the Pod at {_wire.Path} is gone without a word; the last entry seen is {next - 1}");
+        if (!over) throw new IOException($"the Pod at {_wire.Path} {why}; the last entry seen is {next - 1}");
 
         async Task SubscribeAsync()
         {

@@ -11,14 +11,15 @@ internal sealed class Attachment : IAsyncDisposable
 {
     private readonly JournalFeed _feed;
     private readonly Outbox _outbox;
+    private readonly Action<string> _failed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _sending;
     private volatile bool _ended, _toldEnd;
 
-    internal Attachment(JournalFeed feed, Outbox outbox)
+    /// <param name="failed">Told, in words, that the journal cannot be replayed: nothing more comes.</param>
+    internal Attachment(JournalFeed feed, Outbox outbox, Action<string> failed)
     {
-        _feed = feed;
-        _outbox = outbox;
+        (_feed, _outbox, _failed) = (feed, outbox, failed);
         _sending = Task.Run(SendAsync);
     }
 
@@ -51,6 +52,10 @@ internal sealed class Attachment : IAsyncDisposable
         catch (OperationCanceledException)
         {
             return; // The connection ends.
+        }
+        catch (IOException e)
+        {
+            _failed($"the journal cannot be read: {e.Message}");
         }
         finally
         {

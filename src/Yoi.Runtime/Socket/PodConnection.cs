@@ -192,7 +192,7 @@ internal sealed class PodConnection : IDisposable
         {
             var feed = _pod.Journal.Subscribe(attach.FromSeq, _limits.BacklogBytes);
             Send(Outbox.Line(new Reply(id!.Value, new ReplyResult.Attached(attach.FromSeq, feed.HeadSeq), null)));
-            _attachment = new Attachment(feed, _outbox);
+            _attachment = new Attachment(feed, _outbox, why => CutOff(ErrorCode.DiskError, why));
         }
         return true;
     }
@@ -267,13 +267,13 @@ internal sealed class PodConnection : IDisposable
 
     private void Send(ReadOnlyMemory<byte> line)
     {
-        if (!_outbox.TrySend(line)) CutOff();
+        if (!_outbox.TrySend(line)) CutOff(ErrorCode.Internal, $"too slow: more than {_limits.BacklogBytes} bytes waited to be read; connect again");
     }
 
-    /// <summary>The client reads too slowly: it is told so behind what it still has to read. Its methods are still done.</summary>
-    private void CutOff()
+    /// <summary>Nothing more can be told to the client, and it is told why behind what it still has to read. Its methods are still done.</summary>
+    private void CutOff(string code, string why)
     {
-        _outbox.End(ErrorLine(ErrorCode.Internal, $"too slow: more than {_limits.BacklogBytes} bytes waited to be read; connect again"));
+        _outbox.End(ErrorLine(code, why));
         if (!Interlocked.Exchange(ref _isCutOff, true)) _cutOff = EndSendingAsync();
     }
 

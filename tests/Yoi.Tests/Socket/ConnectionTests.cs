@@ -148,6 +148,20 @@ public sealed class ConnectionTests
     }
 
     [Fact]
+    public async Task A_client_whose_replay_cannot_be_read_is_told_so_and_not_left_waiting()
+    {
+        await using var room = await new ServedRoom().StartAsync();
+        await using var client = await room.ClientAsync();
+        await using (var seen = client.AttachAsync(1, ServedRoom.Ct).GetAsyncEnumerator(ServedRoom.Ct)) Assert.True(await seen.MoveNextAsync()); // The control.
+        File.Delete(room.JournalPath);
+
+        await using var attached = client.AttachAsync(1, ServedRoom.Ct).GetAsyncEnumerator(ServedRoom.Ct);
+        var failure = await Assert.ThrowsAsync<IOException>(() => attached.MoveNextAsync().AsTask().WaitAsync(ServedRoom.Patience, ServedRoom.Ct));
+
+        Assert.Contains("the journal cannot be read", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Hello_is_the_first_line_or_refused()
     {
         await using var room = await new ServedRoom().StartAsync();

@@ -29,6 +29,8 @@ internal sealed class ServedRoom : IAsyncDisposable
 
     internal JournalWriter Journal => _pod.Writer!;
 
+    internal string JournalPath => _pod.Journal;
+
     internal PodServer Server => _server!;
 
     internal ConcurrentQueue<(Method Method, Caller Caller)> Asked { get; } = new();

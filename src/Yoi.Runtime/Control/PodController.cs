@@ -166,6 +166,7 @@ internal sealed class PodController : IAsyncDisposable
                 running.Cancel(caller.Name);
                 return new ReplyResult.Done();
             }
+            RefuseIfStopping_NeedsLock();
             lock (_ledger.Gate)
             {
                 if (!_ledger.Held) throw new RefusedException(ErrorCode.NotRunning, "Pod is not running");

@@ -266,6 +266,22 @@ public sealed class PodControllerTests
     }
 
     [Fact]
+    public async Task A_held_run_is_not_given_up_behind_the_end_of_its_pod()
+    {
+        await using var pod = await ControlledPod.CreateAsync(new GatedTool("Gate", ToolOrder.Beside));
+        pod.Model.Call(Call("a", "NoTool"));
+        await pod.AskAsync(new Method.Run("hi"));
+        await pod.AskAsync(new Method.Pause());
+        await pod.SeeAsync<Entry.RunPaused>();
+
+        await pod.AskAsync(new Method.Shutdown());
+        Assert.Equal(ErrorCode.Stopping, await pod.RefusedAsync(new Method.Cancel()));
+        await pod.Controller.Completion.WaitAsync(Limit, TestContext.Current.CancellationToken);
+
+        Assert.IsType<Entry.PodEnded>(pod.Records()[^1].Entry);
+    }
+
+    [Fact]
     public async Task A_run_that_fails_by_our_own_mistake_ends_the_process_and_is_found_interrupted()
     {
         var pod = await ControlledPod.CreateAsync();

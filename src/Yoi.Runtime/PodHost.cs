@@ -67,7 +67,7 @@ internal sealed class PodHost : IAsyncDisposable
         var processSeq = await BeginJournalAsync(ledger, journal, scope, files, tools, generation);
 
         var turns = new TurnLoop(journal, conversation, model, runner, _document.Limits.TurnsPerRun, news.TellAsync);
-        var status = new StatusSource(ledger, journal, news, () => scope.Current() is var now ? (now.Rules, now.Lent) : default, () => runner.Running);
+        var status = new StatusSource(ledger, journal, news, () => Shown(scope) is var now ? (now.Rules, now.Lent) : default, () => runner.Running);
         if (poker is not null) Own(poker).Start();
         Own(keeper).Start(journal, table, scope);
         keeper.Ended += news.Poked;
@@ -77,10 +77,23 @@ internal sealed class PodHost : IAsyncDisposable
 
         var greeting = new Greeting(_document.Name, _document.Cwd, _document.Model.Provider, _document.Model.Model, "", [.. tools.Select(tool => tool.Schema.Name)], SandboxLevel);
         var served = new ServedPod(
-            _document.PodId, _document.Name, controller.HandleAsync, controller.Status, () => greeting with { ScopeSummary = scope.Current().Summary() },
+            _document.PodId, _document.Name, controller.HandleAsync, controller.Status, () => greeting with { ScopeSummary = Shown(scope).Summary() },
             journal, Path.Combine(Directory, PodFiles.Journal), processSeq, token => CallerOf(token, ledger));
         Own(PodServer.Start(served, _document.Directories.Socket(_document.PodId), _time, text => Console.Error.WriteLine("yoi: " + text)));
         return controller;
+    }
+
+    /// <summary>The scope for those who only look: with a table that cannot be read it is none, and the Pod answers all the same.</summary>
+    private static ScopePolicy Shown(LiveScope scope)
+    {
+        try
+        {
+            return scope.Current();
+        }
+        catch (ScopeException)
+        {
+            return ScopePolicy.Nothing(0); // The tools, which need it, say why.
+        }
     }
 
     private async Task<long> TakeScopeAsync(ScopeTable table, CancellationToken ct)

@@ -16,7 +16,7 @@ internal sealed class PodTree(PodRegistry registry, ScopeTable table)
     {
         var all = registry.All();
         var directories = all.ToDictionary(pod => pod.PodId, StringComparer.Ordinal);
-        var rows = table.Read().Pods.ToDictionary(row => row.PodId, StringComparer.Ordinal);
+        var rows = Rows().ToDictionary(row => row.PodId, StringComparer.Ordinal);
 
         string? SpawnerOf(string podId)
         {
@@ -44,5 +44,20 @@ internal sealed class PodTree(PodRegistry registry, ScopeTable table)
 
     /// <summary>Grants of Pods that were being started below these when their spawners went; nobody will adopt them.</summary>
     internal IReadOnlyList<string> PendingBelow(IReadOnlyCollection<string> podIds) =>
-        [.. table.Read().Pods.Where(row => row.Pending && row.SpawnerId is { } id && podIds.Contains(id)).Select(row => row.PodId)];
+        [.. Rows().Where(row => row.Pending && row.SpawnerId is { } id && podIds.Contains(id)).Select(row => row.PodId)];
+
+    /// <summary>
+    /// The rows now; none of a table that cannot be read: nobody adopts a grant from that, and whoever lives must be stoppable all the same.
+    /// </summary>
+    internal IReadOnlyList<TableRow> Rows()
+    {
+        try
+        {
+            return table.Read().Pods;
+        }
+        catch (ScopeException)
+        {
+            return []; // Whoever gives a scope back will hear of it.
+        }
+    }
 }

@@ -36,12 +36,13 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     /// <param name="by">Who stops it: a Pod's name or <c>human</c>.</param>
     /// <param name="force">Skips asking: KILL at once.</param>
     /// <exception cref="StopException">Something of it still lives.</exception>
+    /// <exception cref="ScopeException">Nothing of it lives, and its scope could not be given back: the table cannot be used.</exception>
     internal async Task<StopOutcome> StopAsync(KnownPod pod, string by, bool force, CancellationToken ct)
     {
         var wasEnded = !pod.IsAlive;
         var tree = new PodTree(_registry, table);
         // As long as they live: later the release of one row drops those of the dead of its tree as well.
-        var held = table.Read().Pods.ToDictionary(row => row.PodId, row => row.Scope.Allow, StringComparer.Ordinal);
+        var held = tree.Rows().ToDictionary(row => row.PodId, row => row.Scope.Allow, StringComparer.Ordinal);
         using var seen = new Seen();
         if (!force)
         {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
+using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 
 namespace Yoi.Tests.Spawning;
@@ -188,6 +189,30 @@ public sealed class StopTests : IAsyncLifetime
         Assert.True(outcome.WasEnded);
         Assert.Equal(outcome.Reason, Assert.IsType<Entry.PodEnded>(root.Known.Journal.Last()!.Entry).Reason);
         Assert.Empty(_room.Rows);
+    }
+
+    [Fact, Trait("case", "L17")]
+    public async Task With_a_table_that_cannot_be_read_a_pod_still_answers_and_a_tree_can_still_be_ended()
+    {
+        var root = await Three();
+        var table = await File.ReadAllBytesAsync(_room.Directories.ScopeTable, _room.Ct);
+        await File.WriteAllTextAsync(_room.Directories.ScopeTable, "nonsense", _room.Ct);
+
+        Assert.Empty((await root.Client.StatusAsync(_room.Ct)).Scope.Allow);
+        Assert.Contains("(none)", (await root.Client.HistoryAsync(_room.Ct)).Greeting.ScopeSummary, StringComparison.Ordinal);
+        using (var broken = _room.Table())
+        {
+            var stopper = new TreeStopper(_room.Directories, broken, TimeProvider.System);
+            var failure = await Assert.ThrowsAsync<ScopeException>(() => stopper.StopAsync(root.Known, "human", force: false, _room.Ct));
+            Assert.Contains("cannot be used", failure.Message, StringComparison.Ordinal);
+        }
+        Assert.Empty(_room.Processes);
+
+        await File.WriteAllBytesAsync(_room.Directories.ScopeTable, table, _room.Ct); // Mended: what was left is done now.
+        using var mended = _room.Table();
+        var outcome = await new TreeStopper(_room.Directories, mended, TimeProvider.System).StopAsync(root.Known, "human", force: false, _room.Ct);
+        Assert.Equal(PodEnd.Stopped, outcome.Reason);
+        Assert.DoesNotContain(_room.Rows, row => row.Name == "root");
     }
 
     /// <summary>root lends <c>m</c> to mid, which lends <c>m/l</c> to leaf.</summary>

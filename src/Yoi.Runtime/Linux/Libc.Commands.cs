@@ -29,6 +29,19 @@ internal static partial class Libc
         }
     }
 
+    /// <summary>A file without a name that holds these bytes, open at its beginning; the same in its number as a pipe's end.</summary>
+    /// <exception cref="LinuxException">There is no memory or no descriptor left.</exception>
+    internal static SafeFileHandle MemoryFile(byte[] bytes)
+    {
+        using var low = new SafeFileHandle(MemFdCreate("yoi", 1), ownsHandle: true);
+        if (low.IsInvalid) throw Failed("memfd_create");
+        RandomAccess.Write(low, bytes, 0);
+        return Raised(low);
+    }
+
+    [LibraryImport(Name, EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static partial int MemFdCreate(string name, uint flags);
+
     private static SafeFileHandle Raised(SafeFileHandle file)
     {
         var fd = FcntlNumber(file, DuplicateCloseOnExec, LowestOfOurs);

@@ -11,13 +11,14 @@ namespace Yoi.Runtime.Sandbox;
 internal sealed record CommandLimits(int Processes = 1024, long DataBytes = 8L << 30, long FileBytes = 8L << 30, int OpenFiles = 4096, long OutputBytes = 64L << 20);
 
 /// <summary>The program, its arguments and environment, and the filter: all that starting a command takes.</summary>
-internal sealed record SandboxCommand(string Program, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, byte[] Filter);
+/// <param name="View">Arguments that bubblewrap reads from a descriptor: inside, where its arguments can be seen, no path of the host is told.</param>
+internal sealed record SandboxCommand(string Program, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, byte[] Filter, byte[] View);
 
 /// <summary>The back end of level <c>kernel</c>: a view as arguments of bubblewrap.</summary>
 internal static class Bubblewrap
 {
     /// <summary>Descriptors that bubblewrap reads and writes, and closes before the command begins.</summary>
-    internal const int InformationFd = 3, FilterFd = 4;
+    internal const int InformationFd = 3, FilterFd = 4, ViewFd = 5;
 
     /// <summary>What the gate says when the view stands, and what it waits for. At the end of its stdin it ends, having run nothing.</summary>
     internal const string ReadyLine = "yoi: at the gate\n", GoLine = "go\n";
@@ -25,7 +26,7 @@ internal static class Bubblewrap
     // One shell is gate and command: $1 is the command, $2 where it leaves its working directory. As text it is only ever an argument.
     private const string Gate = """
         printf 'yoi: at the gate\n'; IFS= read -r yoi && [ "$yoi" = go ] || exit 125
-        exec </dev/null; yoi=$1; trap "builtin pwd -P >'$2'" EXIT; set --; unset OLDPWD; eval "$yoi"
+        exec </dev/null; yoi=$1; trap "builtin pwd -P 2>/dev/null >'$2'" EXIT; set --; unset OLDPWD; eval "$yoi"
         """;
 
     private static readonly string[] Places = ["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"];
@@ -51,19 +52,18 @@ internal static class Bubblewrap
     /// <param name="cwd">Seen inside.</param>
     /// <exception cref="SandboxException">The policy cannot be held by this back end.</exception>
     internal static SandboxCommand Compose(
-        string program, SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment)
+        string program, SandboxPolicy policy, SandboxView seen, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment)
     {
         if (policy.Access.AccessAt(program) == Access.Write) throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
-        List<string> arguments =
+        List<string> view = [.. policy.Network ? [] : new[] { "--unshare-net" }, .. View(policy, seen, own), "--chdir", cwd];
+        string[] arguments =
         [
             program, "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
-            "--die-with-parent", "--new-session",
-            "--info-fd", Text(InformationFd), "--seccomp", Text(FilterFd),
+            "--die-with-parent", "--new-session", "--info-fd", Text(InformationFd), "--seccomp", Text(FilterFd), "--args", Text(ViewFd),
+            "--", "/bin/bash", "--noprofile", "--norc", "-c", GateText(limits), "bash", command, PrivatePlaces.InsideWorkingDirectory,
         ];
-        if (!policy.Network) arguments.Add("--unshare-net");
-        arguments.AddRange(View(policy, view, own));
-        arguments.AddRange(["--chdir", cwd, "--", "/bin/bash", "--noprofile", "--norc", "-c", GateText(limits), "bash", command, PrivatePlaces.InsideWorkingDirectory]);
-        return new(program, arguments, Environment(environment), SeccompFilter.Bytes(policy.Network));
+        byte[] read = [.. view.SelectMany(word => PathText.Encode(word))]; // Each ends with NUL.
+        return new(program, arguments, Environment(environment), SeccompFilter.Bytes(policy.Network), read);
     }
 
     private static IEnumerable<string> View(SandboxPolicy policy, SandboxView view, PrivatePlaces own)
@@ -80,7 +80,7 @@ internal static class Bubblewrap
         foreach (var path in closed) foreach (var word in new[] { "--remount-ro", path }) yield return word;
         string[] last =
         [
-            "--proc", "/proc", "--dev", "/dev", "--bind", own.Home, PrivatePlaces.InsideHome, "--bind", own.Temp, PrivatePlaces.InsideTemp,
+            "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--bind", own.Home, PrivatePlaces.InsideHome, "--bind", own.Temp, PrivatePlaces.InsideTemp,
             "--ro-bind", own.Output, PrivatePlaces.InsideOutput, "--dir", "/run", "--remount-ro", "/",
         ];
         foreach (var word in last) yield return word;

@@ -29,16 +29,17 @@ internal sealed class DeniedNames
     internal IReadOnlyList<string> Check(string name)
     {
         var reports = new List<string>();
+        var appeared = new List<(string Path, FileIdentity Now)>();
         foreach (var (path, was) in _before)
         {
             var there = Libc.Identify(path, out var now) == 0;
-            if (was is { } before)
-            {
-                if (!there || !now.IsSameFile(before))
-                    reports.Add($"{path} was {(there ? "replaced" : "removed")} from outside while the command ran; look at it before you trust what is there");
-            }
-            else if (there && Appeared(path, now, name) is { } report) reports.Add(report);
+            if (was is null && there) appeared.Add((path, now));
+            if (was is { } before && !(there && now.IsSameFile(before)))
+                reports.Add($"{path} was {(there ? "replaced" : "removed")} from outside while the command ran; look at it before you trust what is there");
         }
+        // What lies where the quarantine will be is moved first; the quarantine that we make is no find.
+        foreach (var (path, now) in appeared.OrderByDescending(found => found.Path.Contains("/.yoi", StringComparison.Ordinal)))
+            if (Appeared(path, now, name) is { } report) reports.Add(report);
         return reports;
     }
 

@@ -11,17 +11,18 @@ namespace Yoi.Runtime.Spawning;
 /// </summary>
 internal sealed class CommandOutput : IDisposable
 {
-    private const int Chunk = 64 * 1024;
+    private const int Chunk = 64 * 1024, MostBeforeMarker = 4096;
 
     private readonly SafeFileHandle _pipe;
     private readonly SafeFileHandle _file;
     private readonly long _limit;
+    private readonly byte[] _marker;
     private readonly TaskCompletionSource<string> _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _length;
     private volatile TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private CommandOutput(SafeFileHandle pipe, string path, long limit) =>
-        (_pipe, _file, Path, _limit) = (pipe, PrivateFile.OpenToWrite(path, OpenFlags.Exclusive), path, limit);
+    private CommandOutput(SafeFileHandle pipe, string path, string marker, long limit) =>
+        (_pipe, _file, Path, _marker, _limit) = (pipe, PrivateFile.OpenToWrite(path, OpenFlags.Exclusive), path, Encoding.ASCII.GetBytes(marker), limit);
 
     internal string Path { get; }
 
@@ -31,8 +32,8 @@ internal sealed class CommandOutput : IDisposable
     /// <summary>True if there was more than the limit; the rest was not kept.</summary>
     internal bool Full { get; private set; }
 
-    /// <summary>The first line, or all there was without one; it is not in the file.</summary>
-    internal Task<string> FirstLine => _first.Task;
+    /// <summary>What came up to the marker and with it, or all there was without one; it is not in the file.</summary>
+    internal Task<string> Beginning => _first.Task;
 
     /// <summary>Completes when every writer has closed its end.</summary>
     internal Task Ended { get; private set; } = Task.CompletedTask;
@@ -40,10 +41,11 @@ internal sealed class CommandOutput : IDisposable
     /// <summary>Completes at the next output or at the end.</summary>
     internal Task More => _more.Task;
 
+    /// <param name="marker">A line; what comes before it is not the command's.</param>
     /// <param name="full">Called once, from the reading thread, when the limit is reached.</param>
-    internal static CommandOutput Start(SafeFileHandle pipe, string path, long limit, Action full)
+    internal static CommandOutput Start(SafeFileHandle pipe, string path, string marker, long limit, Action full)
     {
-        var output = new CommandOutput(pipe, path, limit);
+        var output = new CommandOutput(pipe, path, marker, limit);
         output.Ended = Task.Factory.StartNew(() => output.Read(full), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         return output;
     }
@@ -83,11 +85,13 @@ internal sealed class CommandOutput : IDisposable
 
     private Span<byte> TakeFirst(List<byte> first, Span<byte> bytes)
     {
-        var end = bytes.IndexOf((byte)'\n');
-        first.AddRange(end < 0 ? bytes : bytes[..(end + 1)]);
-        if (end < 0 && first.Count < 4096) return [];
-        _first.SetResult(Encoding.UTF8.GetString([.. first]));
-        return end < 0 ? [] : bytes[(end + 1)..];
+        first.AddRange(bytes);
+        var all = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(first);
+        var at = all.IndexOf(_marker);
+        if (at < 0 && first.Count < MostBeforeMarker) return [];
+        var end = at < 0 ? first.Count : at + _marker.Length;
+        _first.SetResult(Encoding.UTF8.GetString(all[..end]));
+        return all[end..];
     }
 
     private void Keep(ReadOnlySpan<byte> bytes, Action full)

@@ -51,12 +51,12 @@ internal sealed class SandboxedCommand : IAsyncDisposable
         try
         {
             (outer, gate, var information, var words) = await SpawnThread.RunAsync(() => Execute(command));
-            output = CommandOutput.Start(words, outputPath, outputLimit, () => (inner ?? outer).Signal(Libc.SigKill));
+            output = CommandOutput.Start(words, outputPath, Bubblewrap.ReadyLine, outputLimit, () => (inner ?? outer).Signal(Libc.SigKill));
             var pid = await ChildOf(information, output, time, ct);
             inner = PodProcess.Open(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
-            var line = await output.FirstLine.WaitAsync(StartLimit, time, ct);
-            if (line != Bubblewrap.ReadyLine) throw new SandboxException($"the sandbox could not be made: {Said(line, output)}");
+            var beginning = await output.Beginning.WaitAsync(StartLimit, time, ct);
+            if (!beginning.EndsWith(Bubblewrap.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the sandbox could not be made: {Said(beginning, output)}");
             CommandMarks.Put(podDirectory, process);
             started = true;
             return new(podDirectory, process, outer, inner, gate, output, time);
@@ -78,8 +78,9 @@ internal sealed class SandboxedCommand : IAsyncDisposable
     /// <summary>Opens the gate.</summary>
     internal void Go()
     {
-        RandomAccess.Write(_gate, Encoding.ASCII.GetBytes(Bubblewrap.GoLine), 0);
-        _gate.Dispose();
+        var go = Encoding.ASCII.GetBytes(Bubblewrap.GoLine);
+        if (Libc.Write(_gate, go, go.Length) != go.Length && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() is not Errno.Pipe) throw Libc.Failed("write to the gate");
+        _gate.Dispose(); // A broken pipe: it was killed at the gate, and its end says so.
     }
 
     /// <summary>Ends the whole tree; <see cref="Ended"/> completes when it is gone.</summary>
@@ -101,12 +102,11 @@ internal sealed class SandboxedCommand : IAsyncDisposable
         var (gateRead, gateWrite) = Libc.Pipe();
         var (wordsRead, wordsWrite) = Libc.Pipe();
         var (informationRead, informationWrite) = Libc.Pipe();
-        var (filterRead, filterWrite) = Libc.Pipe();
-        using (gateRead) using (wordsWrite) using (informationWrite) using (filterRead)
+        using (gateRead) using (wordsWrite) using (informationWrite)
         {
-            // A pipe holds 64 KiB, a filter is a few hundred bytes.
-            using (filterWrite) if (Libc.Write(filterWrite, command.Filter, command.Filter.Length) != command.Filter.Length) throw Libc.Failed("write of the filter");
-            var pid = NativeSpawn.Start(new PodProgram(command.Program, command.Arguments), command.Environment, [gateRead, wordsWrite, wordsWrite, informationWrite, filterRead]);
+            using var filter = Libc.MemoryFile(command.Filter);
+            using var view = Libc.MemoryFile(command.View);
+            var pid = NativeSpawn.Start(new PodProgram(command.Program, command.Arguments), command.Environment, [gateRead, wordsWrite, wordsWrite, informationWrite, filter, view]);
             return (PodProcess.Open(pid) ?? throw Libc.Failed($"pidfd_open of {pid}"), gateWrite, informationRead, wordsRead);
         }
     }
@@ -123,7 +123,7 @@ internal sealed class SandboxedCommand : IAsyncDisposable
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {
             await output.Ended.WaitAsync(StartLimit, time, ct);
-            throw new SandboxException($"the sandbox could not be made: {Said(await output.FirstLine, output)}");
+            throw new SandboxException($"the sandbox could not be made: {Said(await output.Beginning, output)}");
         }
     }
 
@@ -139,8 +139,8 @@ internal sealed class SandboxedCommand : IAsyncDisposable
         }
     }
 
-    private static string Said(string line, CommandOutput output) =>
-        (line + output.Text(0, 2048)).Trim() is { Length: > 0 } said ? said : "bubblewrap said nothing";
+    private static string Said(string beginning, CommandOutput output) =>
+        (beginning + output.Text(0, 2048)).Trim() is { Length: > 0 } said ? said : "bubblewrap said nothing";
 
     private async Task<CommandEnd> EndAsync()
     {

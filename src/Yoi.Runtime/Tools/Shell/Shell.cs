@@ -85,6 +85,7 @@ internal sealed class Shell(
             var now = await MakeAsync(name, line, ct);
             process = now.Process;
             var command = new ShellCommand(name, line, background, process);
+            command.Ended = FollowAsync(command, now.Names);
             await journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
                 name, line, now.Cwd, callId, background, SandboxLevel.Kernel, process.Process.Pid, process.Process.StartTime, process.Process.BootId, process.Process.Namespace));
             ct.ThrowIfCancellationRequested();
@@ -94,7 +95,6 @@ internal sealed class Shell(
                 _commands[name] = command;
             }
             process.Go();
-            command.Ended = FollowAsync(command, now.Names);
             return command;
         }
         catch

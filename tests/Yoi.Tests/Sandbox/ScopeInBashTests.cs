@@ -196,7 +196,6 @@ public sealed class ScopeInBashTests
         await room.Run("echo more >> f; git -c user.name=a -c user.email=a@b commit -qam two; git clone -q . copy; git -C copy log --format=%s; git worktree add -q tree; rm -rf copy");
         await room.Fails("echo evil > .git/hooks/pre-commit");
         await room.Fails("git config core.fsmonitor /x");
-        await room.Fails("echo evil > .envrc");
         await room.Fails("echo x > .yoi/x");
         Assert.Equal(3, Directory.EnumerateFiles(room.W + "/.yoi/quarantine").Count());
     }

@@ -94,6 +94,7 @@ internal sealed class Shell(
                 if (_closed) throw new ToolFailure("the Pod is ending; nothing is started any more");
                 _commands[name] = command;
             }
+            Failpoint.Pass(Failpoints.CommandGate);
             process.Go();
             return command;
         }

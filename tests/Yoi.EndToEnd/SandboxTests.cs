@@ -131,6 +131,7 @@ public sealed class SandboxTests : IAsyncDisposable
             AssertGone(writer);
             Assert.Equal("new", Results(next)[0].Content);
             Assert.Equal("new\n", _room.Read("project/log"));
+            (await _room.RunAsync("stop", writer)).Expect(0);
             File.Delete(_room.Project + "/log");
         }
     }
@@ -207,7 +208,9 @@ public sealed class SandboxTests : IAsyncDisposable
         Assert.NotEmpty(namespaces);
         foreach (var process in Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1])))
         {
+            // Numbers of namespaces are used again: only processes that work in this room count.
             if (!namespaces.Contains(new FileInfo(process + "/ns/pid").LinkTarget ?? "")) continue;
+            if (new FileInfo(process + "/cwd").LinkTarget?.StartsWith(_room.Root, StringComparison.Ordinal) != true) continue;
             var state = File.ReadAllLines(process + "/status").First(line => line.StartsWith("State:", StringComparison.Ordinal));
             Assert.True(state.Contains('Z') || state.Contains('X'), $"{process} still runs: {state}");
         }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
 
@@ -17,7 +18,7 @@ internal enum Sight
 /// <summary>One place of the view. Laid over those before it.</summary>
 /// <param name="IsFile">What is there on the host.</param>
 /// <param name="Opaque">For a mask: nothing below it is seen either.</param>
-internal sealed record Place(string Path, Sight Sight, bool IsFile = false, bool Opaque = true);
+internal sealed record Place(string Path, Sight Sight, FileIdentity OnHost, bool IsFile = false, bool Opaque = true);
 
 /// <summary>
 /// A policy as a list of places, computed from the file system as it is now; never wider than the file tools. Only a mount point cannot be
@@ -50,6 +51,21 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
     internal Sight SightOf(string path) => Places.LastOrDefault(place => ScopePath.IsAtOrBelow(path, place.Path)) is { } place
         ? place.Sight == Sight.Frame && place.Path != path ? Sight.Masked : place.Sight : Sight.Masked;
 
+    /// <summary>
+    /// Null if the view as it was made is the one that was computed: each place shows what was on the host then, each mask something else. Else
+    /// the place that does not: somebody exchanged a directory while the mounts were made. To be asked before the command may begin.
+    /// </summary>
+    /// <param name="pid">A process inside.</param>
+    internal string? Mismatch(int pid)
+    {
+        foreach (var place in Places)
+        {
+            var seen = Libc.Identify(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/root{place.Path}"), out var inside) == 0;
+            if (!seen || inside.IsSameFile(place.OnHost) != (place.Sight is Sight.ReadOnly or Sight.Writable)) return place.Path;
+        }
+        return null;
+    }
+
     private sealed class Making(ScopePolicy access)
     {
         private const string Any = "\0";
@@ -69,28 +85,29 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
             }
             if (!found.IsDirectory)
             {
-                Lay(new(target, SightOf(access.AccessAt(target)), IsFile: true));
+                Lay(new(target, SightOf(access.AccessAt(target)), found, IsFile: true));
                 return;
             }
             var (self, child) = (access.AccessAt(target), access.AccessAt(ScopePath.Join(target, Any)));
             var deeper = access.AccessAt(ScopePath.Join(ScopePath.Join(target, Any), Any));
-            if (deeper == Access.None && self != Access.None && child != Access.None) LayFlat(target);
-            else Lay(new(target, SightOf((Access)Math.Min((int)self, Math.Min((int)child, (int)deeper)))));
+            if (deeper == Access.None && self != Access.None && child != Access.None) LayFlat(target, found);
+            else Lay(new(target, SightOf((Access)Math.Min((int)self, Math.Min((int)child, (int)deeper))), found));
         }
 
         internal void Mask(string path)
         {
-            if (Enclosing(path) is { Sight: Sight.ReadOnly or Sight.Writable } && Libc.RealPath(path) == path) Lay(new(path, Sight.Masked, IsFile: true));
+            if (Enclosing(path) is { Sight: Sight.ReadOnly or Sight.Writable } && Libc.RealPath(path) == path && Libc.Identify(path, out var found) == 0)
+                Lay(new(path, Sight.Masked, found, IsFile: true));
         }
 
         /// <summary>The directory's own files as they are now; not what is made later, and nothing below.</summary>
-        private void LayFlat(string directory)
+        private void LayFlat(string directory, FileIdentity found)
         {
-            _places[directory] = new(directory, Sight.Frame);
+            _places[directory] = new(directory, Sight.Frame, found);
             Pin(directory);
             foreach (var path in Directory.EnumerateFiles(directory))
                 if (!_places.ContainsKey(path) && Libc.Identify(path, out var file) == 0 && file.IsFile && access.AccessAt(path) != Access.None)
-                    _places[path] = new(path, Sight.ReadOnly, IsFile: true);
+                    _places[path] = new(path, Sight.ReadOnly, file, IsFile: true);
         }
 
         private void Lay(Place place)
@@ -106,7 +123,7 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
         private void Pin(string path)
         {
             for (var above = Above(path); above is not null && !_places.ContainsKey(above); above = Above(above))
-                if (Enclosing(above) is { Sight: Sight.Writable }) _places[above] = new(above, Sight.Writable);
+                if (Enclosing(above) is { Sight: Sight.Writable } && Libc.Identify(above, out var found) == 0) _places[above] = new(above, Sight.Writable, found);
                 else return;
         }
 

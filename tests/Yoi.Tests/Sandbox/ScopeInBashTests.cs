@@ -200,6 +200,51 @@ public sealed class ScopeInBashTests
         Assert.Equal(3, Directory.EnumerateFiles(room.W + "/.yoi/quarantine").Count());
     }
 
+    [Theory, Trait("case", "P19")]
+    [InlineData("ln -s ../home/.ssh .git"), InlineData("mkdir -p evil/hooks; echo x > evil/hooks/pre-commit; ln -s evil .git"), InlineData("mkdir -p evil; echo 'gitdir: evil' > .git")]
+    [InlineData("ln -s ../home .yoi"), InlineData("mkdir .git; ln -s ../../home/.ssh .git/hooks"), InlineData("mkdir .git; ln -s ../../home/.ssh/id .git/config"), InlineData("mkdir .yoi; ln -s ../../O .yoi/quarantine; mkdir .git; ln -s x .git/hooks")]
+    [InlineData("ln -s ../O .envrc"), InlineData("ln -s .git .yoi; mkdir .git; ln -s ../evil .git/quarantine; mkdir -p .git/hooks; echo x > .git/hooks/post-checkout")]
+    public async Task Nothing_that_leads_elsewhere_is_followed_when_denied_names_are_moved_away(string attack)
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-write:/W/.git/hooks", "-write:/W/.git/config", "-write:/W/.yoi", "-write:/W/.envrc"]);
+        var outcome = await room.Bash(attack);
+        Assert.Contains("[yoi]", outcome.Content, StringComparison.Ordinal);
+        room.AssertOutsideUntouched();
+        Assert.NotEmpty(Directory.EnumerateFileSystemEntries(room.W + "/.yoi/quarantine"));
+        Assert.False(new FileInfo(room.W + "/.yoi").LinkTarget is not null || new FileInfo(room.W + "/.yoi/quarantine").LinkTarget is not null);
+        foreach (var name in new[] { ".git", ".git/hooks", ".git/config", ".envrc" }) Assert.Null(new FileInfo($"{room.W}/{name}").LinkTarget);
+        Assert.False(File.Exists(room.W + "/.git") || File.Exists(room.W + "/.git/hooks/pre-commit") || File.Exists(room.W + "/.git/hooks/post-checkout"));
+        Assert.DoesNotContain("secret", await room.Run("grep -r . . 2>/dev/null; true"), StringComparison.Ordinal);
+    }
+
+    [Fact, Trait("case", "P05"), Trait("case", "P22")]
+    public async Task A_directory_that_is_exchanged_while_a_sandbox_is_made_carries_nothing_in()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-read:/W/a/b/secret"], scene: root => Directory.CreateDirectory(root + "/W/a/b"));
+        await room.Run("mkdir -p link; rmdir link; ln -s ../O link");
+        // The secret is not there yet, so nothing is pinned in this one; it makes it, and exchanges the directory above again and again.
+        await room.Bash(
+            "mkdir a/b/secret; touch begun; /usr/bin/python3 -c 'import ctypes; l=ctypes.CDLL(None); any(l.renameat2(-100, b\"a\", -100, b\"link\", 2) > 0 for _ in iter(int, 1))'",
+            ("run_in_background", true), ("name", "swapper"));
+        await Eventually.Holds(() => new FileInfo(room.W + "/a").LinkTarget is not null);
+        await Eventually.Holds(() => new FileInfo(room.W + "/a").LinkTarget is null);
+        for (var round = 0; round < 40; round++)
+        {
+            try
+            {
+                var outcome = await room.Bash("for d in a link; do echo x > $d/f; echo x > $d/planted; cat $d/f; done 2>/dev/null; true");
+                Assert.DoesNotContain("outside and", outcome.Content ?? "", StringComparison.Ordinal);
+            }
+            catch (ToolFailure e)
+            {
+                Assert.Contains("not run", e.Message, StringComparison.Ordinal);
+            }
+            room.AssertOutsideUntouched();
+        }
+        await room.Ask("KillBash", ("name", "swapper"));
+        room.AssertOutsideUntouched();
+    }
+
     [Fact, Trait("case", "P15")]
     public async Task A_link_or_a_mount_chosen_by_a_command_leads_no_later_command_astray()
     {

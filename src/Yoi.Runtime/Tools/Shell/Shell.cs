@@ -157,6 +157,11 @@ internal sealed class Shell(
         var names = DeniedNames.Look(policy.Access, view);
         var output = string.Create(CultureInfo.InvariantCulture, $"{places.Output}/{Interlocked.Increment(ref _outputs)}-{name}.log");
         var process = await SandboxedCommand.StartAsync(_podDirectory, command, output, _limits.OutputBytes, time, ct);
+        if (view.Mismatch(process.Process.Pid) is { } changed)
+        {
+            await process.DisposeAsync();
+            throw new SandboxException($"{changed} was exchanged while the sandbox was made; run the command again");
+        }
         running.Add(name, now);
         return new(process, names, Cwd);
     }

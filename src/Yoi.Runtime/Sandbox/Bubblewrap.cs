@@ -87,10 +87,20 @@ internal static class Bubblewrap
     }
 
     /// <summary>The Pod's own temporary files; where a place lies below, one that is new for each command, so that nothing planted is mounted over.</summary>
-    private static string[] Temp(SandboxView view, PrivatePlaces own) =>
-        view.Places.Any(place => place.Path == "/tmp") ? []
-        : view.Places.Any(place => ScopePath.IsAtOrBelow(place.Path, "/tmp")) ? ["--perms", "1777", "--size", "1073741824", "--tmpfs", "/tmp"]
-        : ["--bind", own.Temp, "/tmp"];
+    private static IEnumerable<string> Temp(SandboxView view, PrivatePlaces own)
+    {
+        if (view.Places.Any(place => place.Path == "/tmp")) return [];
+        var below = view.Places.Where(place => ScopePath.IsAtOrBelow(place.Path, "/tmp")).ToList();
+        if (below.Count == 0) return ["--bind", own.Temp, "/tmp"];
+        // The directories above a place are not on any disk: what was written there would be lost, so nothing is.
+        var above = below.SelectMany(place => Above(place.Path)).Where(path => !view.Places.Any(place => ScopePath.IsAtOrBelow(path, place.Path))).Distinct().Order(StringComparer.Ordinal);
+        return [.. (string[])["--perms", "1777", "--size", "1073741824", "--tmpfs", "/tmp"], .. above.SelectMany(path => new[] { "--perms", "0555", "--dir", path })];
+    }
+
+    private static IEnumerable<string> Above(string path)
+    {
+        for (var end = path.LastIndexOf('/'); end > "/tmp".Length; end = path.LastIndexOf('/', end - 1)) yield return path[..end];
+    }
 
     private static string[] Of(Place place, PrivatePlaces own, List<string> closed)
     {

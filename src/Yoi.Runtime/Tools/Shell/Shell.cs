@@ -80,11 +80,12 @@ internal sealed class Shell(
     {
         name = Reserve(name, background);
         SandboxedCommand? process = null;
+        ShellCommand? command = null;
         try
         {
             var now = await MakeAsync(name, line, ct);
             process = now.Process;
-            var command = new ShellCommand(name, line, background, process);
+            command = new ShellCommand(name, line, background, process);
             command.Ended = FollowAsync(command, now.Names);
             await journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
                 name, line, now.Cwd, callId, background, SandboxLevel.Kernel, process.Process.Pid, process.Process.StartTime, process.Process.BootId, process.Process.Namespace));
@@ -101,6 +102,7 @@ internal sealed class Shell(
         catch
         {
             if (process is not null) await process.DisposeAsync();
+            if (command is not null) await Task.WhenAny(command.Ended); // Its end entry must not come behind the Pod's.
             running.Remove(name);
             throw;
         }

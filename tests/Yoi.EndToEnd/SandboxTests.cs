@@ -118,7 +118,7 @@ public sealed class SandboxTests : IAsyncDisposable
         await using var server = await ModelServer.StartAsync(new Minds()
             .Of("writer0", Writes()).Of("writer1", Writes()).Of("writer2", Writes())
             .Of("next0", Takes()).Of("next1", Takes()).Of("next2", Takes()).Answer);
-        static Answer Writes() => Bash("trap '' TERM; for i in 1 2 3 4 5 6 7 8; do (setsid sh -c 'while :; do echo old >> log; done' &); done; sleep 600");
+        static Answer Writes() => Bash("trap '' TERM; for i in 1 2 3 4; do (setsid sh -c 'while :; do echo old >> log; sleep 0.001; done' &); done; sleep 600");
         static Answer Takes() => Bash("echo new > log; sleep 0.3; sort -u log");
         _room.UseModel(server);
         for (var round = 0; round < 3; round++)
@@ -126,7 +126,7 @@ public sealed class SandboxTests : IAsyncDisposable
             var (writer, next) = ($"writer{round}", $"next{round}");
             (await _room.RunAsync("start", writer, "--task", "write")).Expect(0);
             await GrowsAsync("log");
-            using (var pod = Process.GetProcessById((await _room.PodsAsync())[writer].GetProperty("pid").GetInt32())) pod.Kill();
+            using (var pod = Process.GetProcessById(_room.Journal(writer).OfType<Entry.ProcessStarted>().Last().Pid)) pod.Kill();
             (await _room.RunAsync("run", "take over", "--name", next)).Expect(0);
             AssertGone(writer);
             Assert.Equal("new", Results(next)[0].Content);

@@ -14,6 +14,7 @@ internal sealed class PrivatePlaces
     internal const string InsideHome = "/yoi/home", InsideTemp = "/yoi/tmp", InsideOutput = "/yoi/output";
 
     private const string WorkingDirectoryFile = ".yoi-cwd";
+    private const int MostLinks = 4096;
 
     /// <summary>Settings of git that say who and how, not what is run or where one logs in.</summary>
     private static readonly string[] HarmlessGit =
@@ -46,9 +47,9 @@ internal sealed class PrivatePlaces
         foreach (var path in new[] { places.Root, places.Home, places.Temp, places.Output }) Directory.CreateDirectory(path, owner);
         foreach (var name in platform.HomeNames)
         {
-            var link = places.Home + "/" + name;
-            Directory.CreateDirectory(Path.GetDirectoryName(link)!, owner);
-            File.CreateSymbolicLink(link, ScopePath.Join(home, name));
+            // A directory of its own with a link for each thing that is there: tools find what the user has, and add their own beside it.
+            var own = Directory.CreateDirectory(places.Home + "/" + name, owner).FullName;
+            foreach (var path in Directory.EnumerateFileSystemEntries(ScopePath.Join(home, name)).Take(MostLinks)) File.CreateSymbolicLink(own + "/" + Path.GetFileName(path), path);
         }
         File.WriteAllText(places.Home + "/.gitconfig", GitSettings(home + "/.gitconfig"));
         using (File.Create(places.MaskFile)) File.SetUnixFileMode(places.MaskFile, UnixFileMode.None);

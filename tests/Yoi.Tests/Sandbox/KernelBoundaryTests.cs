@@ -130,6 +130,24 @@ public sealed class KernelBoundaryTests
         }
     }
 
+    [Fact]
+    public async Task Caches_and_harmless_settings_of_the_home_are_there_and_its_credentials_are_not()
+    {
+        await using var room = await SandboxRoom.MakeAsync(scene: root =>
+        {
+            Directory.CreateDirectory(root + "/home/.nuget/packages/x");
+            File.WriteAllText(root + "/home/.nuget/packages/x/f", "cached\n");
+            File.WriteAllText(root + "/home/.npmrc", "canary");
+            File.WriteAllText(root + "/home/.gitconfig", "[user]\n\tname = Somebody\n[credential]\n\thelper = canary\n[url \"https://canary@host/\"]\n\tinsteadOf = https://host/\n[core]\n\tfsmonitor = canary\n");
+        });
+        Assert.Equal("cached", await room.Run("cat ~/.nuget/packages/x/f; mkdir ~/.nuget/packages/y && echo own > ~/.nuget/packages/y/f"));
+        await room.Fails("echo x > ~/.nuget/packages/x/f");
+        await room.Fails($"echo x > {room.Home}/.nuget/packages/x/f");
+        await room.Fails($"cat ~/.npmrc {room.Home}/.npmrc ~/.ssh/id");
+        Assert.Equal("Somebody", await room.Run("git config user.name"));
+        Assert.DoesNotContain("canary", await room.Run("git config --list"), StringComparison.Ordinal);
+    }
+
     [Fact, Trait("case", "S04")]
     public async Task Modes_owners_times_and_attributes_outside_do_not_change()
     {

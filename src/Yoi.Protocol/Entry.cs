@@ -122,6 +122,23 @@ public abstract record Entry
     /// <summary>News of a child, told to the model as user text by this entry; each item is told once.</summary>
     public sealed record News(string Child, string Text, Told Told) : Entry;
 
+    // ---- commands ----
+
+    /// <summary>A command waits at the gate of its sandbox; behind this entry it runs.</summary>
+    /// <param name="Command">Name of the command: a number, or what the model called it.</param>
+    /// <param name="Line">What the shell is given.</param>
+    /// <param name="CallId">The call that asked for it.</param>
+    /// <param name="Background">True if it goes on when its call has returned.</param>
+    /// <param name="Level">The level of its sandbox.</param>
+    /// <param name="Pid">The first process of its namespace; with the three after it, it names that process for good.</param>
+    public sealed record CommandStarted(
+        string Command, string Line, string Cwd, string? CallId, bool Background, string Level, int Pid, string StartTime, string BootId, long Namespace) : Entry;
+
+    /// <summary>A command and everything below it is gone.</summary>
+    /// <param name="ExitCode">The shell's; null if it was killed.</param>
+    /// <param name="Why"><c>exited</c>, <c>killed</c>, <c>timeout</c>, <c>output_limit</c>, <c>cancelled</c> or <c>pod_ended</c>.</param>
+    public sealed record CommandEnded(string Command, int? ExitCode, string Why) : Entry;
+
     /// <summary>A kind that this build does not know. Kept as it is, shown as such, never taken for "nothing".</summary>
     public sealed record Unknown(string Kind, JsonElement Data) : Entry;
 }

@@ -57,7 +57,9 @@ public sealed class Kinds
         new("child_spawned", typeof(Entry.ChildSpawned), YoiJson.Default.ChildSpawned),
         new("spawn_failed", typeof(Entry.SpawnFailed), YoiJson.Default.SpawnFailed),
         new("child_ended", typeof(Entry.ChildEnded), YoiJson.Default.ChildEnded),
-        new("news", typeof(Entry.News), YoiJson.Default.News));
+        new("news", typeof(Entry.News), YoiJson.Default.News),
+        new("command_started", typeof(Entry.CommandStarted), YoiJson.Default.CommandStarted),
+        new("command_ended", typeof(Entry.CommandEnded), YoiJson.Default.CommandEnded));
 
     /// <summary>Methods a client may call.</summary>
     public static Kinds Methods { get; } = new(

@@ -51,6 +51,9 @@ public static class PodFiles
     public const string Lock = "pod.lock";
     /// <summary>What its process wrote to stderr; begun anew when it is large.</summary>
     public const string Stderr = "stderr.log";
+
+    /// <summary>Directory with one file for each command that may be running.</summary>
+    public const string Commands = "commands";
 }
 
 /// <summary>Names of Pods.</summary>

@@ -19,7 +19,7 @@ namespace Yoi.Protocol;
 [JsonSerializable(typeof(Entry.Correction)), JsonSerializable(typeof(Entry.RunPaused)), JsonSerializable(typeof(Entry.RunResumed))]
 [JsonSerializable(typeof(Entry.RunEnded)), JsonSerializable(typeof(Entry.Notification)), JsonSerializable(typeof(Entry.LendIntended))]
 [JsonSerializable(typeof(Entry.ChildSpawned)), JsonSerializable(typeof(Entry.SpawnFailed)), JsonSerializable(typeof(Entry.ChildEnded))]
-[JsonSerializable(typeof(Entry.News))]
+[JsonSerializable(typeof(Entry.News)), JsonSerializable(typeof(Entry.CommandStarted)), JsonSerializable(typeof(Entry.CommandEnded))]
 [JsonSerializable(typeof(Method.Run)), JsonSerializable(typeof(Method.Notify), TypeInfoPropertyName = "MethodNotify"), JsonSerializable(typeof(Method.Resume))]
 [JsonSerializable(typeof(Method.Cancel)), JsonSerializable(typeof(Method.Shutdown)), JsonSerializable(typeof(Method.GetHistory))]
 [JsonSerializable(typeof(Method.Hello)), JsonSerializable(typeof(Method.Status)), JsonSerializable(typeof(Method.Read))]

@@ -5,12 +5,14 @@ using Yoi.Runtime.Control;
 using Yoi.Runtime.Delivery;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Models;
+using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Socket;
 using Yoi.Runtime.Spawning;
 using Yoi.Runtime.Tools;
 using Yoi.Runtime.Tools.Files;
 using Yoi.Runtime.Tools.Pods;
+using Yoi.Runtime.Tools.Shell;
 using Yoi.Runtime.Turns;
 
 namespace Yoi.Runtime;
@@ -21,8 +23,6 @@ namespace Yoi.Runtime;
 /// </summary>
 internal sealed class PodHost : IAsyncDisposable
 {
-    private const string SandboxLevel = "tools-only";
-
     private readonly LaunchDocument _document;
     private readonly LaunchSecrets _secrets;
     private readonly TimeProvider _time;
@@ -47,8 +47,9 @@ internal sealed class PodHost : IAsyncDisposable
         var podLock = Own(PodLock.TryTake(Directory) ?? throw new JournalException($"Pod `{_document.Name}` is served by another process already"));
         var model = Own(ModelFactory.Create(_document.Model, _document.Name, _secrets.ApiKey, _document.Timing, _time));
 
+        if (CommandMarks.AnyLeft(Directory)) throw new JournalException($"a command of an earlier process of Pod `{_document.Name}` still runs and cannot be ended");
         var generation = await TakeScopeAsync(table, ct);
-        Own(new GivingBack(table, _document.PodId));
+        Own(new GivingBack(table, _document.PodId, Directory));
         var scope = Own(new LiveScope(_document.Directories, _document.PodId));
         var files = Own(new ScopedFiles(scope, _document.Cwd));
 
@@ -61,8 +62,11 @@ internal sealed class PodHost : IAsyncDisposable
         IJournalFold[] folds = poker is null ? [ledger, conversation, news, keeper] : [ledger, conversation, news, keeper, poker];
         var journal = Own(JournalWriter.Open(Directory, podLock, folds, _time));
 
-        var children = new ChildSpawner(_document, _secrets, PodProgram.Own(), scope, table, journal, keeper, _time);
-        Tool[] tools = [.. FileTools.All(files, _time), .. PodTools.All(_document, children, keeper, news, _time)];
+        var running = new RunningCommands();
+        var children = new ChildSpawner(_document, _secrets, PodProgram.Own(), scope, table, journal, keeper, _time, running);
+        var shell = new Shell(_document, scope, journal, running, Environment.GetEnvironmentVariable, _time);
+        var hasShell = _document.SandboxLevel == SandboxLevel.Kernel;
+        Tool[] tools = [.. FileTools.All(files, _time), .. hasShell ? ShellTools.All(shell, _time) : [], .. PodTools.All(_document, children, keeper, news, _time)];
         var runner = new ToolRunner(tools, journal);
         var processSeq = await BeginJournalAsync(ledger, journal, scope, files, tools, generation);
 
@@ -73,9 +77,9 @@ internal sealed class PodHost : IAsyncDisposable
         keeper.Ended += news.Poked;
         Own(news).Start(journal);
         var controller = Own(new PodController(
-            ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time));
+            ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time, shell.EndAllAsync));
 
-        var greeting = new Greeting(_document.Name, _document.Cwd, _document.Model.Provider, _document.Model.Model, "", [.. tools.Select(tool => tool.Schema.Name)], SandboxLevel);
+        var greeting = new Greeting(_document.Name, _document.Cwd, _document.Model.Provider, _document.Model.Model, "", [.. tools.Select(tool => tool.Schema.Name)], _document.SandboxLevel);
         var served = new ServedPod(
             _document.PodId, _document.Name, controller.HandleAsync, controller.Status, () => greeting with { ScopeSummary = Shown(scope).Summary() },
             journal, Path.Combine(Directory, PodFiles.Journal), processSeq, token => CallerOf(token, ledger));
@@ -116,7 +120,7 @@ internal sealed class PodHost : IAsyncDisposable
         PodLedger ledger, JournalWriter journal, LiveScope scope, ScopedFiles files, IReadOnlyList<Tool> tools, long generation)
     {
         var pid = Environment.ProcessId;
-        var started = new Entry.ProcessStarted(pid, PodProcess.StartTimeOf(pid) ?? "", PodProcess.BootId, SandboxLevel);
+        var started = new Entry.ProcessStarted(pid, PodProcess.StartTimeOf(pid) ?? "", PodProcess.BootId, _document.SandboxLevel);
         if (ledger.Created is not null)
         {
             var seq = (await journal.AppendAsync(Durability.Synced, started))[0].Seq;
@@ -125,7 +129,8 @@ internal sealed class PodHost : IAsyncDisposable
         }
         var agents = AgentsMd.Find(files, _document.Cwd);
         var system = SystemPrompt.Render(
-            _document.Name, _document.Cwd, scope.Current().Summary(), _document.Role, [.. agents.Where(file => file.Text.Length > 0).Select(file => new Instructions(file.Path, file.Text))]);
+            _document.Name, _document.Cwd, scope.Current().Summary(), _document.Role, [.. agents.Where(file => file.Text.Length > 0).Select(file => new Instructions(file.Path, file.Text))],
+            shell: _document.SandboxLevel == SandboxLevel.Kernel);
         Entry[] entries =
         [
             new Entry.PodCreated(
@@ -181,12 +186,17 @@ internal sealed class PodHost : IAsyncDisposable
     }
 
     /// <summary>Gives the scope back, when nothing of this Pod can write any more.</summary>
-    private sealed class GivingBack(ScopeTable table, string podId) : IAsyncDisposable
+    private sealed class GivingBack(ScopeTable table, string podId, string directory) : IAsyncDisposable
     {
         public async ValueTask DisposeAsync()
         {
             try
             {
+                if (CommandMarks.AnyLeft(directory))
+                {
+                    await Console.Error.WriteLineAsync("yoi: a command does not end; the scope stays held until it is gone");
+                    return;
+                }
                 await table.ReleaseAsync(podId, CancellationToken.None);
             }
             catch (ScopeException e)

@@ -78,10 +78,16 @@ internal static class EntryText
             case Entry.News e:
                 yield return new(Tone.Dim, $"news of {Safe(e.Child)}: {SafeText.Line(e.Text)}");
                 break;
+            case Entry.CommandStarted { Background: true } e:
+                yield return new(Tone.Dim, $"$ {SafeText.Line(e.Line, 200)} (in the background as {Safe(e.Command)})");
+                break;
+            case Entry.CommandEnded { Why: not "exited" } e:
+                yield return new(Tone.Warning, $"command {Safe(e.Command)} ended: {Safe(e.Why)}");
+                break;
             case Entry.Unknown e:
                 yield return new(Tone.Dim, $"{Safe(e.Kind)} (of a newer yoi)");
                 break;
-            case Entry.RunStart or Entry.TurnStart or Entry.LendIntended:
+            case Entry.RunStart or Entry.TurnStart or Entry.LendIntended or Entry.CommandStarted or Entry.CommandEnded:
                 break;
         }
     }

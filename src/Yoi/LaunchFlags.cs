@@ -1,11 +1,13 @@
 using System.CommandLine;
+using Yoi.Runtime.Configuration;
 
 namespace Yoi;
 
 /// <summary>What the flags of <c>run</c> and <c>start</c> ask for.</summary>
 internal sealed record LaunchWishes(
     string? Name, string? Cwd, string? Model, string? BaseUrl, IReadOnlyList<string> Write, IReadOnlyList<string> Read,
-    IReadOnlyList<string> DenyWrite, IReadOnlyList<string> DenyRead, int? MaxTurns, int? MaxChildren, int? MaxDepth, int? MaxPods, string? Role);
+    IReadOnlyList<string> DenyWrite, IReadOnlyList<string> DenyRead, int? MaxTurns, int? MaxChildren, int? MaxDepth, int? MaxPods, string? Role,
+    string? Sandbox = null, bool Network = false);
 
 /// <summary>The flags that every verb shares that starts a Pod.</summary>
 internal sealed class LaunchFlags
@@ -24,18 +26,23 @@ internal sealed class LaunchFlags
     private readonly Option<int?> _pods = Limit("--max-pods", "Living Pods in the tree, this one included.", 1);
     private readonly Option<string?> _role = new("--role") { Description = "Text added to the system prompt, or a file that holds it." };
 
+    private readonly Option<string?> _sandbox = new("--sandbox") { Description = "How commands are held: auto, kernel or tools-only (no Bash).", HelpName = "LEVEL" };
+    private readonly Option<bool> _network = new("--network") { Description = "Let commands use the network." };
+
     /// <param name="named">True if the verb takes the name as an argument of its own.</param>
     internal LaunchFlags(Command command, bool named = false)
     {
         if (!named) command.Add(_name);
-        Option[] flags = [_cwd, _model, _baseUrl, _write, _read, _denyWrite, _denyRead, _turns, _children, _depth, _pods, _role];
+        Option[] flags = [_cwd, _model, _baseUrl, _write, _read, _denyWrite, _denyRead, _turns, _children, _depth, _pods, _role, _sandbox, _network];
+        _sandbox.AcceptOnlyFromAmong(Settings.SandboxWords);
         foreach (var flag in flags) command.Add(flag);
     }
 
     internal LaunchWishes Read(ParseResult parsed, string? name = null) => new(
         name ?? parsed.GetValue(_name), parsed.GetValue(_cwd), parsed.GetValue(_model), parsed.GetValue(_baseUrl),
         parsed.GetValue(_write) ?? [], parsed.GetValue(_read) ?? [], parsed.GetValue(_denyWrite) ?? [], parsed.GetValue(_denyRead) ?? [],
-        parsed.GetValue(_turns), parsed.GetValue(_children), parsed.GetValue(_depth), parsed.GetValue(_pods), parsed.GetValue(_role));
+        parsed.GetValue(_turns), parsed.GetValue(_children), parsed.GetValue(_depth), parsed.GetValue(_pods), parsed.GetValue(_role),
+        parsed.GetValue(_sandbox), parsed.GetValue(_network));
 
     private static Option<string[]> Paths(string name, string description) =>
         new(name) { Description = description + " May be repeated.", HelpName = "PATH", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false };

@@ -20,13 +20,14 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
         var id = PodName.NewId(s.Time);
         var name = wishes.Name ?? FreeName(s.Registry, cwd);
         if (PodName.Problem(name) is { } problem) throw new CommandException(ExitCode.Usage, $"--name \"{name}\": {problem}");
+        var sandbox = await SandboxProof.ChooseAsync(wishes.Sandbox ?? settings.Sandbox, s, ct);
         var document = new LaunchDocument(
             LaunchDocument.CurrentVersion, id, name, cwd, model.Choice, Scope(s, wishes, settings, cwd), null, null, id, 0, Role(s, wishes, settings),
             new PodLimits(
                 wishes.MaxTurns ?? settings.Limits.TurnsPerRun, wishes.MaxChildren ?? settings.Limits.Children,
                 wishes.MaxDepth ?? settings.Limits.Depth, wishes.MaxPods ?? settings.Limits.PodsInTree),
-            model.KeySource, s.Directories, settings.Timing);
-        return new LaunchPlan(document, new LaunchSecrets(model.ApiKey, null), model.Name, model.Warnings);
+            model.KeySource, s.Directories, settings.Timing, sandbox.Level, wishes.Network || settings.Network);
+        return new LaunchPlan(document, new LaunchSecrets(model.ApiKey, null), model.Name, sandbox.Warning is { } warning ? [.. model.Warnings, warning] : model.Warnings);
     }
 
     /// <summary>Flags replace the default (write the working directory); what the settings allow or deny comes on top.</summary>

@@ -10,8 +10,15 @@ namespace Yoi.Runtime.Configuration;
 /// <param name="Files">The files that were read, the user's first.</param>
 internal sealed record Settings(
     string? Model, IReadOnlyDictionary<string, ProviderConfig> Providers, PodLimits Limits, ScopeConfig Scope, ModelTiming Timing,
-    int? MaxOutputTokens, int? ThinkingTokens, string? Role, IReadOnlyList<string> Files)
+    int? MaxOutputTokens, int? ThinkingTokens, string? Role, IReadOnlyList<string> Files,
+    string Sandbox = Settings.Auto, bool Network = false)
 {
+    /// <summary>The level that can be had.</summary>
+    internal const string Auto = "auto";
+
+    /// <summary>What may be asked of the sandbox. <c>partial</c> is asked for in vain: it is not built yet, and the refusal says so.</summary>
+    internal static readonly string[] SandboxWords = [Auto, "kernel", "partial", "tools-only"];
+
     /// <summary>Reads both files, as far as they are there.</summary>
     /// <param name="home">The user's home, for <c>~/</c>.</param>
     /// <exception cref="ConfigException">A file is wrong, or the project asks for what only the user may set.</exception>
@@ -48,7 +55,7 @@ internal sealed record Settings(
             new ScopeConfig(
                 Absolute("write", scope.Write), Absolute("read", scope.Read), Absolute("deny_write", scope.DenyWrite),
                 Absolute("deny_read", scope.DenyRead), scope.BuiltInDenies),
-            config.Timing ?? new ModelTiming(), config.MaxOutputTokens, config.ThinkingTokens, config.Role, []);
+            config.Timing ?? new ModelTiming(), config.MaxOutputTokens, config.ThinkingTokens, config.Role, [], config.Sandbox ?? Auto, config.Network ?? false);
         return problems.Count > 0 ? throw new ConfigException(file, problems) : settings;
     }
 

@@ -24,7 +24,11 @@ internal sealed record YoiConfig(
     [property: Description("Budget of reasoning tokens, where the API has one. A project file may only lower it.")]
     int? ThinkingTokens = null,
     [property: Description("Text added to the system prompt of new Pods.")]
-    string? Role = null);
+    string? Role = null,
+    [property: Description("How commands are held: auto (kernel where it can be had, else no Bash; the default), kernel (or an error) or tools-only (no Bash). User file only.")]
+    string? Sandbox = null,
+    [property: Description("True: commands of new Pods have the network. Default: false. User file only.")]
+    bool? Network = null);
 
 /// <summary>Where a provider is and where its key comes from. The key itself is never in a file of settings.</summary>
 internal sealed record ProviderConfig(

@@ -20,6 +20,7 @@ internal sealed class PodController : IAsyncDisposable
     private readonly NewsDesk _news;
     private readonly StatusSource _status;
     private readonly Func<IReadOnlyList<ScopeRule>> _held;
+    private readonly Func<Task> _beforeEnd;
     private readonly ITimer _newsTimer;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -30,11 +31,13 @@ internal sealed class PodController : IAsyncDisposable
     private Entry.RunEnded? _owed;
 
     /// <param name="held">The rules that go back when the Pod ends.</param>
+    /// <param name="beforeEnd">Ends what the Pod has running, before its end entry: nothing is appended behind that. Must not throw.</param>
     internal PodController(
         PodLedger ledger, JournalWriter journal, RunWorker worker, NewsDesk news, StatusSource status,
-        Func<IReadOnlyList<ScopeRule>> held, TimeProvider time)
+        Func<IReadOnlyList<ScopeRule>> held, TimeProvider time, Func<Task>? beforeEnd = null)
     {
         (_ledger, _journal, _worker, _news, _status, _held) = (ledger, journal, worker, news, status, held);
+        _beforeEnd = beforeEnd ?? (() => Task.CompletedTask);
         _newsTimer = time.CreateTimer(_ => StartWaiting(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _news.Arrived += OnNews;
     }
@@ -273,6 +276,7 @@ internal sealed class PodController : IAsyncDisposable
     {
         await working;
         if (_completion.Task.IsCompleted) return; // It failed: no ordinary end.
+        await _beforeEnd();
         try
         {
             Totals totals;

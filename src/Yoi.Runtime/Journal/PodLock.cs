@@ -36,9 +36,14 @@ internal sealed class PodLock : IDisposable
     internal static PodLock? TryTakeJournalOfDead(string podDirectory) =>
         Take(podDirectory, static (file, path) => Libc.TryLockByte(file, JournalByte, path) && !Libc.IsByteLocked(file, LifeByte, path));
 
-    /// <summary>True if a process holds byte 0. Probes with F_OFD_GETLK, which disturbs nobody. A missing file is dead.</summary>
+    /// <summary>
+    /// True if a process holds byte 0. Probes with F_OFD_GETLK, which disturbs nobody. A missing file is dead. What a dead Pod's
+    /// commands left running is ended first; while it cannot be, the Pod counts as alive: something of it may still write.
+    /// </summary>
     /// <exception cref="IOException">It cannot be known; that is not "dead".</exception>
-    internal static bool IsAlive(string podDirectory)
+    internal static bool IsAlive(string podDirectory) => IsHeld(podDirectory) || CommandMarks.AnyLeft(podDirectory);
+
+    private static bool IsHeld(string podDirectory)
     {
         var path = PathIn(podDirectory);
         using var file = PrivateFile.OpenToRead(path);

@@ -17,7 +17,8 @@ internal sealed record SpawnOutcome(
 /// started, task acknowledged, recorded. Whatever fails, every step before it is undone and the error names the step.
 /// </summary>
 internal sealed class ChildSpawner(
-    LaunchDocument own, LaunchSecrets secrets, PodProgram program, LiveScope scope, ScopeTable table, JournalWriter journal, ChildKeeper keeper, TimeProvider time)
+    LaunchDocument own, LaunchSecrets secrets, PodProgram program, LiveScope scope, ScopeTable table, JournalWriter journal, ChildKeeper keeper, TimeProvider time,
+    RunningCommands? running = null)
 {
     private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30), TaskLimit = TimeSpan.FromSeconds(30);
 
@@ -54,6 +55,8 @@ internal sealed class ChildSpawner(
         // Again with no writer left: what is lent now may have changed while we waited.
         if (scope.Current().WhyNotLendable(plan.Row.Scope.Allow) is { } why)
             throw new SpawnException(SpawnPlan.Step, $"requested scope is not within spawner `{own.Name}`'s effective scope: {why}");
+        if (running?.Writer(plan.Row.Scope.Allow) is { } writer)
+            throw new SpawnException(SpawnPlan.Step, $"{writer.Path} can be written by the command `{writer.Name}`, which is running: wait for its end (BashOutput with wait_seconds), or end it with KillBash");
         await journal.AppendAsync(Durability.Synced, new Entry.LendIntended(name, id, plan.Row.Scope.Allow));
         try
         {

@@ -9,10 +9,13 @@ namespace Yoi.Runtime.Spawning;
 /// </summary>
 /// <param name="Version">Of this document.</param>
 /// <param name="Role">Text added to the system prompt.</param>
+/// <param name="SandboxLevel">How far the kernel holds what the model starts, as it was proven before; without Bash if nothing was.</param>
+/// <param name="Network">True: commands have the host's network.</param>
 /// <param name="Grant">For a child: the pending grant to adopt. Null for a root, which acquires its scope itself.</param>
 internal sealed record LaunchDocument(
     int Version, string PodId, string Name, string Cwd, ModelChoice Model, ScopeRules Scope, long? Grant, SpawnerRef? Spawner,
-    string RootId, int Depth, string? Role, PodLimits Limits, string KeySource, YoiDirectories Directories, ModelTiming Timing)
+    string RootId, int Depth, string? Role, PodLimits Limits, string KeySource, YoiDirectories Directories, ModelTiming Timing,
+    string SandboxLevel = "tools-only", bool Network = false)
 {
     internal const int CurrentVersion = 1;
 }

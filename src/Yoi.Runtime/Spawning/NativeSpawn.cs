@@ -6,14 +6,22 @@ using Yoi.Runtime.Linux;
 namespace Yoi.Runtime.Spawning;
 
 /// <summary>
-/// Starts a process in a session of its own: one descriptor as stdin and stdout, a file as stderr, nothing else open,
+/// Starts a process in a session of its own: for a Pod one descriptor as stdin and stdout and a file as stderr, nothing else open,
 /// every signal at its default, no signal blocked. (<c>Process.Start</c> can do none of this.)
 /// </summary>
 internal static class NativeSpawn
 {
     /// <returns>The pid.</returns>
     /// <exception cref="LinuxException">It could not be executed.</exception>
-    internal static unsafe int Start(PodProgram program, IReadOnlyList<string> environment, SafeFileHandle standard, string stderr, bool emptyStderr)
+    internal static int Start(PodProgram program, IReadOnlyList<string> environment, SafeFileHandle standard, string stderr, bool emptyStderr) =>
+        Start(program, environment, [standard, standard], (stderr, emptyStderr));
+
+    /// <summary>The same with descriptors of the caller's choice: the first becomes 0, the second 1, and so on.</summary>
+    /// <param name="given">Each above the number it becomes: moving one must not overwrite the next.</param>
+    internal static int Start(PodProgram program, IReadOnlyList<string> environment, IReadOnlyList<SafeFileHandle> given) =>
+        Start(program, environment, given, null);
+
+    private static unsafe int Start(PodProgram program, IReadOnlyList<string> environment, IReadOnlyList<SafeFileHandle> given, (string Path, bool Empty)? stderr)
     {
         var attributes = stackalloc byte[Libc.SpawnAttributesSize];
         var actions = stackalloc byte[Libc.SpawnActionsSize];
@@ -26,18 +34,20 @@ internal static class NativeSpawn
         Check(Libc.SpawnActionsInit(actions), "posix_spawn_file_actions_init");
         var arguments = new NativeStrings(program.Arguments);
         var variables = new NativeStrings(environment);
-        var fd = (int)standard.DangerousGetHandle(); // Ours for the length of this call: the caller disposes it afterwards.
         try
         {
             Check(Libc.SpawnAttributesSetFlags(attributes, Libc.SpawnSetSession | Libc.SpawnSetSignalDefaults | Libc.SpawnSetSignalMask), "posix_spawnattr_setflags");
             Check(Libc.SpawnAttributesSetSignalDefaults(attributes, allSignals), "posix_spawnattr_setsigdefault");
             Check(Libc.SpawnAttributesSetSignalMask(attributes, noSignals), "posix_spawnattr_setsigmask");
-            Check(Libc.SpawnActionsDuplicate(actions, fd, 0), "adddup2");
-            Check(Libc.SpawnActionsDuplicate(actions, fd, 1), "adddup2");
-            var flags = Libc.OpenWriteOnly | Libc.OpenCreate | Libc.OpenAppend | (emptyStderr ? Libc.OpenTruncate : 0);
-            Check(Libc.SpawnActionsOpen(actions, 2, stderr, flags, 0x180 /* 0600 */), "addopen");
+            // Ours for the length of this call: the caller disposes them afterwards.
+            for (var i = 0; i < given.Count; i++) Check(Libc.SpawnActionsDuplicate(actions, (int)given[i].DangerousGetHandle(), i), "adddup2");
+            if (stderr is { } file)
+            {
+                var flags = Libc.OpenWriteOnly | Libc.OpenCreate | Libc.OpenAppend | (file.Empty ? Libc.OpenTruncate : 0);
+                Check(Libc.SpawnActionsOpen(actions, 2, file.Path, flags, 0x180 /* 0600 */), "addopen");
+            }
             Check(Libc.SpawnActionsChangeDirectory(actions, "/"), "addchdir");
-            CloseTheRest(actions);
+            CloseTheRest(actions, Math.Max(3, given.Count));
             var errno = Libc.PosixSpawn(out var pid, program.Path, actions, attributes, arguments.Array, variables.Array);
             return errno == 0 ? pid : throw new LinuxException("exec " + program.Path, errno);
         }
@@ -50,11 +60,11 @@ internal static class NativeSpawn
         }
     }
 
-    private static unsafe void CloseTheRest(byte* actions)
+    private static unsafe void CloseTheRest(byte* actions, int first)
     {
         try
         {
-            Check(Libc.SpawnActionsCloseFrom(actions, 3), "addclosefrom");
+            Check(Libc.SpawnActionsCloseFrom(actions, first), "addclosefrom");
         }
         catch (EntryPointNotFoundException)
         {

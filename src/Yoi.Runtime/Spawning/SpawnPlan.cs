@@ -9,8 +9,9 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="Rules">What is lent; relative targets start at the spawner's working directory.</param>
 /// <param name="Model">Another model of the same provider; null for the spawner's own.</param>
 /// <param name="Cwd">The child's working directory; null chooses one that it may read.</param>
+/// <param name="Network">True: its commands have the network, which its spawner must have, too.</param>
 internal sealed record SpawnRequest(
-    string Name, string Task, IReadOnlyList<ScopeRule> Rules, string? Role = null, string? Model = null, string? Cwd = null, string? CallId = null);
+    string Name, string Task, IReadOnlyList<ScopeRule> Rules, string? Role = null, string? Model = null, string? Cwd = null, string? CallId = null, bool Network = false);
 
 /// <summary>A spawn that came to nothing. Whatever had been done before was undone.</summary>
 /// <param name="step">The step that failed.</param>
@@ -34,6 +35,7 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string T
         CheckTask(request, own);
         if (own.Depth + 1 > own.Limits.Depth)
             throw Refused($"pods may be nested {own.Limits.Depth} levels deep and `{own.Name}` is at level {own.Depth}; do the work here, or the human raises it with `limits` in yoi.jsonc or --max-depth");
+        if (request.Network && !own.Network) throw Refused($"`{own.Name}` has no network, so it cannot give any; ask the user (`--network`)");
         IReadOnlyList<ScopeRule> rules = Resolve(request.Rules, own, policy);
         if (policy.WhyNotLendable(rules) is { } why) throw Refused($"requested scope is not within spawner `{own.Name}`'s effective scope: {why}");
         rules = WithWorkingDirectory(rules, own.Cwd, policy);
@@ -43,7 +45,7 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string T
             LaunchDocument.CurrentVersion, id, request.Name, WorkingDirectory(request, own, policy, scope),
             request.Model is { Length: > 0 } model ? own.Model with { Model = model } : own.Model,
             scope, null, new SpawnerRef(own.Name, own.PodId, own.Directories.Socket(own.PodId)), own.RootId, own.Depth + 1,
-            request.Role, own.Limits, own.KeySource, own.Directories, own.Timing);
+            request.Role, own.Limits, own.KeySource, own.Directories, own.Timing, own.SandboxLevel, request.Network);
         var row = new TableRow(
             id, request.Name, own.Directories.Pod(request.Name, id), own.PodId, own.RootId, own.Depth + 1, Pending: true, 0, scope, own.Limits, null);
         return new SpawnPlan(document, row, request.Task);

@@ -10,7 +10,10 @@ internal sealed record Instructions(string Path, string Text);
 /// <summary>Renders the system prompt, once in a Pod's life; the journal keeps the result.</summary>
 internal static partial class SystemPrompt
 {
-    internal static string Render(string name, string cwd, string scope, string? role, IReadOnlyList<Instructions> agents)
+    private const string NoShell = "There is no shell.";
+    private const string Shell = "Bash runs commands in a sandbox that holds your scope: what is not in it does not exist there. Build and test with it; for reading and changing files prefer the file tools.";
+
+    internal static string Render(string name, string cwd, string scope, string? role, IReadOnlyList<Instructions> agents, bool shell = false)
     {
         var files = new StringBuilder();
         foreach (var file in agents) files.Append($"\nInstructions of the project, from {file.Path}:\n\n{file.Text.Trim()}\n");
@@ -19,6 +22,7 @@ internal static partial class SystemPrompt
             "{{name}}" => name,
             "{{cwd}}" => cwd,
             "{{scope}}" => scope,
+            "{{shell}}" => shell ? Shell : NoShell,
             "{{role}}" => role is null ? "" : $"\nYour role:\n\n{role.Trim()}\n",
             "{{agents}}" => files.ToString(),
             _ => throw new InvalidOperationException($"SystemPrompt.md has {found.Value}, which nothing fills in"),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using Yoi.Runtime.Configuration;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
 namespace Yoi.Commands;
@@ -29,9 +30,19 @@ internal static class DoctorCommand
         Openat2(),
         .. Directories(s),
         Locks(s),
-        new("sandbox", "info", "tools-only: Pods have no Bash yet; it comes with the kernel sandbox, so that nothing a model starts can leave its scope"),
+        .. await SandboxAsync(s, ct),
         .. await ModelAsync(s, ct),
     ];
+
+    /// <summary>Every line is an attempt that was made just now by a command in a sandbox.</summary>
+    private static async Task<IEnumerable<CheckRow>> SandboxAsync(Surroundings s, CancellationToken ct)
+    {
+        var findings = await SandboxTrial.RunAsync(s.Directories, s.Environment, s.Time, ct);
+        var level = findings.All(finding => finding.Holds)
+            ? new CheckRow("sandbox", "ok", "level kernel: Bash is held by bubblewrap and a filter of system calls")
+            : new CheckRow("sandbox", "warning", "level tools-only: no Bash, because of what is missing below");
+        return [level, .. findings.Select(finding => new CheckRow("sandbox", finding.Holds ? "ok" : "warning", finding.Holds && finding.Detail == "ok" ? finding.What : $"{finding.What}: {finding.Detail}"))];
+    }
 
     private static CheckRow Openat2()
     {

@@ -43,6 +43,8 @@ internal static class Samples
         new Entry.ChildSpawned("child", "c1", 4_300, "987700", "8a2f0c1e-0000-4000-8000-000000000001", [new ScopeRule("/home/me/repo/sub", Permission.Write)], 42, "call_2"),
         new Entry.SpawnFailed("other", "c2", "ready", "it said: no such model"),
         new Entry.News("child", "child has finished: done", new Told("c1", Told.NewsCursor, 9, 1_024, "00ff00ff")),
+        new Entry.CommandStarted("tests", "make test # " + Hard, "/home/me/repo", "call_3", Background: true, "kernel", 4_400, "987800", "8a2f0c1e-0000-4000-8000-000000000001", 4_026_532_181),
+        new Entry.CommandEnded("tests", 2, "exited"),
         new Entry.ChildEnded("child", "c1", PodEnd.Crashed, null, "signal 9", [new ScopeRule("/home/me/repo/sub", Permission.Write)]),
         new Entry.RunEnded(0, RunEnd.Cancelled, "human", "at the terminal", 1),
         new Entry.Repaired(17, 1),

@@ -134,6 +134,8 @@ public sealed class PodViewTests : IDisposable
         yield return new Entry.SpawnFailed(text, "i", text, text);
         yield return new Entry.ChildEnded(text, "i", PodEnd.Stopped, text, text, rules);
         yield return new Entry.News(text, text, told);
+        yield return new Entry.CommandStarted(text, text, text, "c", true, text, 1, "s", "b", 1);
+        yield return new Entry.CommandEnded(text, null, text);
         yield return new Entry.Unknown(text, default);
     }
 }

@@ -1,0 +1,102 @@
+using System.Globalization;
+using Microsoft.Win32.SafeHandles;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Journal;
+
+/// <summary>The first process of a command's own pid namespace; when it is gone, all of them are.</summary>
+/// <param name="Namespace">Inode of the pid namespace. Alone none of the four names a process: numbers are used again.</param>
+internal sealed record CommandProcess(int Pid, string StartTime, string BootId, long Namespace);
+
+/// <summary>
+/// Which commands of a Pod may still run: one small file a command in the Pod's directory, made before the command may begin, removed when
+/// its whole tree is gone. So whoever finds a Pod dead finds what it left, and ends it before the Pod's scope goes to anybody else.
+/// </summary>
+internal static class CommandMarks
+{
+    private const int EndMs = 2_000;
+
+    private static readonly string BootId = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+
+    internal static void Put(string podDirectory, CommandProcess process)
+    {
+        var directory = Path.Combine(podDirectory, PodFiles.Commands);
+        PrivateFile.CreateDirectory(directory);
+        using var file = PrivateFile.OpenToWrite(NameOf(podDirectory, process), OpenFlags.Exclusive);
+        RandomAccess.Write(file, System.Text.Encoding.ASCII.GetBytes(string.Create(
+            CultureInfo.InvariantCulture, $"{process.Pid} {process.StartTime} {process.BootId} {process.Namespace}\n")), 0);
+    }
+
+    internal static void Remove(string podDirectory, CommandProcess process) => File.Delete(NameOf(podDirectory, process));
+
+    /// <summary>
+    /// Ends what a dead Pod left running, and waits for it. To be called only while nobody holds the Pod's life-lock, or by the Pod itself
+    /// before it begins.
+    /// </summary>
+    /// <returns>True if something of it may still run.</returns>
+    internal static bool AnyLeft(string podDirectory)
+    {
+        var directory = Path.Combine(podDirectory, PodFiles.Commands);
+        if (!Directory.Exists(directory)) return false;
+        try
+        {
+            var left = false;
+            foreach (var path in Directory.GetFiles(directory))
+            {
+                if (Parse(path) is not { } process || End(process)) File.Delete(path);
+                else left = true;
+            }
+            return left;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return AnyLeft(podDirectory); // Another does the same this moment.
+        }
+    }
+
+    /// <summary>The process as it is now; null if there is none of this pid.</summary>
+    internal static CommandProcess? Look(int pid)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            var link = new FileInfo($"/proc/{pid}/ns/pid").LinkTarget; // pid:[4026532181]
+            return link is null || fields[0] is "Z" or "X" ? null
+                : new(pid, fields[19], BootId, long.Parse(link[5..^1], CultureInfo.InvariantCulture));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    // True when it is gone. The descriptor first: what is compared then is what is killed.
+    private static bool End(CommandProcess process)
+    {
+        if (process.BootId != BootId || Libc.PidfdOpen(process.Pid) is not { } pidfd) return true;
+        using (pidfd)
+        {
+            if (Look(process.Pid) != process) return true;
+            _ = Libc.PidfdSendSignal(pidfd, Libc.SigKill);
+            return IsGone(pidfd);
+        }
+    }
+
+    private static unsafe bool IsGone(SafeFileHandle pidfd)
+    {
+        var poll = new PollFd { Fd = (int)pidfd.DangerousGetHandle(), Events = Libc.PollIn };
+        return Libc.Poll(&poll, 1, EndMs) == 1;
+    }
+
+    private static CommandProcess? Parse(string path)
+    {
+        var words = File.ReadAllText(path).Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
+        return words.Length == 4 && int.TryParse(words[0], CultureInfo.InvariantCulture, out var pid) && long.TryParse(words[3], CultureInfo.InvariantCulture, out var inode)
+            ? new(pid, words[1], words[2], inode) : null;
+    }
+
+    private static string NameOf(string podDirectory, CommandProcess process) =>
+        Path.Combine(podDirectory, PodFiles.Commands, string.Create(CultureInfo.InvariantCulture, $"{process.Pid}-{process.StartTime}"));
+}

@@ -1,0 +1,55 @@
+using System.Runtime.InteropServices;
+
+namespace Yoi.Runtime.Sandbox;
+
+/// <summary>Numbers of the system calls that the filter names, for one machine. From asm/unistd_64.h and asm-generic/unistd.h.</summary>
+/// <param name="Audit">The machine, as the kernel tells a filter (AUDIT_ARCH).</param>
+/// <param name="Refused">No business of anything inside: tracing, mounting, namespaces, keys, modules, clocks, loading of kernels.</param>
+internal sealed record CallNumbers(
+    uint Audit, uint CloneNumber, uint Socket, uint SocketPair, uint Ioctl, IReadOnlyList<uint> Refused)
+{
+    // The same everywhere: numbers above 423.
+    internal const uint IoUringSetup = 425, IoUringEnter = 426, IoUringRegister = 427, Clone3 = 435;
+    private const uint OpenTree = 428, MoveMount = 429, FsOpen = 430, FsConfig = 431, FsMount = 432, FsPick = 433, PidfdGetfd = 438,
+        MountSetAttributes = 442, QuotactlFd = 443, OpenTreeAttributes = 467;
+
+    private static readonly uint[] Common = [OpenTree, MoveMount, FsOpen, FsConfig, FsMount, FsPick, PidfdGetfd, MountSetAttributes, QuotactlFd, OpenTreeAttributes];
+
+    internal static CallNumbers X64 { get; } = new(0xC000003E, CloneNumber: 56, Socket: 41, SocketPair: 53, Ioctl: 16, Refused:
+    [
+        101, 310, 311, 312, // ptrace, process_vm_readv, process_vm_writev, kcmp
+        165, 166, 155, 161, // mount, umount2, pivot_root, chroot
+        272, 308, // unshare, setns
+        248, 249, 250, // add_key, request_key, keyctl
+        321, 298, 323, // bpf, perf_event_open, userfaultfd
+        175, 313, 176, 246, 320, 169, // init_module, finit_module, delete_module, kexec_load, kexec_file_load, reboot
+        163, 167, 168, 179, 103, 153, // acct, swapon, swapoff, quotactl, syslog, vhangup
+        303, 304, 300, // name_to_handle_at, open_by_handle_at, fanotify_init
+        164, 227, 159, 305, // settimeofday, clock_settime, adjtimex, clock_adjtime
+        170, 171, 172, 173, 154, 139, // sethostname, setdomainname, iopl, ioperm, modify_ldt, sysfs
+        .. Common,
+    ]);
+
+    internal static CallNumbers Arm64 { get; } = new(0xC00000B7, CloneNumber: 220, Socket: 198, SocketPair: 199, Ioctl: 29, Refused:
+    [
+        117, 270, 271, 272, // ptrace, process_vm_readv, process_vm_writev, kcmp
+        40, 39, 41, 51, // mount, umount2, pivot_root, chroot
+        97, 268, // unshare, setns
+        217, 218, 219, // add_key, request_key, keyctl
+        280, 241, 282, // bpf, perf_event_open, userfaultfd
+        105, 273, 106, 104, 294, 142, // init_module, finit_module, delete_module, kexec_load, kexec_file_load, reboot
+        89, 224, 225, 60, 116, 58, // acct, swapon, swapoff, quotactl, syslog, vhangup
+        264, 265, 262, // name_to_handle_at, open_by_handle_at, fanotify_init
+        170, 112, 171, 266, // settimeofday, clock_settime, adjtimex, clock_adjtime
+        161, 162, // sethostname, setdomainname
+        .. Common,
+    ]);
+
+    /// <exception cref="SandboxException">Another machine: its numbers are not known, so nothing is filtered and nothing started.</exception>
+    internal static CallNumbers OfThisMachine => RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.X64 => X64,
+        Architecture.Arm64 => Arm64,
+        var other => throw new SandboxException($"there is no filter of system calls for {other}"),
+    };
+}

@@ -1,0 +1,70 @@
+using System.Text;
+
+namespace Yoi.Runtime.Sandbox;
+
+/// <summary>
+/// As much of git's settings format as it takes to tell what says who and where from what git would run. What is not on the list is taken
+/// for something that runs.
+/// </summary>
+internal static class GitConfig
+{
+    private static readonly string[] Core =
+        ["repositoryformatversion", "filemode", "bare", "logallrefupdates", "ignorecase", "precomposeunicode", "symlinks", "autocrlf", "eol", "safecrlf", "quotepath", "sparsecheckout", "sparsecheckoutcone"];
+
+    /// <summary>Section, key and value of each setting; a subsection is part of the section's name.</summary>
+    internal static IEnumerable<(string Section, string Key, string Value)> Read(string text)
+    {
+        foreach (var line in Lines(text))
+            if (line.Key is not null) yield return (line.Section, line.Key, line.Value);
+    }
+
+    /// <summary>The settings without those that run something, and the names of what was left out.</summary>
+    internal static (string Kept, IReadOnlyList<string> Left) Inert(string text)
+    {
+        var kept = new StringBuilder();
+        var left = new List<string>();
+        foreach (var line in Lines(text))
+        {
+            if (line.Key is null || IsInert(line.Section, line.Key, line.Value)) kept.Append(line.Raw).Append('\n');
+            else left.Add($"{line.Section}.{line.Key}");
+        }
+        return (kept.ToString(), left);
+    }
+
+    private static bool IsInert(string section, string key, string value)
+    {
+        var group = section.Split('.')[0].ToLowerInvariant();
+        return (group, key.ToLowerInvariant()) switch
+        {
+            ("core", var name) => Core.Contains(name) && !value.EndsWith('\\'),
+            ("remote", "url" or "pushurl") or ("submodule", "url") => !value.Contains("::", StringComparison.Ordinal) && !value.StartsWith('-') && !value.EndsWith('\\'),
+            ("remote", "fetch" or "tagopt" or "prune") => !value.EndsWith('\\'),
+            ("branch", "remote" or "merge" or "rebase") or ("submodule", "active") or ("user", "name" or "email") => !value.EndsWith('\\'),
+            ("extensions", "objectformat" or "refstorage" or "partialclone") => !value.EndsWith('\\'),
+            _ => false,
+        };
+    }
+
+    private static IEnumerable<(string Raw, string Section, string? Key, string Value)> Lines(string text)
+    {
+        var section = "";
+        foreach (var raw in text.Split('\n'))
+        {
+            var line = raw.Trim();
+            if (line.StartsWith('['))
+            {
+                var end = line.LastIndexOf(']');
+                // A setting on the line of its section: taken for one that runs something, with all that follows in that section.
+                var inner = end > 0 ? line[1..end] : line[1..];
+                section = end == line.Length - 1 ? inner.Replace(" \"", ".", StringComparison.Ordinal).TrimEnd('"') : "odd";
+                yield return (raw, section, end == line.Length - 1 ? null : line, "");
+            }
+            else if (line.Length == 0 || line[0] is '#' or ';') yield return (raw, section, null, "");
+            else
+            {
+                var equals = line.IndexOf('=');
+                yield return equals < 0 ? (raw, section, line, "") : (raw, section, line[..equals].TrimEnd(), line[(equals + 1)..].Trim());
+            }
+        }
+    }
+}

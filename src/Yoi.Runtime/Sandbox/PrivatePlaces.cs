@@ -1,0 +1,99 @@
+using System.Text;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Runtime.Sandbox;
+
+/// <summary>
+/// What a Pod's commands have for themselves, in the Pod's own directory: a home, a place for temporary files, their output. Nothing is
+/// ever mounted inside a directory that a command may write: what it leaves there cannot lead the next mount astray.
+/// </summary>
+internal sealed class PrivatePlaces
+{
+    /// <summary>Where they are seen inside.</summary>
+    internal const string InsideHome = "/yoi/home", InsideTemp = "/yoi/tmp", InsideOutput = "/yoi/output";
+
+    private const string WorkingDirectoryFile = ".yoi-cwd";
+    private const int MostLinks = 4096;
+
+    /// <summary>Settings of git that say who and how, not what is run or where one logs in.</summary>
+    private static readonly string[] HarmlessGit =
+        ["user.name", "user.email", "init.defaultbranch", "core.autocrlf", "core.eol", "core.safecrlf", "core.quotepath", "pull.rebase", "pull.ff", "push.default", "merge.conflictstyle", "rebase.autostash"];
+
+    private PrivatePlaces(string root) => Root = root;
+
+    internal string Root { get; }
+    internal string Home => Root + "/home";
+    internal string Temp => Root + "/tmp";
+    internal string Output => Root + "/output";
+
+    /// <summary>An empty file that nobody may read: what a denied file looks like.</summary>
+    internal string MaskFile => Root + "/mask";
+
+    /// <summary>Where a command leaves its working directory, inside and outside.</summary>
+    internal static string InsideWorkingDirectory => InsideTemp + "/" + WorkingDirectoryFile;
+
+    /// <summary>Those of a Pod, made or not.</summary>
+    internal static PrivatePlaces Of(string podDirectory) => new(podDirectory + "/sandbox");
+
+    /// <summary>Makes what is missing.</summary>
+    /// <param name="podDirectory">The Pod's durable directory.</param>
+    /// <param name="home">The user's home, from which harmless settings are taken.</param>
+    internal static PrivatePlaces Make(string podDirectory, PlatformSet platform, string home)
+    {
+        const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        var places = Of(podDirectory);
+        if (Directory.Exists(places.Root)) return places;
+        foreach (var path in new[] { places.Root, places.Home, places.Temp, places.Output }) Directory.CreateDirectory(path, owner);
+        foreach (var name in platform.HomeNames)
+        {
+            // A directory of its own with a link for each thing that is there: tools find what the user has, and add their own beside it.
+            var own = Directory.CreateDirectory(places.Home + "/" + name, owner).FullName;
+            foreach (var path in Directory.EnumerateFileSystemEntries(ScopePath.Join(home, name)).Take(MostLinks)) File.CreateSymbolicLink(own + "/" + Path.GetFileName(path), path);
+        }
+        File.WriteAllText(places.Home + "/.gitconfig", GitSettings(home + "/.gitconfig"));
+        using (File.Create(places.MaskFile)) File.SetUnixFileMode(places.MaskFile, UnixFileMode.None);
+        return places;
+    }
+
+    /// <summary>
+    /// Where a command was when it ended; null if it left nothing that can be one. The file is the command's to write: it is opened
+    /// without following a link or waiting, and what it says is only a wish.
+    /// </summary>
+    internal string? TakeWorkingDirectory()
+    {
+        var path = Temp + "/" + WorkingDirectoryFile;
+        using var file = Libc.Open(path, OpenFlags.ReadOnly | OpenFlags.NoFollow | OpenFlags.NonBlock | OpenFlags.CloseOnExec, 0);
+        if (file.IsInvalid) return null;
+        _ = Libc.Unlink(path);
+        if (!Libc.Identify(file).IsFile) return null;
+        Span<byte> bytes = stackalloc byte[4096];
+        var text = PathText.Decode(bytes[..RandomAccess.Read(file, bytes, 0)]).TrimEnd('\n');
+        return ScopePath.Problem(text) is null ? text : null;
+    }
+
+    /// <summary>Removes all of it. Nothing of the Pod runs any more.</summary>
+    internal static void Remove(string podDirectory)
+    {
+        var root = podDirectory + "/sandbox";
+        if (!Directory.Exists(root)) return;
+        try
+        {
+            Directory.Delete(root, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A command can leave directories that even their owner may not list; they are the user's to remove.
+        }
+    }
+
+    private static string GitSettings(string file)
+    {
+        // Files belong to the user inside as outside, but for those of other users, which show as nobody's.
+        var text = new StringBuilder("[safe]\n\tdirectory = *\n");
+        if (!File.Exists(file)) return text.ToString();
+        foreach (var (section, key, value) in GitConfig.Read(File.ReadAllText(file)))
+            if (HarmlessGit.Contains($"{section}.{key}".ToLowerInvariant())) text.Append($"[{section}]\n\t{key} = {value}\n");
+        return text.ToString();
+    }
+}

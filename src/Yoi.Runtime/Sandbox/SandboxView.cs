@@ -1,0 +1,146 @@
+using System.Globalization;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Runtime.Sandbox;
+
+/// <summary>How a path is seen inside.</summary>
+internal enum Sight
+{
+    /// <summary>Nothing of it: in the place of a directory an empty one, of a file an empty one, both unreadable.</summary>
+    Masked,
+    /// <summary>A directory of which only the places that follow are seen: what a rule that is not recursive shows.</summary>
+    Frame,
+    ReadOnly,
+    Writable,
+}
+
+/// <summary>One place of the view. Laid over those before it.</summary>
+/// <param name="IsFile">What is there on the host.</param>
+/// <param name="Opaque">For a mask: nothing below it is seen either.</param>
+internal sealed record Place(string Path, Sight Sight, FileIdentity OnHost, bool IsFile = false, bool Opaque = true);
+
+/// <summary>
+/// A policy as a list of places, computed from the file system as it is now; never wider than the file tools. Only a mount point cannot be
+/// renamed, so every directory between a writable place and a narrower one in it is a place of its own.
+/// </summary>
+/// <param name="Places">Outermost first.</param>
+/// <param name="Absent">Denied paths that are not there, or are reached through a link: they cannot be masked, so they are watched.</param>
+internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<string> Absent)
+{
+    /// <summary>More mounts than this are not made: each costs time in every command.</summary>
+    internal const int MostPlaces = 256;
+
+    /// <summary>Computes it.</summary>
+    /// <param name="sockets">Socket files of the host: masked where they would be seen.</param>
+    /// <exception cref="SandboxException">The policy cannot be held so; says why and what to do.</exception>
+    internal static SandboxView Of(SandboxPolicy policy, IEnumerable<string> sockets)
+    {
+        var made = new Making(policy.Access);
+        foreach (var (path, child) in policy.LentForWriting)
+            if (Libc.Identify(path, out _) != 0)
+                throw new SandboxException($"{path} is lent to {child} and does not exist yet, so that the kernel cannot keep a command from making it. Wait until {child} has made it, or take it back with StopPod");
+        var targets = policy.Targets;
+        foreach (var target in targets) made.Take(target);
+        foreach (var socket in sockets) made.Mask(socket);
+        return made.Places.Count <= MostPlaces ? new(made.Places, made.Absent) : throw new SandboxException(
+            $"the scope needs {made.Places.Count} mounts and at most {MostPlaces} are made: give fewer rules, or recursive ones");
+    }
+
+    /// <summary>What the view allows at a path: for those who compare it with the tools.</summary>
+    internal Sight SightOf(string path) => Places.LastOrDefault(place => ScopePath.IsAtOrBelow(path, place.Path)) is { } place
+        ? place.Sight == Sight.Frame && place.Path != path ? Sight.Masked : place.Sight : Sight.Masked;
+
+    /// <summary>
+    /// Null if the view as it was made is the one that was computed: each place shows what was on the host then, each mask something else. Else
+    /// the place that does not: somebody exchanged a directory while the mounts were made. To be asked before the command may begin.
+    /// </summary>
+    /// <param name="pid">A process inside.</param>
+    internal string? Mismatch(int pid)
+    {
+        foreach (var place in Places)
+        {
+            var seen = Libc.Identify(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/root{place.Path}"), out var inside) == 0;
+            if (!seen || inside.IsSameFile(place.OnHost) != (place.Sight is Sight.ReadOnly or Sight.Writable)) return place.Path;
+        }
+        return null;
+    }
+
+    private sealed class Making(ScopePolicy access)
+    {
+        private const string Any = "\0";
+
+        private readonly SortedDictionary<string, Place> _places = new(StringComparer.Ordinal);
+
+        internal IReadOnlyList<Place> Places => [.. _places.Values];
+
+        internal List<string> Absent { get; } = [];
+
+        internal void Take(string target)
+        {
+            if (Libc.Identify(target, out var found) != 0 || found.IsLink || Libc.RealPath(target) != target)
+            {
+                if (access.Rules.Deny.Any(deny => deny.Target == target)) Absent.Add(target);
+                return;
+            }
+            if (!found.IsDirectory)
+            {
+                Lay(new(target, SightOf(access.AccessAt(target)), found, IsFile: true));
+                return;
+            }
+            var (self, child) = (access.AccessAt(target), access.AccessAt(ScopePath.Join(target, Any)));
+            var deeper = access.AccessAt(ScopePath.Join(ScopePath.Join(target, Any), Any));
+            if (deeper == Access.None && self != Access.None && child != Access.None) LayFlat(target, found);
+            else Lay(new(target, SightOf((Access)Math.Min((int)self, Math.Min((int)child, (int)deeper))), found));
+        }
+
+        internal void Mask(string path)
+        {
+            if (Enclosing(path) is { Sight: Sight.ReadOnly or Sight.Writable } && Libc.RealPath(path) == path && Libc.Identify(path, out var found) == 0)
+                Lay(new(path, Sight.Masked, found, IsFile: true));
+        }
+
+        /// <summary>The directory's own files as they are now; not what is made later, and nothing below.</summary>
+        private void LayFlat(string directory, FileIdentity found)
+        {
+            _places[directory] = new(directory, Sight.Frame, found);
+            Pin(directory);
+            foreach (var path in Directory.EnumerateFiles(directory))
+                if (!_places.ContainsKey(path) && Libc.Identify(path, out var file) == 0 && file.IsFile && access.AccessAt(path) != Access.None)
+                    _places[path] = new(path, Sight.ReadOnly, file, IsFile: true);
+        }
+
+        private void Lay(Place place)
+        {
+            var around = Enclosing(place.Path);
+            if (place.Sight == (around is null or { Sight: Sight.Frame } ? Sight.Masked : around.Sight)) return;
+            if (around is { Sight: Sight.Masked, Opaque: true } && place.Sight != Sight.Masked) _places[around.Path] = around with { Opaque = false };
+            _places[place.Path] = place;
+            Pin(place.Path);
+        }
+
+        /// <summary>Keeps the directories between a writable place and this one from being renamed.</summary>
+        private void Pin(string path)
+        {
+            for (var above = Above(path); above is not null && !_places.ContainsKey(above); above = Above(above))
+                if (Enclosing(above) is { Sight: Sight.Writable } && Libc.Identify(above, out var found) == 0) _places[above] = new(above, Sight.Writable, found);
+                else return;
+        }
+
+        private Place? Enclosing(string path)
+        {
+            for (var above = Above(path); above is not null; above = Above(above))
+                if (_places.TryGetValue(above, out var place)) return place;
+            return null;
+        }
+
+        private static string? Above(string path) => path.Length == 1 ? null : path.LastIndexOf('/') is > 0 and var slash ? path[..slash] : "/";
+
+        private static Sight SightOf(Access access) => access switch
+        {
+            Access.Write => Sight.Writable,
+            Access.Read => Sight.ReadOnly,
+            _ => Sight.Masked,
+        };
+    }
+}

@@ -1,0 +1,109 @@
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>
+/// What a command writes, both streams in the order in which it wrote: read by a thread of its own into a file, never more than a limit.
+/// Whoever shows it reads the file.
+/// </summary>
+internal sealed class CommandOutput : IDisposable
+{
+    private const int Chunk = 64 * 1024, MostBeforeMarker = 4096;
+
+    private readonly SafeFileHandle _pipe;
+    private readonly SafeFileHandle _file;
+    private readonly long _limit;
+    private readonly byte[] _marker;
+    private readonly TaskCompletionSource<string> _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long _length;
+    private volatile TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private CommandOutput(SafeFileHandle pipe, string path, string marker, long limit) =>
+        (_pipe, _file, Path, _marker, _limit) = (pipe, PrivateFile.OpenToWrite(path, OpenFlags.Exclusive), path, Encoding.ASCII.GetBytes(marker), limit);
+
+    internal string Path { get; }
+
+    /// <summary>Bytes in the file.</summary>
+    internal long Length => Interlocked.Read(ref _length);
+
+    /// <summary>True if there was more than the limit; the rest was not kept.</summary>
+    internal bool Full { get; private set; }
+
+    /// <summary>What came up to the marker and with it, or all there was without one; it is not in the file.</summary>
+    internal Task<string> Beginning => _first.Task;
+
+    /// <summary>Completes when every writer has closed its end.</summary>
+    internal Task Ended { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Completes at the next output or at the end.</summary>
+    internal Task More => _more.Task;
+
+    /// <param name="marker">A line; what comes before it is not the command's.</param>
+    /// <param name="full">Called once, from the reading thread, when the limit is reached.</param>
+    internal static CommandOutput Start(SafeFileHandle pipe, string path, string marker, long limit, Action full)
+    {
+        var output = new CommandOutput(pipe, path, marker, limit);
+        output.Ended = Task.Factory.StartNew(() => output.Read(full), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        return output;
+    }
+
+    /// <summary>Text of a part of the file, whole characters; bytes that are no text are shown as such.</summary>
+    internal string Text(long from, int most)
+    {
+        var bytes = new byte[(int)Math.Min(Math.Max(0, Length - from), most)];
+        var read = RandomAccess.Read(_file, bytes, from);
+        return Encoding.UTF8.GetString(bytes, 0, read).Replace('\0', '\u2400');
+    }
+
+    /// <summary>Forgets the file, too.</summary>
+    internal void Delete() => _ = Libc.Unlink(Path);
+
+    public void Dispose() => _file.Dispose();
+
+    private void Read(Action full)
+    {
+        var buffer = new byte[Chunk];
+        var first = new List<byte>();
+        using (_pipe)
+        {
+            while (true)
+            {
+                var read = Libc.Read(_pipe, buffer, buffer.Length);
+                if (read < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() == Errno.Intr) continue;
+                if (read <= 0) break;
+                var bytes = buffer.AsSpan(0, (int)read);
+                if (!_first.Task.IsCompleted && (bytes = TakeFirst(first, bytes)).Length == 0) continue;
+                Keep(bytes, full);
+            }
+        }
+        _first.TrySetResult(Encoding.UTF8.GetString([.. first]));
+        _more.TrySetResult();
+    }
+
+    private Span<byte> TakeFirst(List<byte> first, Span<byte> bytes)
+    {
+        first.AddRange(bytes);
+        var all = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(first);
+        var at = all.IndexOf(_marker);
+        if (at < 0 && first.Count < MostBeforeMarker) return [];
+        var end = at < 0 ? first.Count : at + _marker.Length;
+        _first.SetResult(Encoding.UTF8.GetString(all[..end]));
+        return all[end..];
+    }
+
+    private void Keep(ReadOnlySpan<byte> bytes, Action full)
+    {
+        var kept = bytes[..(int)Math.Min(bytes.Length, _limit - _length)];
+        if (kept.Length > 0) RandomAccess.Write(_file, kept, _length);
+        Interlocked.Add(ref _length, kept.Length);
+        var more = _more;
+        _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        more.TrySetResult();
+        if (kept.Length == bytes.Length || Full) return;
+        Full = true;
+        full();
+    }
+}

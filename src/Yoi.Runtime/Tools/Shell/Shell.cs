@@ -1,0 +1,208 @@
+using System.Globalization;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Sandbox;
+using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Runtime.Tools.Shell;
+
+/// <summary>A command that runs or has ended, by the name that the model uses.</summary>
+internal sealed class ShellCommand(string name, string line, bool background, SandboxedCommand process)
+{
+    internal string Name => name;
+    internal string Line => line;
+    internal bool Background => background;
+    internal SandboxedCommand Process => process;
+
+    /// <summary>Why it was killed; null if nobody did.</summary>
+    internal string? Killed { get; set; }
+
+    /// <summary>Up to where BashOutput has shown it.</summary>
+    internal long Shown { get; set; }
+
+    /// <summary>Completes when its tree is gone, its end is journalled and what it may have planted is dealt with.</summary>
+    internal Task<ShellEnd> Ended { get; set; } = null!;
+
+    /// <summary>Ends its whole tree.</summary>
+    internal void Kill(string why)
+    {
+        Killed ??= why;
+        process.Kill();
+    }
+}
+
+/// <summary>How a command ended, and what was found afterwards.</summary>
+internal sealed record ShellEnd(int? ExitCode, string Why, IReadOnlyList<string> Found);
+
+/// <summary>
+/// The commands of one Pod: starts each in a sandbox made from the scope as it is at that moment, keeps the working directory between
+/// them, and leaves nothing when the Pod ends.
+/// </summary>
+internal sealed class Shell(
+    LaunchDocument own, LiveScope scope, JournalWriter journal, RunningCommands running, Func<string, string?> environment, TimeProvider time)
+{
+    private const int MostInBackground = 16;
+
+    private readonly string _podDirectory = own.Directories.Pod(own.Name, own.PodId);
+    private readonly string _home = environment("HOME") is { Length: > 0 } home ? home : "/";
+    private readonly CommandLimits _limits = new();
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
+    private readonly Lazy<PlatformSet> _platform = new(() =>
+        PlatformSet.Find(environment("HOME") is { Length: > 0 } home ? home : "/", Bubblewrap.PathOf(environment), own.Network));
+    private int _number, _outputs;
+    private bool _closed;
+
+    /// <summary>Where the next command begins.</summary>
+    internal string Cwd { get; private set; } = own.Cwd;
+
+    /// <summary>What a model is told when the kernel probably refused something.</summary>
+    internal string Reach
+    {
+        get
+        {
+            var write = scope.Current().Rules.Allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.ToString()).ToList();
+            return $"Writable: {(write.Count == 0 ? "nothing of the scope" : string.Join(", ", write))}, $HOME and $TMPDIR{(own.Network ? "" : "; there is no network")}.";
+        }
+    }
+
+    /// <summary>Background commands, those that have ended too, oldest first.</summary>
+    internal IReadOnlyList<ShellCommand> Known
+    {
+        get { lock (_gate) return [.. _commands.Values.Where(command => command.Background)]; }
+    }
+
+    /// <summary>Starts a command; when this returns it runs and is in the journal.</summary>
+    /// <exception cref="SandboxException">The scope cannot be held as it is now; nothing was run.</exception>
+    /// <exception cref="ToolFailure">The name is in use, or there are too many.</exception>
+    internal async Task<ShellCommand> StartAsync(string line, string? name, bool background, string callId, CancellationToken ct)
+    {
+        name = Reserve(name, background);
+        SandboxedCommand? process = null;
+        ShellCommand? command = null;
+        try
+        {
+            var now = await MakeAsync(name, line, ct);
+            process = now.Process;
+            command = new ShellCommand(name, line, background, process);
+            command.Ended = FollowAsync(command, now.Names);
+            await journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
+                name, line, now.Cwd, callId, background, SandboxLevel.Kernel, process.Process.Pid, process.Process.StartTime, process.Process.BootId, process.Process.Namespace));
+            ct.ThrowIfCancellationRequested();
+            lock (_gate)
+            {
+                if (_closed) throw new ToolFailure("the Pod is ending; nothing is started any more");
+                _commands[name] = command;
+            }
+            Failpoint.Pass(Failpoints.CommandGate);
+            process.Go();
+            return command;
+        }
+        catch
+        {
+            if (process is not null) await process.DisposeAsync();
+            if (command is not null) await Task.WhenAny(command.Ended); // Its end entry must not come behind the Pod's.
+            running.Remove(name);
+            throw;
+        }
+    }
+
+    /// <summary>A background command by its name.</summary>
+    /// <exception cref="ToolFailure">There is none; names those that exist.</exception>
+    internal ShellCommand Named(string name)
+    {
+        lock (_gate)
+        {
+            if (_commands.TryGetValue(name, out var command)) return command;
+        }
+        var known = Known.Select(command => $"`{command.Name}`").ToList();
+        throw new ToolFailure($"no background command is called `{name}`; " + (known.Count == 0 ? "none was started" : $"there are: {string.Join(", ", known)}"));
+    }
+
+    /// <summary>Ends everything, before the Pod's end is recorded. Starts nothing afterwards.</summary>
+    internal async Task EndAllAsync()
+    {
+        List<ShellCommand> all;
+        lock (_gate)
+        {
+            _closed = true;
+            all = [.. _commands.Values];
+        }
+        foreach (var command in all) command.Kill("pod_ended");
+        try
+        {
+            await Task.WhenAll(all.Select(command => command.Ended));
+            PrivatePlaces.Remove(_podDirectory);
+        }
+        catch (Exception e) when (e is TimeoutException or JournalException or IOException)
+        {
+            // Its mark stays, and with it the Pod's scope: whoever wants that ends the command first.
+            await Console.Error.WriteLineAsync($"yoi: a command could not be ended: {e.Message}");
+        }
+        foreach (var command in all.Where(command => command.Ended.IsCompleted)) await command.Process.DisposeAsync();
+    }
+
+    private sealed record Made(SandboxedCommand Process, DeniedNames Names, string Cwd);
+
+    /// <summary>As far as the gate. While the scope is looked at and the command not yet known, nothing is lent.</summary>
+    private async Task<Made> MakeAsync(string name, string line, CancellationToken ct)
+    {
+        using var lease = await scope.HoldWriteAsync(ct);
+        var now = scope.Current();
+        var policy = SandboxPolicy.Of(now, _platform.Value, own.Directories, _home, own.Network);
+        var view = SandboxView.Of(policy, HostSockets.Now());
+        var places = PrivatePlaces.Make(_podDirectory, _platform.Value, _home);
+        if (Cwd != own.Cwd && !IsSeen(view, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
+        if (!IsSeen(view, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
+        var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, _limits, Cwd, line, environment);
+        var names = DeniedNames.Look(policy.Access, view);
+        var output = string.Create(CultureInfo.InvariantCulture, $"{places.Output}/{Interlocked.Increment(ref _outputs)}-{name}.log");
+        var process = await SandboxedCommand.StartAsync(_podDirectory, command, output, _limits.OutputBytes, time, ct);
+        if (view.Mismatch(process.Process.Pid) is { } changed)
+        {
+            await process.DisposeAsync();
+            throw new SandboxException($"{changed} was exchanged while the sandbox was made; run the command again");
+        }
+        running.Add(name, now);
+        return new(process, names, Cwd);
+    }
+
+    private static bool IsSeen(SandboxView view, string cwd) =>
+        view.SightOf(cwd) is not Sight.Masked || ScopePath.IsAtOrBelow(cwd, PrivatePlaces.InsideHome) || ScopePath.IsAtOrBelow(cwd, PrivatePlaces.InsideTemp);
+
+    private async Task<ShellEnd> FollowAsync(ShellCommand command, DeniedNames names)
+    {
+        var end = await command.Process.Ended;
+        var why = command.Process.Output.Full ? "output_limit" : command.Killed ?? (end.Exit is null ? "killed" : "exited");
+        var code = why == "exited" ? end.Exit?.Code : null;
+        var found = names.Check(command.Name);
+        if (!command.Background && PrivatePlaces.Of(_podDirectory).TakeWorkingDirectory() is { } cwd) Cwd = cwd;
+        running.Remove(command.Name);
+        if (!command.Background)
+        {
+            lock (_gate) _commands.Remove(command.Name);
+        }
+        Entry[] entries = [new Entry.CommandEnded(command.Name, code, why), .. found.Select(text => new Entry.Notification("warn", "sandbox", text))];
+        await journal.AppendAsync(Durability.Written, entries);
+        return new(code, why, found);
+    }
+
+    private string Reserve(string? name, bool background)
+    {
+        lock (_gate)
+        {
+            if (background && _commands.Values.Count(command => command.Background && !command.Ended.IsCompleted) >= MostInBackground)
+                throw new ToolFailure($"{MostInBackground} background commands are running; end one with KillBash first");
+            if (name is null)
+            {
+                do name = (++_number).ToString(CultureInfo.InvariantCulture);
+                while (_commands.ContainsKey(name));
+                return name;
+            }
+            if (PodName.Problem(name) is not null) throw new ToolFailure($"`name` is made of at most {PodName.MaxLength} ASCII letters, digits, '-' and '_'");
+            if (_commands.TryGetValue(name, out var known) && !known.Ended.IsCompleted) throw new ToolFailure($"a command called `{name}` is running; choose another name, or end it with KillBash");
+            return name;
+        }
+    }
+}

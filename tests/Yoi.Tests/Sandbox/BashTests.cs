@@ -1,0 +1,173 @@
+using System.Globalization;
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Tools;
+
+namespace Yoi.Tests.Sandbox;
+
+/// <summary>The tool as a model knows it.</summary>
+[Collection("sandbox")] // One after the other: numbers of namespaces are used again.
+public sealed class BashTests
+{
+    [Fact]
+    public async Task A_command_runs_where_the_Pod_works_and_its_output_and_exit_code_come_back()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        var good = await room.Bash("pwd; cat f; echo more >&2; echo new > made");
+        Assert.Equal($"{room.W}\ninside\nmore", good.Content);
+        Assert.False(good.IsError);
+        Assert.StartsWith("exit code 0", good.Summary, StringComparison.Ordinal);
+        Assert.Equal("new\n", await File.ReadAllTextAsync(room.W + "/made", SandboxRoom.Ct));
+        var bad = await room.Bash("exit 7");
+        Assert.True(bad.IsError);
+        Assert.StartsWith("exit code 7", bad.Summary, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_working_directory_is_kept_and_nothing_else_is()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        await room.Run("mkdir sub; cd sub; x=1; export y=2");
+        Assert.Equal(room.W + "/sub :", await room.Run("echo $PWD $x:$y"));
+        await room.Bash("cd ..; exit 3");
+        Assert.Equal(room.W, await room.Run("pwd"));
+        Assert.Equal("/yoi/home", await room.Run("cd; pwd"));
+        Assert.Equal("/yoi/home", await room.Run("pwd"));
+    }
+
+    [Fact, Trait("case", "S02")]
+    public async Task A_working_directory_that_is_not_seen_is_not_taken_and_changes_no_rule()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        await room.Run($"ln -s {room.O} link; printf '%s' {room.O} > /yoi/tmp/.yoi-cwd; trap - EXIT");
+        Assert.Equal(room.W, await room.Run("pwd"));
+        await room.Run("rm -f /yoi/tmp/.yoi-cwd; ln -s /etc/hostname /yoi/tmp/.yoi-cwd; trap - EXIT");
+        Assert.Equal(room.W, await room.Run("pwd"));
+        await room.Run("rm -f /yoi/tmp/.yoi-cwd; mkfifo /yoi/tmp/.yoi-cwd; trap - EXIT");
+        Assert.Equal(room.W, await room.Run("rm -f /yoi/tmp/.yoi-cwd; pwd"));
+        await room.Run("cd /; true");
+        await room.Fails($"echo x > {room.O}/f");
+    }
+
+    [Fact, Trait("case", "S17")]
+    public async Task A_command_past_its_limit_is_gone_with_everything_it_started()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        var outcome = await room.Bash("for i in $(seq 50); do (setsid sh -c 'while :; do echo x >> late; sleep 0.05; done' &) ; done; echo begun; sleep 600", ("timeout", 1500));
+        Assert.True(outcome.IsError);
+        Assert.Contains("1500 ms", outcome.Summary, StringComparison.Ordinal);
+        Assert.Equal("begun", outcome.Content);
+        AssertNothingRuns(room);
+        var length = new FileInfo(room.W + "/late").Length;
+        Assert.True(length > 0);
+        await room.Run("true");
+        Assert.Equal(length, new FileInfo(room.W + "/late").Length);
+    }
+
+    [Fact, Trait("case", "S15")]
+    public async Task A_daemon_ends_with_the_call_that_started_it()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        Assert.Equal("done", await room.Run("nohup setsid sh -c 'sleep 0.3; echo x > late; sleep 600' >/dev/null 2>&1 & disown; echo done"));
+        AssertNothingRuns(room);
+        Assert.False(File.Exists(room.W + "/late"));
+    }
+
+    [Fact, Trait("case", "S17"), Trait("case", "T20")]
+    public async Task A_cancelled_call_leaves_nothing()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        using var cancel = new CancellationTokenSource();
+        var running = room.Tool("Bash").RunAsync(new ToolCall("c", "Bash", Tools.Files.FileRoom.Json(("command", "echo x > begun; sleep 600"))), cancel.Token);
+        await Eventually.Holds(() => File.Exists(room.W + "/begun"));
+        await cancel.CancelAsync();
+        Assert.StartsWith("cancelled", (await running).Summary, StringComparison.Ordinal);
+        AssertNothingRuns(room);
+    }
+
+    [Fact]
+    public async Task Long_output_is_shown_by_its_ends_and_the_rest_can_be_read()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        var outcome = await room.Bash("seq 100000");
+        Assert.StartsWith("1\n2\n", outcome.Content, StringComparison.Ordinal);
+        Assert.EndsWith("\n100000", outcome.Content, StringComparison.Ordinal);
+        Assert.InRange(outcome.Content!.Length, 20_000, 32_000);
+        var file = outcome.Content.Split("all of it is in ")[1].Split(',')[0];
+        Assert.Equal("50000", await room.Run($"sed -n 50000p {file}"));
+        await room.Fails($"echo x > {file}");
+    }
+
+    [Fact, Trait("case", "S18")]
+    public async Task A_command_that_writes_without_end_is_ended_and_the_limit_named()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        var outcome = await room.Bash("yes", ("timeout", 60_000));
+        Assert.True(outcome.IsError);
+        Assert.Contains("64 MiB", outcome.Summary, StringComparison.Ordinal);
+        Assert.InRange(outcome.Content!.Length, 1, 32_000);
+        AssertNothingRuns(room);
+    }
+
+    [Fact, Trait("case", "F12"), Trait("case", "S18")]
+    public async Task A_command_that_takes_all_memory_fails_alone()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        var said = await room.Fails("/usr/bin/python3 -c 'x = bytearray(20 << 30)'");
+        Assert.Contains("MemoryError", said, StringComparison.Ordinal);
+        Assert.Equal("ok", await room.Run("/usr/bin/python3 -c 'x = bytearray(64 << 20); print(\"ok\")'"));
+    }
+
+    [Fact]
+    public async Task A_background_command_is_named_read_and_ended()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        var started = await room.Bash("echo one; while [ ! -e go ]; do sleep 0.02; done; echo two; sleep 600", ("run_in_background", true), ("name", "server"));
+        Assert.Contains("`server`", started.Summary, StringComparison.Ordinal);
+        Assert.Equal("one", (await room.Ask("BashOutput", ("name", "server"), ("wait_seconds", 20))).Content);
+        Assert.Contains("nothing new", (await room.Ask("BashOutput", ("name", "server"))).Summary, StringComparison.Ordinal);
+        await room.Run("touch go");
+        Assert.Equal("two", (await room.Ask("BashOutput", ("name", "server"), ("wait_seconds", 20))).Content);
+        Assert.Contains("server [running]", (await room.Ask("BashOutput")).Content, StringComparison.Ordinal);
+        Assert.Contains("is running", (await Assert.ThrowsAsync<ToolFailure>(() => room.Bash("true", ("run_in_background", true), ("name", "server")))).Message, StringComparison.Ordinal);
+        Assert.Contains("is gone", (await room.Ask("KillBash", ("name", "server"))).Summary, StringComparison.Ordinal);
+        AssertNothingRuns(room);
+        Assert.Contains("already ended", (await room.Ask("KillBash", ("name", "server"))).Summary, StringComparison.Ordinal);
+        Assert.Contains("there are: `server`", (await Assert.ThrowsAsync<ToolFailure>(() => room.Ask("BashOutput", ("name", "sever")))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_command_is_in_the_journal_before_it_runs_with_what_names_its_process_for_good()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        var inode = await room.Run("readlink /proc/self/ns/pid");
+        var started = room.Entries.OfType<Entry.CommandStarted>().Single();
+        Assert.Equal(inode, $"pid:[{started.Namespace.ToString(CultureInfo.InvariantCulture)}]");
+        Assert.Equal(("kernel", "call", false, room.W), (started.Level, started.CallId, started.Background, started.Cwd));
+        Assert.Equal((0, "exited"), (room.Entries.OfType<Entry.CommandEnded>().Single() is var ended ? ended.ExitCode : null, room.Entries.OfType<Entry.CommandEnded>().Single().Why));
+    }
+
+    [Fact]
+    public async Task The_end_of_the_Pod_ends_what_runs_in_the_background()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        await room.Bash("echo x > begun; sleep 600", ("run_in_background", true));
+        await Eventually.Holds(() => File.Exists(room.W + "/begun"));
+        await room.Shell.EndAllAsync();
+        AssertNothingRuns(room);
+        Assert.Equal("pod_ended", room.Entries.OfType<Entry.CommandEnded>().Single().Why);
+        Assert.False(Directory.Exists(room.PodDirectory + "/sandbox"));
+        await Assert.ThrowsAsync<ToolFailure>(() => room.Bash("true"));
+    }
+
+    /// <summary>No process of any command of this room: each has its name and identity in a mark until it is gone.</summary>
+    private static void AssertNothingRuns(SandboxRoom room)
+    {
+        foreach (var started in room.Entries.OfType<Entry.CommandStarted>())
+            Assert.NotEqual(started.StartTime, CommandMarks.Look(started.Pid)?.StartTime);
+        var namespaces = room.Entries.OfType<Entry.CommandStarted>().Select(started => started.Namespace).ToHashSet();
+        foreach (var process in Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1])))
+            if (CommandMarks.Look(int.Parse(process[6..], CultureInfo.InvariantCulture)) is { } living) Assert.DoesNotContain(living.Namespace, namespaces); // Zombies do nothing.
+    }
+}

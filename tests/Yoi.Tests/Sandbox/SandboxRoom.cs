@@ -1,0 +1,142 @@
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Spawning;
+using Yoi.Runtime.Tools;
+using Yoi.Runtime.Tools.Shell;
+using Yoi.Tests.Tools.Files;
+
+namespace Yoi.Tests.Sandbox;
+
+/// <summary>
+/// A Pod's shell with a real scope table, journal and bubblewrap: W may be written, O lies outside with a canary tree, the user's home has
+/// secrets. Everything is below one temporary root.
+/// </summary>
+internal sealed class SandboxRoom : IAsyncDisposable
+{
+    private readonly PodLock _lock;
+    private string _before;
+
+    private SandboxRoom(string root, LaunchDocument document, PodLock podLock, ScopeTable table, LiveScope scope, JournalWriter journal, Dictionary<string, string> environment)
+    {
+        (Root, Document, _lock, Table, Scope, Journal, Environment) = (root, document, podLock, table, scope, journal, environment);
+        Shell = NewShell();
+        _before = Outside();
+    }
+
+    internal string Root { get; }
+    internal string W => Root + "/W";
+    internal string O => Root + "/O";
+    internal string Home => Root + "/home";
+    internal LaunchDocument Document { get; }
+    internal ScopeTable Table { get; }
+    internal LiveScope Scope { get; }
+    internal JournalWriter Journal { get; }
+    internal RunningCommands Running { get; } = new();
+    internal Dictionary<string, string> Environment { get; }
+    internal Shell Shell { get; private set; }
+    internal string PodDirectory => Document.Directories.Pod(Document.Name, Document.PodId);
+
+    internal static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    /// <param name="rules">As in the journal, below the root: <c>write:/W</c>, <c>-read:/W/secret</c>; default: write W.</param>
+    /// <param name="scene">Makes files before the scope is taken.</param>
+    internal static async Task<SandboxRoom> MakeAsync(string[]? rules = null, bool network = false, Action<string>? scene = null)
+    {
+        var root = ScopeRoots.Resolve(System.IO.Directory.CreateTempSubdirectory("yoi-sandbox-").FullName, "/");
+        foreach (var path in new[] { "/W", "/O/d", "/home/.ssh" }) System.IO.Directory.CreateDirectory(root + path);
+        File.WriteAllText(root + "/W/f", "inside\n");
+        File.WriteAllText(root + "/O/f", FileRoom.Canary);
+        File.WriteAllText(root + "/O/d/f", FileRoom.Canary);
+        File.WriteAllText(root + "/home/.ssh/id", FileRoom.Canary);
+        scene?.Invoke(root);
+        var directories = YoiDirectories.Find(name => name == "YOI_HOME" ? root + "/yoi" : null, 0);
+        ScopeRules scope = new(
+            [.. (rules ?? ["write:/W"]).Where(rule => rule[0] != '-').Select(rule => Rule(rule, root))],
+            [.. (rules ?? []).Where(rule => rule[0] == '-').Select(rule => Rule(rule[1..], root))]);
+        var document = new LaunchDocument(
+            LaunchDocument.CurrentVersion, PodName.NewId(TimeProvider.System), "pod", root + "/W", new ModelChoice("scripted", "scripted"), scope, null, null, "root", 0,
+            null, new PodLimits(), "none", directories, new ModelTiming(), "kernel", network);
+        var table = new ScopeTable(directories, TimeProvider.System);
+        table.Open();
+        var pod = directories.Pod(document.Name, document.PodId);
+        var podLock = PodLock.TryTake(pod)!;
+        await table.AcquireAsync(new TableRow(document.PodId, document.Name, pod, null, document.PodId, 0, false, 0, scope, document.Limits, System.Environment.ProcessId), Ct);
+        var journal = JournalWriter.Open(pod, podLock, [], TimeProvider.System);
+        await journal.AppendAsync(Durability.Synced, new Entry.PodCreated(
+            JournalCodec.Version, document.PodId, document.Name, document.Cwd, document.Model, scope, 1, null, 0, null, document.Limits, "none", "test"));
+        return new(root, document, podLock, table, new LiveScope(directories, document.PodId), journal,
+            new() { ["PATH"] = "/usr/local/bin:/usr/bin:/bin", ["HOME"] = root + "/home", ["LANG"] = "C.UTF-8" });
+    }
+
+    /// <summary>Runs a command as the model would; the whole result as text.</summary>
+    internal async Task<ToolOutcome> Bash(string command, params (string Name, JsonNode? Value)[] more) =>
+        await Tool("Bash").RunAsync(new ToolCall("call", "Bash", FileRoom.Json([("command", command), .. more])), Ct);
+
+    /// <summary>What a command wrote; fails if it did not exit with 0.</summary>
+    internal async Task<string> Run(string command)
+    {
+        var outcome = await Bash(command);
+        Assert.False(outcome.IsError, $"{command}: {outcome.Summary}\n{outcome.Content}");
+        return outcome.Content ?? "";
+    }
+
+    /// <summary>The command fails, and nothing outside changes; what it wrote.</summary>
+    internal async Task<string> Fails(string command)
+    {
+        var outcome = await Bash(command);
+        Assert.True(outcome.IsError, $"this worked: {command}\n{outcome.Content}");
+        AssertOutsideUntouched();
+        return outcome.Content ?? "";
+    }
+
+    internal Tool Tool(string name) => ShellTools.All(Shell, TimeProvider.System).Single(tool => tool.Schema.Name == name);
+
+    internal Task<ToolOutcome> Ask(string tool, params (string Name, JsonNode? Value)[] arguments) =>
+        Tool(tool).RunAsync(new ToolCall("call", tool, FileRoom.Json(arguments)), Ct);
+
+    /// <summary>To be called when the scene outside was changed.</summary>
+    internal void Remember() => _before = Outside();
+
+    /// <summary>Content, modes, owners and times of everything outside are as they were.</summary>
+    internal void AssertOutsideUntouched() => Assert.Equal(_before, Outside());
+
+    internal IReadOnlyList<Entry> Entries => [.. new JournalReader(PodDirectory + "/" + PodFiles.Journal).ReadAfter(Cursor.Start, out _).Select(record => record.Entry)];
+
+    /// <summary>A child of this name holds the rules from here on; no process.</summary>
+    internal async Task<string> LendAsync(string child, params string[] rules)
+    {
+        var id = PodName.NewId(TimeProvider.System);
+        var scope = new ScopeRules([.. rules.Select(rule => Rule(rule, Root))], []);
+        await Table.LendAsync(Document.PodId, new TableRow(id, child, Document.Directories.Pod(child, id), Document.PodId, Document.PodId, 1, true, 0, scope, new(), null), Ct);
+        return id;
+    }
+
+    internal Shell NewShell() => new(Document, Scope, Journal, Running, name => Environment.GetValueOrDefault(name), TimeProvider.System);
+
+    internal static ScopeRule Rule(string text, string root)
+    {
+        const string flat = " [non-recursive]";
+        var recursive = !text.EndsWith(flat, StringComparison.Ordinal);
+        var parts = (recursive ? text : text[..^flat.Length]).Split(':', 2);
+        return new(root + parts[1], parts[0] == "write" ? Permission.Write : Permission.Read, recursive);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Shell.EndAllAsync();
+        await Journal.DisposeAsync();
+        Scope.Dispose();
+        Table.Dispose();
+        _lock.Dispose();
+        Assert.False(CommandMarks.AnyLeft(PodDirectory));
+        System.IO.Directory.Delete(Root, recursive: true);
+    }
+
+    private string Outside() => string.Join('\n', new[] { O, Home }.SelectMany(top => System.IO.Directory.EnumerateFileSystemEntries(top, "*", SearchOption.AllDirectories)).Order(StringComparer.Ordinal)
+        .Select(path => new FileInfo(path))
+        .Select(info => $"{info.FullName} {info.UnixFileMode} {info.LastWriteTimeUtc.Ticks} {((info.Attributes & (FileAttributes.Directory | FileAttributes.Device)) != 0 || info.Name.EndsWith(".sock", StringComparison.Ordinal) ? "" : Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(info.FullName))))}"));
+}

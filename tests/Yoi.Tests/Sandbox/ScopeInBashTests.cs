@@ -1,0 +1,284 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Tools;
+
+namespace Yoi.Tests.Sandbox;
+
+/// <summary>The scope holds for commands: each denial with the same thing allowed beside it.</summary>
+[Collection("sandbox")]
+public sealed class ScopeInBashTests
+{
+    private static void Secrets(string root)
+    {
+        Directory.CreateDirectory(root + "/W/a/b/secret");
+        Directory.CreateDirectory(root + "/W/.git/hooks");
+        File.WriteAllText(root + "/W/a/b/secret/key", "canary");
+        File.WriteAllText(root + "/W/a/b/note", "note");
+        File.WriteAllText(root + "/W/.env", "canary");
+        File.WriteAllText(root + "/W/.git/config", "[core]\n\tbare = false\n");
+    }
+
+    [Fact, Trait("case", "S01")]
+    public async Task Nothing_outside_is_written_by_any_program()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        string[] ways =
+        [
+            "echo x > @/f", "echo x | tee @/f", "sed -i s/o/x/ @/f", "perl -e 'open(F,\">\",\"@/f\") or die; print F 1; close F or die'",
+            "/usr/bin/python3 -c 'open(\"@/f\",\"w\").write(\"x\")'", "cp f @/f", "dd if=f of=@/f", "install f @/f", "truncate -s 1 @/f", "mv f @/moved; test -e @/moved",
+            "ln f @/hard", "ln -s /x @/soft", "mkdir @/made", "rm @/f", "rmdir @/d", "mknod @/p p", "touch @/f", "touch @/new", "chmod 777 @/f", "chown 1 @/f",
+            "/usr/bin/python3 -c 'import os; fd=os.open(\"@\", os.O_TMPFILE|os.O_RDWR); os.link(f\"/proc/self/fd/{fd}\", \"@/linked\", src_dir_fd=os.open(\".\", 0))'",
+            "/usr/bin/python3 -c 'import mmap,os; fd=os.open(\"@/f\", os.O_RDWR); m=mmap.mmap(fd,4); m[0]=65'", "tar -C @ -xf W.tar",
+        ];
+        await room.Run("tar -cf W.tar f");
+        foreach (var way in ways)
+        {
+            await room.Run("mkdir -p own/d; cp f own/f");
+            if (!way.Contains("own ", StringComparison.Ordinal) && !way.StartsWith("chown", StringComparison.Ordinal)) await room.Run(way.Replace("@", room.W + "/own", StringComparison.Ordinal));
+            await room.Run("rm -rf own; [ -e f ] || echo inside > f");
+            await room.Fails(way.Replace("@", room.O, StringComparison.Ordinal));
+        }
+    }
+
+    [Fact, Trait("case", "S03")]
+    public async Task However_a_command_is_written_the_kernel_decides()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        string Plain(string to) => $"echo x > {to}/v";
+        foreach (var to in new[] { room.W, room.O })
+        {
+            string[] ways =
+            [
+                Plain(to), string.Concat(Enumerable.Repeat("true && ", 500)) + Plain(to), $"echo {Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(Plain(to)))} | base64 -d | sh",
+                $"$'\\x65cho' x > {to}/v", $"bash <<'E'\n{Plain(to)}\nE", $"alias z='echo x'; shopt -s expand_aliases\neval \"z > {to}/v\"", $"eval eval eval '{Plain(to)}'",
+                $"f() {{ {Plain(to)}; }}; f", $"env -i /bin/sh -c '{Plain(to)}'", $"exec 9> {to}/v; echo x >&9",
+            ];
+            foreach (var way in ways)
+            {
+                if (to == room.O) await room.Fails(way);
+                else
+                {
+                    await room.Run(way);
+                    Assert.Equal("x\n", await File.ReadAllTextAsync(to + "/v", SandboxRoom.Ct));
+                    File.Delete(to + "/v");
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public async Task What_is_neither_in_the_scope_nor_in_the_platform_set_does_not_exist()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        Assert.Contains("bash", await room.Run("ls /usr/bin"), StringComparison.Ordinal);
+        foreach (var path in new[] { room.O, room.Home, room.Root + "/yoi", "/etc/shadow", "/etc/sudoers", "/root", "/home", "/var/log", "/sys/kernel", "/mnt", "/proc/1/root/etc/shadow" })
+            Assert.Contains("No such file", await room.Fails($"ls {path}"), StringComparison.Ordinal);
+        Assert.Equal("W", await room.Run($"ls {room.Root}"));
+    }
+
+    [Fact, Trait("case", "P08")]
+    public async Task Links_and_moves_do_not_carry_files_across_the_border()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "read:/O"]);
+        Assert.Equal("outside and secret", await room.Run($"cat {room.O}/f"));
+        await room.Fails($"ln {room.O}/f stolen");
+        await room.Fails($"mv {room.O}/f stolen");
+        await room.Fails($"mv f {room.O}/planted");
+        await room.Fails($"ln f {room.O}/planted");
+        await room.Run($"ln -s {room.O}/f soft");
+        await room.Fails("echo x > soft");
+    }
+
+    [Fact, Trait("case", "P18"), Trait("case", "P22")]
+    public async Task A_hole_in_the_scope_stays_one_whatever_is_renamed_around_it()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-read:/W/a/b/secret", "-read:/W/.env", "-write:/W/.git/hooks", "-write:/W/.git/config"], scene: Secrets);
+        for (var round = 0; round < 2; round++)
+        {
+            await room.Run($"echo x > a/new{round}; echo x > a/b/new{round}; echo x > .git/new{round}; mkdir a/dir{round}; mv a/b/new{round} a/b/moved{round}; cat a/b/note .git/config > /dev/null");
+            foreach (var way in new[]
+            {
+                "cat a/b/secret/key", "ls a/b/secret", "echo x > a/b/secret/new", "cat .env", "echo x > .env", "echo x > .git/hooks/pre-commit", "echo x >> .git/config",
+                "mv a a2", "mv a/b a/b2", "mv a/b/secret a/b/s2", "mv .git .git2", "mv .git/hooks .git/h2", "rm -rf a/b/secret", "rm -f .env", "mv .env .env2", "rm .git/config",
+                "/usr/bin/python3 -c 'import ctypes; l=ctypes.CDLL(None, use_errno=True); import sys; sys.exit(0 if l.renameat2(-100, b\"a\", -100, b\"other\", 2)==0 else 1)'",
+            })
+            {
+                await room.Run("mkdir -p other");
+                await room.Fails(way);
+            }
+        }
+        Assert.Equal("canary", await File.ReadAllTextAsync(room.W + "/a/b/secret/key", SandboxRoom.Ct));
+        Assert.Equal("canary", await File.ReadAllTextAsync(room.W + "/.env", SandboxRoom.Ct));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(room.W + "/.git/hooks"));
+        Assert.Equal("[core]\n\tbare = false\n", await File.ReadAllTextAsync(room.W + "/.git/config", SandboxRoom.Ct));
+    }
+
+    [Fact, Trait("case", "P20")]
+    public async Task A_rule_that_is_not_recursive_shows_the_direct_files_and_nothing_below()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["read:/W [non-recursive]", "write:/R"], scene: root =>
+        {
+            Directory.CreateDirectory(root + "/W/sub");
+            Directory.CreateDirectory(root + "/R");
+            File.WriteAllText(root + "/W/sub/f", "canary");
+        });
+        Assert.Equal("inside", await room.Run("cat f"));
+        await room.Run($"echo x > {room.Root}/R/f");
+        await room.Fails("cat sub/f");
+        await room.Fails("echo x > f");
+        await room.Fails("mkdir made; echo x > made/f");
+        Assert.Equal(["f"], (await room.Run("ls")).Split('\n'));
+    }
+
+    [Fact]
+    public async Task A_rule_on_a_single_file_opens_that_file_alone()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["read:/W", "write:/W/f"], scene: root => File.WriteAllText(root + "/W/g", "g\n"));
+        Assert.Equal("new", await room.Run("echo new > f; cat f"));
+        await room.Fails("echo x > g");
+        await room.Fails("echo x > h");
+        await room.Fails("rm f");
+    }
+
+    [Fact, Trait("case", "T09")]
+    public async Task What_is_lent_can_be_read_and_not_written_until_it_is_back()
+    {
+        await using var room = await SandboxRoom.MakeAsync(scene: root =>
+        {
+            Directory.CreateDirectory(root + "/W/part/deep");
+            File.WriteAllText(root + "/W/part/f", "lent\n");
+        });
+        await room.Run("echo mine > part/before");
+        var child = await room.LendAsync("child", "write:/W/part");
+        Assert.Equal("lent", await room.Run("cat part/f; echo x > beside"));
+        foreach (var way in new[] { "echo x > part/f", "echo x > part/deep/f", "rm -rf part", "mv part other; mkdir part; echo x > part/f", "touch part/f" }) await room.Fails(way);
+        Assert.False(Directory.Exists(room.W + "/other"));
+        await room.Table.ReleaseAsync(child, SandboxRoom.Ct);
+        await room.Run("echo back > part/f");
+    }
+
+    [Fact, Trait("case", "T09")]
+    public async Task A_lent_place_that_is_not_there_yet_is_not_made_by_the_lender()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        var child = await room.LendAsync("child", "write:/W/later");
+        var refused = await Assert.ThrowsAsync<ToolFailure>(() => room.Bash("mkdir later"));
+        Assert.Contains("child", refused.Message, StringComparison.Ordinal);
+        await room.Table.ReleaseAsync(child, SandboxRoom.Ct);
+        await room.Run("mkdir later");
+    }
+
+    [Fact, Trait("case", "T09")]
+    public async Task While_a_command_can_write_somewhere_that_place_is_not_lent()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "read:/O"]);
+        await room.Bash("sleep 600", ("run_in_background", true), ("name", "watcher"));
+        Assert.Equal("watcher", room.Running.Writer([SandboxRoom.Rule("write:/W", room.Root)])?.Name);
+        Assert.Null(room.Running.Writer([SandboxRoom.Rule("read:/W", room.Root)]));
+        await room.Ask("KillBash", ("name", "watcher"));
+        Assert.Null(room.Running.Writer([SandboxRoom.Rule("write:/W", room.Root)]));
+    }
+
+    [Fact, Trait("case", "P19")]
+    public async Task A_hook_in_a_new_repository_is_moved_away_and_git_goes_on_working()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-write:/W/.git/hooks", "-write:/W/.git/config", "-write:/W/.yoi", "-write:/W/.envrc"]);
+        var outcome = await room.Bash("git init -q . && git add f && git -c user.name=a -c user.email=a@b commit -qm one && git log --format=%s; echo evil > .git/hooks/pre-commit; chmod +x .git/hooks/pre-commit; git config core.fsmonitor /x; echo evil > .envrc");
+        Assert.StartsWith("one\n", outcome.Content, StringComparison.Ordinal);
+        Assert.False(File.Exists(room.W + "/.git/hooks/pre-commit"));
+        Assert.False(File.Exists(room.W + "/.envrc"));
+        Assert.DoesNotContain("fsmonitor", await File.ReadAllTextAsync(room.W + "/.git/config", SandboxRoom.Ct), StringComparison.Ordinal);
+        Assert.Contains("repositoryformatversion", await File.ReadAllTextAsync(room.W + "/.git/config", SandboxRoom.Ct), StringComparison.Ordinal);
+        foreach (var name in new[] { "pre-commit", "fsmonitor", ".envrc" }) Assert.Contains(name, outcome.Content, StringComparison.Ordinal);
+        Assert.Equal(["1-0-.envrc", "1-0-config", "1-0-pre-commit"], Directory.EnumerateFiles(room.W + "/.yoi/quarantine").Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(3, room.Entries.OfType<Entry.Notification>().Count(told => told.Source == "sandbox"));
+
+        await room.Run("echo more >> f; git -c user.name=a -c user.email=a@b commit -qam two; git clone -q . copy; git -C copy log --format=%s; git worktree add -q tree; rm -rf copy");
+        await room.Fails("echo evil > .git/hooks/pre-commit");
+        await room.Fails("git config core.fsmonitor /x");
+        await room.Fails("echo x > .yoi/x");
+        Assert.Equal(3, Directory.EnumerateFiles(room.W + "/.yoi/quarantine").Count());
+    }
+
+    [Theory, Trait("case", "P19")]
+    [InlineData("ln -s ../home/.ssh .git"), InlineData("mkdir -p evil/hooks; echo x > evil/hooks/pre-commit; ln -s evil .git"), InlineData("mkdir -p evil; echo 'gitdir: evil' > .git")]
+    [InlineData("ln -s ../home .yoi"), InlineData("mkdir .git; ln -s ../../home/.ssh .git/hooks"), InlineData("mkdir .git; ln -s ../../home/.ssh/id .git/config"), InlineData("mkdir .yoi; ln -s ../../O .yoi/quarantine; mkdir .git; ln -s x .git/hooks")]
+    [InlineData("ln -s ../O .envrc"), InlineData("ln -s .git .yoi; mkdir .git; ln -s ../evil .git/quarantine; mkdir -p .git/hooks; echo x > .git/hooks/post-checkout")]
+    public async Task Nothing_that_leads_elsewhere_is_followed_when_denied_names_are_moved_away(string attack)
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-write:/W/.git/hooks", "-write:/W/.git/config", "-write:/W/.yoi", "-write:/W/.envrc"]);
+        var outcome = await room.Bash(attack);
+        Assert.Contains("[yoi]", outcome.Content, StringComparison.Ordinal);
+        room.AssertOutsideUntouched();
+        Assert.NotEmpty(Directory.EnumerateFileSystemEntries(room.W + "/.yoi/quarantine"));
+        Assert.False(new FileInfo(room.W + "/.yoi").LinkTarget is not null || new FileInfo(room.W + "/.yoi/quarantine").LinkTarget is not null);
+        foreach (var name in new[] { ".git", ".git/hooks", ".git/config", ".envrc" }) Assert.Null(new FileInfo($"{room.W}/{name}").LinkTarget);
+        Assert.False(File.Exists(room.W + "/.git") || File.Exists(room.W + "/.git/hooks/pre-commit") || File.Exists(room.W + "/.git/hooks/post-checkout"));
+        Assert.DoesNotContain("secret", await room.Run("grep -r . . 2>/dev/null; true"), StringComparison.Ordinal);
+    }
+
+    [Fact, Trait("case", "P05"), Trait("case", "P22")]
+    public async Task A_directory_that_is_exchanged_while_a_sandbox_is_made_carries_nothing_in()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-read:/W/a/b/secret"], scene: root => Directory.CreateDirectory(root + "/W/a/b"));
+        await room.Run("mkdir -p link; rmdir link; ln -s ../O link");
+        // The secret is not there yet, so nothing is pinned in this one; it makes it, and exchanges the directory above again and again.
+        await room.Bash(
+            "mkdir a/b/secret; touch begun; /usr/bin/python3 -c 'import ctypes; l=ctypes.CDLL(None); any(l.renameat2(-100, b\"a\", -100, b\"link\", 2) > 0 for _ in iter(int, 1))'",
+            ("run_in_background", true), ("name", "swapper"));
+        await Eventually.Holds(() => new FileInfo(room.W + "/a").LinkTarget is not null);
+        await Eventually.Holds(() => new FileInfo(room.W + "/a").LinkTarget is null);
+        for (var round = 0; round < 40; round++)
+        {
+            try
+            {
+                var outcome = await room.Bash("for d in a link; do echo x > $d/f; echo x > $d/planted; cat $d/f; done 2>/dev/null; true");
+                Assert.DoesNotContain("outside and", outcome.Content ?? "", StringComparison.Ordinal);
+            }
+            catch (ToolFailure e)
+            {
+                Assert.Contains("not run", e.Message, StringComparison.Ordinal);
+            }
+            room.AssertOutsideUntouched();
+        }
+        await room.Ask("KillBash", ("name", "swapper"));
+        room.AssertOutsideUntouched();
+    }
+
+    [Fact, Trait("case", "P15")]
+    public async Task A_link_or_a_mount_chosen_by_a_command_leads_no_later_command_astray()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-read:/W/x/secret"], scene: root =>
+        {
+            Directory.CreateDirectory(root + "/W/x/secret");
+            File.WriteAllText(root + "/W/x/secret/k", "canary");
+        });
+        await room.Run($"ln -s {room.O} /yoi/tmp/yoi-sandbox; ln -s / /yoi/home/W; ln -s {room.O} away");
+        await room.Fails("cat x/secret/k");
+        await room.Fails("echo x > away/f");
+        Assert.Equal(["W"], (await room.Run($"ls {room.Root}")).Split('\n'));
+    }
+
+    [Fact]
+    public async Task A_scope_that_needs_too_many_mounts_is_refused_with_the_reason()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", .. Enumerable.Range(0, 300).Select(i => $"-read:/W/s{i}")], scene: root =>
+        {
+            for (var i = 0; i < 300; i++) Directory.CreateDirectory($"{root}/W/s{i}");
+        });
+        Assert.Contains("at most 256", (await Assert.ThrowsAsync<ToolFailure>(() => room.Bash("true"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact, Trait("case", "T40")]
+    public async Task A_masked_file_that_the_host_replaces_is_noticed()
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-read:/W/.env"], scene: Secrets);
+        await room.Bash("touch begun; while [ ! -e go ]; do sleep 0.02; done", ("run_in_background", true), ("name", "w"));
+        await Eventually.Holds(() => File.Exists(room.W + "/begun"));
+        File.WriteAllText(room.W + "/.env2", "new canary");
+        File.Move(room.W + "/.env2", room.W + "/.env", overwrite: true);
+        File.WriteAllText(room.W + "/go", "");
+        await Eventually.Holds(() => room.Shell.Named("w").Ended.IsCompleted);
+        Assert.Contains(".env was replaced", string.Concat((await room.Shell.Named("w").Ended).Found), StringComparison.Ordinal);
+    }
+}

@@ -14,6 +14,11 @@ public sealed class SandboxTests : IAsyncDisposable
 
     private readonly YoiRoom _room = new();
 
+    public SandboxTests()
+    {
+        if (!File.Exists("/usr/bin/bwrap") && Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
+    }
+
     public ValueTask DisposeAsync() => _room.DisposeAsync();
 
     private static Answer Bash(string command) => Call("Bash", new { command });
@@ -32,7 +37,7 @@ public sealed class SandboxTests : IAsyncDisposable
             "cat README && echo fine > mine",
             $"ls -R {_room.Root}; cat {_room.Home}/.ssh/id", $"rm -rf {_room.Root}/outside; echo x > {_room.Root}/outside/f || exit 1", "echo evil > .git/hooks/pre-commit",
             $"/usr/bin/python3 -c 'import glob,socket\nfor p in glob.glob(\"{_room.Directories.Runtime}/*.sock\") or [\"{_room.Directories.Runtime}/x.sock\"]:\n  s=socket.socket(socket.AF_UNIX); s.connect(p); s.send(b\"shutdown\")'",
-            "(setsid nohup sh -c 'sleep 1; echo late > late' >/dev/null 2>&1 &); echo begun", "env; cat /proc/*/environ; kill -9 -1; exit 3", "echo x > /proc/sys/kernel/core_pattern", "unshare -Urm sh -c 'mount -t tmpfs x /'",
+            "(setsid nohup sh -c 'sleep 1; echo late > late' >/dev/null 2>&1 &); echo begun", "env; cat /proc/*/environ; kill -9 -1; exit 3", ": >> /proc/sys/kernel/core_pattern", "unshare -Urm sh -c 'mount -t tmpfs x /'",
         ];
         await using var server = await ModelServer.StartAsync(new Minds().Of("lead", [
             .. orders.Select(Bash),

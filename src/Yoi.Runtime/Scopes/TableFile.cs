@@ -15,6 +15,10 @@ namespace Yoi.Runtime.Scopes;
 internal sealed class TableFile(YoiDirectories directories) : IDisposable
 {
     private const long LargestFile = 64 << 20;
+
+    /// <summary>What helps as long as the command that will make a table anew from the journals does not exist.</summary>
+    private const string ByHand = "Until there is `yoi scopes repair`: end all Pods (`yoi ps`, `yoi stop`), then remove scopes.json and scopes.lock together";
+
     private static readonly TableJson Json = new(new JsonSerializerOptions(TableJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
     private Kept? _kept;
@@ -89,7 +93,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
     /// <summary>The refusal for a table that is not to be believed.</summary>
     internal ScopeException Untrusted(string why, Exception? cause = null) => new(
         $"the scope table {directories.ScopeTable} cannot be used: {why}. It is not taken for an empty one; nothing was changed. "
-        + "`yoi scopes repair` makes it anew from the journals", cause: cause);
+        + ByHand, cause: cause);
 
     public void Dispose() => Interlocked.Exchange(ref _kept, null)?.File.Dispose();
 
@@ -112,7 +116,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
 
     private ScopeException Newer(int version) => new(
         $"the scope table {directories.ScopeTable} has version {version}; this yoi reads up to {TableDocument.CurrentVersion} and leaves it as it is. "
-        + "Use the newer yoi that wrote it, or end all Pods with that one and run `yoi scopes repair`");
+        + "Use the newer yoi that wrote it. " + ByHand);
 
     private static int? VersionOf(ReadOnlySpan<byte> bytes)
     {

@@ -25,7 +25,8 @@ internal sealed class Broadcast : IAsyncDisposable
     {
         _journal = journal;
         _keep = keepNotifications;
-        _pump = Task.Run(() => PumpAsync(fromSeq));
+        var replayTo = journal.HeadSeq; // Now, not when the task gets a thread: what is appended meanwhile is told.
+        _pump = Task.Run(() => PumpAsync(fromSeq, replayTo));
     }
 
     /// <summary>Grows with the records that were told.</summary>
@@ -54,9 +55,8 @@ internal sealed class Broadcast : IAsyncDisposable
         lock (_lock) becomeOurs();
     }
 
-    private async Task PumpAsync(long fromSeq)
+    private async Task PumpAsync(long fromSeq, long replayTo)
     {
-        var replayTo = _journal.HeadSeq;
         while (!_stop.IsCancellationRequested)
         {
             await using var feed = _journal.Subscribe(fromSeq, OwnBacklogBytes);

@@ -272,6 +272,7 @@ public sealed class LimitTests
         await using var room = await new ServedRoom().StartAsync();
         using var client = await room.ConnectAsync();
         await client.SendAsync("""{"method":"cancel"}""");
+        await Eventually.Holds(() => room.Asked.Count == 1); // From here on it listens.
         string[] texts = ["a\nb\r\nc", "\u2028\u2029\u0085", "\u001b]0;title\u0007\u001b[31m", "\0\u0001\u007f", new string('\u00fc', 2_500_000), "\ud83d\ude00 </script> \"\\"];
         foreach (var text in texts)
         {

@@ -32,6 +32,9 @@ internal sealed class PodHost : IAsyncDisposable
 
     private string Directory => _document.Directories.Pod(_document.Name, _document.PodId);
 
+    /// <summary>Faults if serving a client failed through our own mistake: then the process ends, and the journal resumes.</summary>
+    internal Task Serving { get; private set; } = Task.CompletedTask;
+
     /// <summary>Starts everything. When it returns, clients are served.</summary>
     /// <exception cref="ScopeException">The scope is held by another, or the grant was withdrawn.</exception>
     /// <exception cref="JournalException">The journal is served by another process, or cannot be used.</exception>
@@ -83,7 +86,8 @@ internal sealed class PodHost : IAsyncDisposable
         var served = new ServedPod(
             _document.PodId, _document.Name, controller.HandleAsync, controller.Status, () => greeting with { ScopeSummary = Shown(scope).Summary() },
             journal, Path.Combine(Directory, PodFiles.Journal), processSeq, token => CallerOf(token, ledger));
-        Own(PodServer.Start(served, _document.Directories.Socket(_document.PodId), _time, text => Console.Error.WriteLine("yoi: " + text)));
+        var server = Own(PodServer.Start(served, _document.Directories.Socket(_document.PodId), _time, text => Console.Error.WriteLine("yoi: " + text)));
+        Serving = server.Completion;
         return controller;
     }
 
@@ -123,6 +127,7 @@ internal sealed class PodHost : IAsyncDisposable
         var started = new Entry.ProcessStarted(pid, PodProcess.StartTimeOf(pid) ?? "", PodProcess.BootId, _document.SandboxLevel);
         if (ledger.Created is not null)
         {
+            EndRecord.ForgetKill(Directory);
             var seq = (await journal.AppendAsync(Durability.Synced, started))[0].Seq;
             await Recovery.RunAsync(ledger, journal);
             return seq;

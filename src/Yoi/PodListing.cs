@@ -29,7 +29,7 @@ internal static class PodListing
             await using var client = await PodClient.ConnectAsync(socket, ct: either.Token);
             return FromStatus(await client.StatusAsync(either.Token), socket);
         }
-        catch (Exception e) when (e is IOException or TimeoutException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+        catch (Exception e) when (e is IOException or TimeoutException or PodRefusedException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             // It may have ended while we asked.
             return pod.IsAlive ? FromJournal(pod, socket) with { Pid = process?.Pid } : FromJournal(pod, null);

@@ -136,7 +136,7 @@ internal sealed class TreeWatch(Surroundings s, KnownPod root, PodClient client,
             await using var own = await PodClient.ConnectAsync(s.Directories.Socket(pod.PodId), ct: either.Token);
             return await own.StatusAsync(either.Token);
         }
-        catch (Exception e) when (e is IOException or TimeoutException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+        catch (Exception e) when (e is IOException or TimeoutException or PodRefusedException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             return null;
         }

@@ -32,6 +32,9 @@ internal static class EndRecord
         }
     }
 
+    /// <summary>To be called by a Pod that begins to be served: what was noted of an earlier process is no longer true.</summary>
+    internal static void ForgetKill(string podDirectory) => File.Delete(Path.Combine(podDirectory, KillNote));
+
     /// <summary>The recorded end, after writing it if it was missing. The Pod's life-lock must be free.</summary>
     /// <param name="exit">How its process ended, if that was seen.</param>
     /// <param name="returned">Rules that went back because of this end.</param>

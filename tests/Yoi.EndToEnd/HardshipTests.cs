@@ -75,4 +75,22 @@ public sealed class HardshipTests : IAsyncDisposable
         doctor.EndInput();
         (await doctor.EndAsync()).Expect(0);
     }
+
+    [Theory, Trait("case", "P19")]
+    [InlineData("chmod 0111 .git/hooks; chmod 0555 .git .")]
+    [InlineData("chmod 0600 .git")]
+    public async Task A_hook_that_an_ordinary_users_command_locks_away_is_moved_all_the_same(string locking)
+    {
+        Assert.SkipUnless(YoiRoom.Has("setpriv") && Environment.UserName == "root", "only root can become another user");
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        await using (var give = _room.Start("/bin/sh", ["-c", $"chown -R 65534:65534 {_room.Root}"])) (await give.EndAsync()).Expect(0);
+        var command = $"git init -q .; echo evil > .git/hooks/pre-commit; chmod +x .git/hooks/pre-commit; {locking}";
+        await using var run = _room.Start("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", YoiRoom.Program, "run", $"CALL Bash {{\"command\":\"{command}\"}}"]);
+        run.EndInput();
+        (await run.EndAsync()).Expect(0);
+        Assert.False(File.Exists(_room.Project + "/.git/hooks/pre-commit"));
+        Assert.True(File.Exists(_room.Project + "/.git/hooks/pre-commit.sample")); // The positive control: it ran.
+        Assert.Equal("evil\n", _room.Read("project/.yoi/quarantine/1-0-pre-commit"));
+    }
 }

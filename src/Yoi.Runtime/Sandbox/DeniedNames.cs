@@ -49,7 +49,7 @@ internal sealed class DeniedNames
         var appeared = new List<Watched>();
         foreach (var one in _watched)
         {
-            using var found = Find(one.Root, one.Path);
+            using var found = Find(one.Root, one.Path, unlock: true);
             if (found?.Thing == one.Was) continue;
             if (one.Covered) reports.Add($"{one.Path} was {(found is null ? "removed" : "replaced")} from outside while the command ran; look at it before you trust what is there");
             else if (found is not null) appeared.Add(one);
@@ -74,6 +74,7 @@ internal sealed class DeniedNames
         using var found = Find(one.Root, one.Path);
         if (found is null || found.Thing == one.Was) return null; // Moved already, with what it was in.
         var (at, status) = (found.Thing.At, found.Status);
+        Unlock(found.Parent);
         if (at == one.Path && at.EndsWith("/.git/hooks", StringComparison.Ordinal) && status.IsDirectory) return Hooks(one.Root, found, name);
         if (at == one.Path && at.EndsWith("/.git/config", StringComparison.Ordinal) && status.IsFile) return Settings(one.Root, found, name);
         // On the way: a link leads git or an editor to what it points at, a file called .git does the same.
@@ -84,6 +85,7 @@ internal sealed class DeniedNames
     /// <summary>A new repository has hooks that are only samples: they stay.</summary>
     private static string? Hooks(string root, Found found, string name)
     {
+        Unlock(found.Parent, "hooks");
         using var hooks = Door.OpenBeneath(found.Parent, "hooks", OpenFlags.ReadOnly | OpenFlags.Directory, out var error) ?? throw new LinuxException("open hooks", error);
         var moved = new List<string>();
         foreach (var entry in Directory.EnumerateFileSystemEntries(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{hooks.DangerousGetHandle()}")).Select(Door.NameOf).ToList())
@@ -98,6 +100,7 @@ internal sealed class DeniedNames
     /// <summary>A new repository has settings: those that git would run something for are taken out.</summary>
     private static string? Settings(string root, Found found, string name)
     {
+        Unlock(found.Parent, "config");
         var bytes = new byte[1 << 20];
         int length;
         using (var opened = Door.OpenBeneath(found.Parent, "config", OpenFlags.ReadOnly | OpenFlags.NonBlock, out var error) ?? throw new LinuxException("open config", error))
@@ -116,6 +119,8 @@ internal sealed class DeniedNames
     private static string Move(string root, SafeFileHandle parent, string entry, string path, string name)
     {
         using var top = Door.LookAt(root, out var error) ?? throw new LinuxException("open " + root, error);
+        Unlock(top);
+        Unlock(parent, entry);
         var aside = entry;
         if (path == ScopePath.Join(root, Yoi))
         {
@@ -140,13 +145,38 @@ internal sealed class DeniedNames
         return Door.OpenBeneath(directory, name, OpenFlags.Path | OpenFlags.Directory, out var error) ?? throw new LinuxException("open " + name, error);
     }
 
+    /// <summary>A command can take rights from its owner, too; without them nothing could be looked at or moved. Of others' things nothing changes.</summary>
+    private static void Unlock(SafeFileHandle parent, string name)
+    {
+        using var handle = Door.LookBeneath(parent, name, out _); // Null for a link.
+        if (handle is not null && Door.StatusOf(handle) is { } status && (status.IsDirectory || status.IsFile)) Unlock(handle);
+    }
+
+    private static void Unlock(SafeFileHandle handle)
+    {
+        const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        var status = Door.StatusOf(handle);
+        var missing = status.IsDirectory ? owner : UnixFileMode.UserRead;
+        var mode = (UnixFileMode)(status.Mode & 0xfff);
+        if ((mode & missing) == missing) return;
+        try
+        {
+            File.SetUnixFileMode(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{handle.DangerousGetHandle()}"), mode | missing);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            // What needs the right fails next, and is reported.
+        }
+    }
+
     private static void Rename(SafeFileHandle from, string name, SafeFileHandle to, string newName)
     {
         if (Libc.RenameAt(from, PathText.Encode(name), to, PathText.Encode(newName)) != 0) throw Libc.Failed("rename " + name);
     }
 
     /// <summary>What is at the name, or the first thing on the way to it that is no directory; null if it is not there.</summary>
-    private static Found? Find(string root, string path)
+    /// <param name="unlock">Directories on the way that cannot be entered any more are made so that they can.</param>
+    private static Found? Find(string root, string path, bool unlock = false)
     {
         var directory = Door.LookAt(root, out _);
         var at = root;
@@ -154,6 +184,7 @@ internal sealed class DeniedNames
         {
             if (directory is null) return null;
             at = ScopePath.Join(at, name);
+            if (unlock && (Door.StatusOf(directory).Mode & 0x40 /* 0100 */) == 0) Unlock(directory);
             if (Door.StatusOf(directory, name) is not { } status)
             {
                 directory.Dispose();

@@ -37,7 +37,7 @@ internal static class GitConfig
         return (group, key.ToLowerInvariant()) switch
         {
             ("core", var name) => Core.Contains(name) && !value.EndsWith('\\'),
-            ("remote", "url" or "pushurl") or ("submodule", "url") => !value.Contains("::", StringComparison.Ordinal) && !value.StartsWith('-') && !value.EndsWith('\\'),
+            ("remote", "url" or "pushurl") or ("submodule", "url") => !value.Contains("::", StringComparison.Ordinal) && !value.StartsWith('-') && value.IndexOfAny(['"', '\\']) < 0,
             ("remote", "fetch" or "tagopt" or "prune") => !value.EndsWith('\\'),
             ("branch", "remote" or "merge" or "rebase") or ("submodule", "active") or ("user", "name" or "email") => !value.EndsWith('\\'),
             ("extensions", "objectformat" or "refstorage" or "partialclone") => !value.EndsWith('\\'),
@@ -54,10 +54,12 @@ internal static class GitConfig
             if (line.StartsWith('['))
             {
                 var end = line.LastIndexOf(']');
-                // A setting on the line of its section: taken for one that runs something, with all that follows in that section.
+                // A setting on the line of its section, or what could be one (a comment may end with a bracket, too): taken for one that runs
+                // something, with all that follows in that section.
                 var inner = end > 0 ? line[1..end] : line[1..];
-                section = end == line.Length - 1 ? inner.Replace(" \"", ".", StringComparison.Ordinal).TrimEnd('"') : "odd";
-                yield return (raw, section, end == line.Length - 1 ? null : line, "");
+                var plain = end == line.Length - 1 && !inner.Contains(']');
+                section = plain ? inner.Replace(" \"", ".", StringComparison.Ordinal).TrimEnd('"') : "odd";
+                yield return (raw, section, plain ? null : line, "");
             }
             else if (line.Length == 0 || line[0] is '#' or ';') yield return (raw, section, null, "");
             else

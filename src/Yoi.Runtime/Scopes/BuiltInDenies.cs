@@ -20,7 +20,7 @@ internal static class BuiltInDenies
 
     private static readonly string[] RunLater =
     [
-        ".git/hooks", ".git/config", ".git/config.worktree", ".yoi", ".vscode", ".idea", ".claude", ".codex", ".cursor",
+        ".git/hooks", ".git/config", ".git/config.worktree", ".git/commondir", ".yoi", ".vscode", ".idea", ".claude", ".codex", ".cursor",
         ".gemini", ".mcp.json", ".envrc", ".husky", ".devcontainer",
     ];
 
@@ -41,10 +41,12 @@ internal static class BuiltInDenies
     {
         foreach (var name in RunLater) yield return ScopePath.Join(root, name);
         var git = Path.GetFileName(root) == ".git" ? root : ScopePath.Join(root, ".git");
+        // Of a worktree and a submodule it is a file that says which repository, and so which settings and hooks, git takes.
+        if (File.Exists(git)) yield return git;
         if (git == root)
-            foreach (var name in new[] { "hooks", "config", "config.worktree" }) yield return ScopePath.Join(root, name);
+            foreach (var name in new[] { "hooks", "config", "config.worktree", "commondir" }) yield return ScopePath.Join(root, name);
         foreach (var path in Submodules(ScopePath.Join(git, "modules"))) yield return path;
-        foreach (var worktree in Children(ScopePath.Join(git, "worktrees"))) yield return ScopePath.Join(worktree, "config.worktree");
+        foreach (var worktree in Children(ScopePath.Join(git, "worktrees"))) foreach (var name in new[] { "config.worktree", "commondir" }) yield return ScopePath.Join(worktree, name);
     }
 
     // A submodule's name may have slashes, and submodules have submodules: every directory with a HEAD is a repository.
@@ -56,8 +58,7 @@ internal static class BuiltInDenies
             var repository = File.Exists(ScopePath.Join(directory, "HEAD"));
             if (repository)
             {
-                yield return ScopePath.Join(directory, "hooks");
-                yield return ScopePath.Join(directory, "config");
+                foreach (var name in new[] { "hooks", "config", "commondir" }) yield return ScopePath.Join(directory, name);
             }
             foreach (var path in Submodules(repository ? ScopePath.Join(directory, "modules") : directory, depth + 1)) yield return path;
         }

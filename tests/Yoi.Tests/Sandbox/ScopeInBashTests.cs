@@ -201,6 +201,19 @@ public sealed class ScopeInBashTests
     }
 
     [Theory, Trait("case", "P19")]
+    [InlineData("[core] fsmonitor = /evil #]"), InlineData("[core]fsmonitor=/evil;]"), InlineData("[core \"]\"] fsmonitor = /evil #]"), InlineData("[remote \"o\"]\\n\\turl = \"evil:\":/evil")]
+    [InlineData("[remote \"o\"]\\n\\turl = evil:\"\":/evil"), InlineData("[core]\\n\\tbare = false\\n\\tfsmonitor = /evil")]
+    public async Task A_setting_that_git_would_run_is_taken_out_of_new_settings_however_it_is_written(string setting)
+    {
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-write:/W/.git/hooks", "-write:/W/.git/config", "-write:/W/.yoi"]);
+        var outcome = await room.Bash($"git init -q .; printf '{setting}\\n' >> .git/config");
+        Assert.Contains("were taken out", outcome.Content, StringComparison.Ordinal);
+        var left = await File.ReadAllTextAsync(room.W + "/.git/config", SandboxRoom.Ct);
+        Assert.DoesNotContain("/evil", left, StringComparison.Ordinal);
+        Assert.Contains("repositoryformatversion", left, StringComparison.Ordinal);
+    }
+
+    [Theory, Trait("case", "P19")]
     [InlineData("ln -s ../home/.ssh .git"), InlineData("mkdir -p evil/hooks; echo x > evil/hooks/pre-commit; ln -s evil .git"), InlineData("mkdir -p evil; echo 'gitdir: evil' > .git")]
     [InlineData("ln -s ../home .yoi"), InlineData("mkdir .git; ln -s ../../home/.ssh .git/hooks"), InlineData("mkdir .git; ln -s ../../home/.ssh/id .git/config"), InlineData("mkdir .yoi; ln -s ../../O .yoi/quarantine; mkdir .git; ln -s x .git/hooks")]
     [InlineData("ln -s ../O .envrc"), InlineData("ln -s .git .yoi; mkdir .git; ln -s ../evil .git/quarantine; mkdir -p .git/hooks; echo x > .git/hooks/post-checkout")]

@@ -64,10 +64,20 @@ public sealed class BuiltInDeniesTests : IDisposable
         var policy = Policy("write:" + _room.Root + "/w", "read:" + _room.Root + "/r");
         foreach (var path in (string[])[
             ".git/hooks/pre-commit", ".git/config", ".git/modules/lib/config", ".git/modules/deep/er/hooks/x", ".git/modules/lib/modules/inner/config",
-            ".git/worktrees/second/config.worktree", ".yoi/x", ".vscode/tasks.json", ".idea/x", ".claude/settings.json", ".mcp.json", ".envrc"])
+            ".git/worktrees/second/config.worktree", ".git/worktrees/second/commondir", ".git/commondir", ".git/modules/lib/commondir", ".yoi/x", ".vscode/tasks.json", ".idea/x", ".claude/settings.json", ".mcp.json", ".envrc"])
             Assert.Equal((path, Access.Read), (path, policy.AccessAt($"{_room.Root}/w/{path}")));
         foreach (var path in (string[])[".git/index", ".git/objects/x", ".git/modules/lib/index", "src/config", ".github/workflows/x"])
             Assert.Equal((path, Access.Write), (path, policy.AccessAt($"{_room.Root}/w/{path}")));
         Assert.DoesNotContain(policy.Rules.Deny, rule => rule.Target.StartsWith(_room.Root + "/r/", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_file_that_says_where_a_worktrees_repository_is_is_read_and_not_written()
+    {
+        Directory.CreateDirectory(_room.Root + "/w");
+        File.WriteAllText(_room.Root + "/w/.git", "gitdir: /elsewhere\n");
+        var policy = Policy("write:" + _room.Root + "/w");
+        Assert.Equal(Access.Read, policy.AccessAt(_room.Root + "/w/.git"));
+        Assert.Equal(Access.Write, policy.AccessAt(_room.Root + "/w/.gitignore")); // The positive control.
     }
 }

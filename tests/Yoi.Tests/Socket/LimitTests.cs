@@ -147,6 +147,7 @@ public sealed class LimitTests
         await using var room = await new ServedRoom().StartAsync();
         using var client = await room.ConnectAsync();
         await client.SendAsync("""{"method":"cancel"}""");
+        await Eventually.Holds(() => room.Asked.Count == 1); // From here on it listens.
         var text = string.Concat(Enumerable.Range(0, (1 << 17) / 8).Select(i => i.ToString("d8", null)));
         var line = Encoding.UTF8.GetBytes($$$"""{"id":"long","method":"run","params":{"input":"{{{text}}}"}}""" + "\n");
         var sending = Task.Run(() =>

@@ -27,15 +27,18 @@ public sealed partial class CompletionTests : IAsyncDisposable
         end
         """;
 
-    /// <summary>Completion widgets need a line editor: zsh drives one in a terminal of its own.</summary>
+    /// <summary>
+    /// Completion widgets need a line editor: zsh drives one in a terminal of its own. Each line waits until the editor says that it
+    /// reads: before that the terminal itself would take the line, and ^U with it.
+    /// </summary>
     private const string Zsh = """
         zmodload zsh/zpty
         zpty shell 'zsh -f -i'
         zpty -w shell "PS1='' PROMPT_EOL_MARK=''; autoload -Uz compinit; compinit -u -d $HOME/dump; source <(yoi completion zsh)"
-        zpty -w shell "LISTMAX=1000; zstyle ':completion:*' menu no; echo re''ady"
-        zpty -r -m shell ignored '*ready*'
+        zpty -w shell "LISTMAX=1000; zstyle ':completion:*' menu no; zle-line-init() { print -rn -- 're''ads>' }; zle -N zle-line-init"
         for line in 'yoi sta' 'yoi run --deny' 'yoi log my-'; do
             print -r -- "LINE:$line"
+            zpty -r -m shell ignored '*reads>*'
             zpty -w -n shell $line$'\t\t\x15'"echo e''nd"$'\n'
             zpty -r -m shell shown '*end*'
             print -r -- $shown

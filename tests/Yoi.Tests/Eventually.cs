@@ -5,10 +5,13 @@ namespace Yoi.Tests;
 /// <summary>For what the system tells nobody of (a file of another process, the state in /proc): looks until it is so.</summary>
 internal static class Eventually
 {
+    /// <summary>Against hanging only: generous, because a busy machine is no fault.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
+
     /// <summary>Returns when the condition holds; fails with its text when the limit passes.</summary>
     internal static async Task Holds(Func<bool> condition, TimeSpan? limit = null, [CallerArgumentExpression(nameof(condition))] string what = "")
     {
-        using var cancel = new CancellationTokenSource(limit ?? TimeSpan.FromSeconds(20));
+        using var cancel = new CancellationTokenSource(limit ?? Limit);
         using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
         try
         {

@@ -136,7 +136,7 @@ internal sealed class ControlledPod : IAsyncDisposable
     /// <summary>Waits until the journal holds an entry that fits, from the first on.</summary>
     internal async Task<T> SeeAsync<T>(Func<T, bool>? fits = null, int nth = 1) where T : Entry
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         await using var feed = Journal.Subscribe(1, 64 << 20);
         await foreach (var item in feed.ReadAsync(limit.Token))
             if (item is FeedItem.Record { Value.Entry: T entry } && (fits?.Invoke(entry) ?? true) && --nth == 0) return entry;

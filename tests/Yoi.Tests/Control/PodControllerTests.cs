@@ -8,7 +8,7 @@ namespace Yoi.Tests.Control;
 
 public sealed class PodControllerTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
 
     private static AssistantBlock.ToolCall Call(string id, string name = "Gate") => new(id, name, "{}");
 

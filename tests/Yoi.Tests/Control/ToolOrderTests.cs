@@ -6,7 +6,7 @@ namespace Yoi.Tests.Control;
 
 public sealed class ToolOrderTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
 
     [Fact]
     public async Task Calls_run_beside_each_other_and_their_results_stand_in_call_order()

@@ -10,7 +10,7 @@ public sealed class PodLauncherTests : IDisposable
 {
     private const string ReadyLine = """echo '{"ready":true,"pid":1,"socket":"/x.sock"}'""";
     private static readonly LaunchSecrets NoSecrets = new(null, null);
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
 
     private readonly SpawningRoot _root = new();
 

@@ -8,7 +8,7 @@ namespace Yoi.Tests.Spawning;
 
 public sealed class PodProcessTests : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
     private readonly SpawningRoot _root = new();
 
     public void Dispose() => _root.Dispose();

@@ -6,7 +6,7 @@ namespace Yoi.Tests.Wire;
 /// <summary>Plays steps against a Pod and keeps what each connection was sent, up to its end.</summary>
 internal sealed class Replay(RealPod pod) : IAsyncDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
 
     private readonly Dictionary<int, Connection> _open = [];
     private readonly Dictionary<int, List<JsonElement>> _heard = [];

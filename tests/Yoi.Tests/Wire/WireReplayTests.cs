@@ -117,7 +117,8 @@ public sealed class WireReplayTests
     private static async Task<Replay> AssertAsRecordedAsync(RealPod pod, string name, params (string, string)[] paths)
     {
         var steps = DeliberateDifferences.Apply(Recording.Read(name, paths));
-        await using var replay = new Replay(pod) { BeforeSend = () => QuietAsync(pod) };
+        await using var witness = await Witness.ListenAsync(pod);
+        await using var replay = new Replay(pod) { BeforeSend = () => QuietAsync(pod, witness) };
         await replay.PlayAsync(steps);
         var differences = steps.Select(step => step.On).OfType<int>().Distinct().SelectMany(conn =>
             WireComparison.Differences(
@@ -127,9 +128,12 @@ public sealed class WireReplayTests
         return replay;
     }
 
-    /// <summary>Waits until everything that the Pod's children said has been told: then no run begins by itself.</summary>
-    private static Task QuietAsync(RealPod pod) => new PodRegistry(pod.Root.Directories).All().Count < 2
-        ? Task.CompletedTask : Eventually.Holds(() => NewsRuns.AllIsTold(pod), RealPod.Patience);
+    /// <summary>
+    /// Waits until everything that the Pod's children said has been told, and everybody has heard of the runs that did: then no run
+    /// begins by itself, and who comes now does not hear the end of one.
+    /// </summary>
+    private static Task QuietAsync(RealPod pod, Witness witness) => new PodRegistry(pod.Root.Directories).All().Count < 2
+        ? Task.CompletedTask : Eventually.Holds(() => NewsRuns.AllIsTold(pod) && witness.HasHeardAll(pod), RealPod.Patience);
 
     /// <summary>What the results of the recording's calls say first, which clients and models may lean on.</summary>
     private static async Task AssertSummariesAsync(RealPod pod, string name, Func<List<string>, List<string>> meant)

@@ -62,10 +62,18 @@ public static class WireCodec
             var root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object)
                 throw new ProtocolException(ErrorCode.InvalidRequest, "invalid method: a line is a JSON object with \"method\" and \"params\"");
-            var id = ReadId(root);
-            if (!root.TryGetProperty("method", out var name) || name.ValueKind != JsonValueKind.String)
-                throw new ProtocolException(ErrorCode.InvalidRequest, "invalid method: missing field \"method\" (a string)", id);
-            return new Request(id, ReadMethod(root, ReadString(name, id), id));
+            try
+            {
+                var id = ReadId(root);
+                if (!root.TryGetProperty("method", out var name) || name.ValueKind != JsonValueKind.String)
+                    throw new ProtocolException(ErrorCode.InvalidRequest, "invalid method: missing field \"method\" (a string)", id);
+                return new Request(id, ReadMethod(root, ReadString(name, id), id));
+            }
+            catch (InvalidOperationException)
+            {
+                // Half a surrogate pair in a name: it is found wherever names are compared.
+                throw new ProtocolException(ErrorCode.InvalidRequest, "invalid method: a name that is not valid Unicode");
+            }
         }
     }
 
@@ -125,6 +133,7 @@ public static class WireCodec
         var good = id.ValueKind == JsonValueKind.String || (id.ValueKind == JsonValueKind.Number && id.TryGetInt64(out _));
         if (!good || System.Text.Encoding.UTF8.GetByteCount(id.GetRawText()) > MaxIdBytes)
             throw new ProtocolException(ErrorCode.InvalidRequest, "invalid id: a string of at most 128 bytes, or an integer");
+        if (id.ValueKind == JsonValueKind.String) ReadString(id, null); // It is sent back: it must be text that can be written.
         return id.Clone();
     }
 

@@ -8,6 +8,8 @@ namespace Yoi.Commands;
 /// <summary><c>yoi wait NAME…</c>: until Pods are idle with nothing unread, or have ended. Woken by their events, not by polling.</summary>
 internal static class WaitCommand
 {
+    private const int MostSeconds = 30 * 24 * 3600, PageBytes = 4 << 20;
+
     internal static Command Create(Surroundings s)
     {
         var names = PodFinder.Argument<string[]>(s, "NAME", "The Pods.", ArgumentArity.OneOrMore, pod => pod.IsAlive);
@@ -19,6 +21,7 @@ internal static class WaitCommand
         command.Validators.Add(result =>
         {
             if (result.GetValue(any) && result.GetValue(all)) result.AddError("--any and --all exclude each other");
+            if (result.GetValue(timeout) is { } seconds && !(seconds is >= 0 and <= MostSeconds)) result.AddError($"--timeout is a number of seconds from 0 to {MostSeconds}");
         });
         command.SetAction(async (parsed, ct) =>
         {
@@ -30,7 +33,7 @@ internal static class WaitCommand
 
     private static async Task<int> WaitAsync(Surroundings s, IReadOnlyList<KnownPod> pods, bool any, double? timeout, bool json, CancellationToken ct)
     {
-        using var limit = timeout is { } seconds ? new CancellationTokenSource(TimeSpan.FromSeconds(Math.Max(0, seconds)), s.Time) : new CancellationTokenSource();
+        using var limit = timeout is { } seconds ? new CancellationTokenSource(TimeSpan.FromSeconds(seconds), s.Time) : new CancellationTokenSource();
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         var waits = pods.Select(pod => WaitOneAsync(s, pod, enough.Token)).ToList();
         var winner = any ? await Task.WhenAny(waits) : null;
@@ -79,8 +82,23 @@ internal static class WaitCommand
         }
     }
 
-    private static string? LastRun(KnownPod pod) =>
-        pod.Journal.Last() is { } last
-        && pod.Journal.ReadAfter(new Cursor(Math.Max(0, last.Seq - 100), -1), out _).Select(record => record.Entry).OfType<Entry.RunEnded>().LastOrDefault() is { } run
-            ? Amounts.Name(run.Reason) : null;
+    /// <summary>How the last run ended; one that began and has no end, or input that never had a run, was interrupted.</summary>
+    private static string? LastRun(KnownPod pod)
+    {
+        string? last = null;
+        var at = Cursor.Start;
+        while (pod.Journal.ReadAfter(at, out _, PageBytes) is { Count: > 0 } page)
+        {
+            at = page[^1].End;
+            foreach (var record in page)
+                last = record.Entry switch
+                {
+                    Entry.RunEnded run => Amounts.Name(run.Reason),
+                    Entry.RunStart or Entry.Input => Amounts.Name(RunEnd.Interrupted),
+                    Entry.RunPaused => null,
+                    _ => last,
+                };
+        }
+        return last;
+    }
 }

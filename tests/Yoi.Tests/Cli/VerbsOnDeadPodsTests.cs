@@ -122,6 +122,17 @@ public sealed class VerbsOnDeadPodsTests : IDisposable
     }
 
     [Fact]
+    public async Task Waiting_for_a_Pod_that_died_in_a_run_fails_whatever_the_run_before_came_to()
+    {
+        await _room.DeadPodAsync("first", new Entry.Input("a"), new Entry.RunStart(0, null));
+        await _room.DeadPodAsync("second", new Entry.Input("a"), new Entry.RunStart(0, null), new Entry.RunEnded(0, RunEnd.Completed, null, null, 1), new Entry.Input("b"), new Entry.RunStart(1, null));
+        await _room.DeadPodAsync("good", new Entry.Input("a"), new Entry.RunStart(0, null), new Entry.RunEnded(0, RunEnd.Completed, null, null, 1));
+        Assert.Equal(ExitCode.RunFailed, await _room.RunAsync("wait", "first"));
+        Assert.Equal(ExitCode.RunFailed, await _room.RunAsync("wait", "second"));
+        Assert.Equal(0, await _room.RunAsync("wait", "good")); // The positive control.
+    }
+
+    [Fact]
     public async Task Removing_leaves_a_tombstone_and_takes_the_files()
     {
         var pod = await _room.DeadPodAsync("api", Stopped);

@@ -24,7 +24,15 @@ internal static class Amounts
     };
 
     internal static string Ago(DateTimeOffset? then, DateTimeOffset now) =>
-        then is not { } time ? "-" : now - time < TimeSpan.FromSeconds(1) ? "now" : Span(now - time) + " ago";
+        then is not { } time ? "-" : now - time < TimeSpan.FromSeconds(1) ? "now" : Roughly(now - time) + " ago";
+
+    private static string Roughly(TimeSpan time) => time switch
+    {
+        { TotalMinutes: < 1 } => $"{(int)time.TotalSeconds} s",
+        { TotalHours: < 1 } => $"{(int)time.TotalMinutes} min",
+        { TotalDays: < 1 } => $"{(int)time.TotalHours} h",
+        _ => $"{(int)time.TotalDays} d",
+    };
 
     internal static string Count(int count, string one, string? many = null) => $"{count} {(count == 1 ? one : many ?? one + "s")}";
 

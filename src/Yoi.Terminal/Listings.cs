@@ -14,18 +14,24 @@ internal static class Listings
             screen.Line("no Pods; `yoi run TASK` starts one", Tone.Dim);
             return;
         }
-        // Said once below if it is the same for all.
-        var models = pods.Select(pod => pod.Model).OfType<string>().Distinct().ToList();
-        string[] names = ["POD", "STATE", "TURNS", "IN", "OUT", "ACTIVE", .. models.Count > 1 ? ["MODEL"] : (string[])[]];
+        string[] names = ["POD", "STATE", "TURNS", "IN", "OUT", "ACTIVE", "MODEL"];
         var rows = Tree(pods).Select(row => (row.Pod, Cells: (string[])
         [
             row.Prefix + row.Pod.Name, StateText(row.Pod), row.Pod.Turns?.ToString() ?? "-",
-            Amounts.Tokens(row.Pod.InputTokens), Amounts.Tokens(row.Pod.OutputTokens), Amounts.Ago(row.Pod.LastActivity, now),
-            .. models.Count > 1 ? [row.Pod.Model ?? "-"] : (string[])[],
+            Amounts.Tokens(row.Pod.InputTokens), Amounts.Tokens(row.Pod.OutputTokens), Amounts.Ago(row.Pod.LastActivity, now), row.Pod.Model ?? "-",
         ])).ToList();
-        var table = Columns([.. names, "SCOPE"]);
         // One line a Pod where that can be: the path is last and loses its beginning; only a state is ever broken.
-        var left = screen.Width - 3 - names.Select((name, i) => rows.Max(row => Math.Max(name.Length, row.Cells[i].Length)) + 2).Sum();
+        int Left() => screen.Width - 3 - names.Select((name, i) => rows.Max(row => Math.Max(name.Length, row.Cells[i].Length)) + 2).Sum();
+        // Said once below if it is the same for all, or there is no room.
+        var models = pods.Select(pod => pod.Model).OfType<string>().Distinct().ToList();
+        var together = models.Count < 2 || (screen.IsLive && Left() < ShortestPath);
+        if (together)
+        {
+            names = names[..^1];
+            rows = [.. rows.Select(row => (row.Pod, row.Cells[..^1]))];
+        }
+        var table = Columns([.. names, "SCOPE"]);
+        var left = Left();
         for (var i = 0; i <= names.Length; i++) table.Columns[i].NoWrap = i != 1;
         foreach (var (pod, cells) in rows)
         {
@@ -35,7 +41,7 @@ internal static class Listings
         }
         screen.Draw(table);
         var levels = pods.Select(p => p.SandboxLevel).OfType<string>().Distinct().ToList();
-        List<string> common = [.. models.Count == 1 ? [$"model: {SafeText.Line(models[0])}"] : (string[])[], .. levels.Count > 0 ? [$"sandbox: {SafeText.Line(string.Join(", ", levels))}"] : (string[])[]];
+        List<string> common = [.. together && models.Count > 0 ? [$"model: {SafeText.Line(string.Join(", ", models))}"] : (string[])[], .. levels.Count > 0 ? [$"sandbox: {SafeText.Line(string.Join(", ", levels))}"] : (string[])[]];
         if (common.Count > 0) screen.Line(string.Join(" · ", common), Tone.Dim);
     }
 

@@ -19,7 +19,7 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
         var model = await new ModelResolver(settings, s.Environment, s.Home, s.Cwd, s.Time).ResolveAsync(wishes.Model, wishes.BaseUrl, ct);
         var id = PodName.NewId(s.Time);
         var name = wishes.Name ?? FreeName(s.Registry, cwd);
-        if (PodName.Problem(name) is { } problem) throw new CommandException(ExitCode.Usage, $"--name \"{name}\": {problem}");
+        if (PodName.Problem(name) is { } problem) throw new CommandException(ExitCode.Usage, $"a Pod cannot be called \"{name}\": {problem}");
         var sandbox = await SandboxProof.ChooseAsync(wishes.Sandbox ?? settings.Sandbox, s, ct);
         var document = new LaunchDocument(
             LaunchDocument.CurrentVersion, id, name, cwd, model.Choice, Scope(s, wishes, settings, cwd), null, null, id, 0, Role(s, wishes, settings),

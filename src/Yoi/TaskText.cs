@@ -7,7 +7,7 @@ internal static class TaskText
     internal static async Task<string> ReadAsync(Surroundings s, string? argument, CancellationToken ct)
     {
         if (argument is null && s.InputIsTerminal)
-            throw new CommandException(ExitCode.Usage, "no task; give one as text, or pipe it in: `yoi run 'explain this repository'`");
+            throw new CommandException(ExitCode.Usage, "no task or message; give it in quotes, or pipe it in: `yoi run 'explain this repository'`, `yoi send NAME 'now the tests'`");
         var text = argument is null or "-" ? await s.Input.ReadToEndAsync(ct) : argument;
         return text.Trim().Length > 0 ? text : throw new CommandException(ExitCode.Usage, "the task is empty; say what is to be done");
     }

@@ -22,7 +22,25 @@ internal static class WrongWords
             return [command.Command.Subcommands.Count > 0
                 ? $"{HasNo(command)} verb {word}{Hint(word, command.Command.Subcommands.Where(verb => !verb.Hidden).Select(verb => verb.Name))}"
                 : $"yoi {command.Command.Name} does not take \"{word}\"; a text of several words goes into quotes"];
-        return [.. parsed.Errors.Select(error => error.Message)];
+        return [.. parsed.Errors.Select(error => Words(command, error))];
+    }
+
+    /// <summary>The parser's own words name types and stand on many lines; these are one line and name the flag.</summary>
+    private static string Words(CommandResult command, ParseError error)
+    {
+        var what = error.SymbolResult switch
+        {
+            OptionResult flag => flag.Option.Name,
+            ArgumentResult { Parent: OptionResult flag } => flag.Option.Name,
+            ArgumentResult argument => argument.Argument.Name,
+            _ => null,
+        };
+        var given = error.SymbolResult is { Tokens: [.., var last] } ? $"\"{last.Value}\"" : "that";
+        if (what is not null && error.Message.StartsWith("Cannot parse", StringComparison.Ordinal)) return $"{what} takes a number, not {given}";
+        var choices = error.Message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        if (what is not null && choices.Length > 1) return $"{what} cannot be {given}; it is one of {string.Join(", ", choices[1..].Select(choice => choice.Trim('\'')))}";
+        if (what is not null && error.Message.StartsWith("Required argument", StringComparison.Ordinal)) return $"yoi {command.Command.Name} needs {what}";
+        return error.Message == "Required command was not provided." ? $"yoi {command.Command.Name} needs one of {string.Join(", ", command.Command.Subcommands.Select(verb => verb.Name))} behind it" : error.Message;
     }
 
     private static bool LooksLikeFlag(string word) =>

@@ -45,6 +45,18 @@ public sealed class HardshipTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Who_waits_for_a_busy_provider_is_told_why_and_for_how_long()
+    {
+        await using var server = await ModelServer.StartAsync();
+        server.Enqueue(Answer.Fails(429, "rate_limit_error", "slow down") with { Headers = new Dictionary<string, string> { ["Retry-After"] = "1" } });
+        _room.UseModel(server);
+        var ran = (await _room.RunAsync("run", "--name", "patient", "hi")).Expect(0);
+        Assert.Contains("Hello from the mock.", ran.Out, StringComparison.Ordinal);
+        Assert.Contains("slow down; asking again in 1 s (try 2 of ", ran.Error, StringComparison.Ordinal);
+        Assert.Single(_room.Journal("patient").OfType<Entry.Notification>());
+    }
+
+    [Fact]
     public async Task A_state_directory_that_cannot_be_made_is_named()
     {
         await using var server = await ModelServer.StartAsync();

@@ -54,6 +54,10 @@ internal abstract record ModelEvent
     /// </summary>
     internal sealed record UsageSoFar(Usage Usage) : ModelEvent;
 
+    /// <summary>A try failed before it handed out anything and is repeated after a wait that somebody who watches would notice.</summary>
+    /// <param name="Tries">Tries made so far.</param>
+    internal sealed record WaitsForRetry(string Failure, TimeSpan Wait, int Tries, int MaxTries) : ModelEvent;
+
     /// <summary>The message is whole.</summary>
     /// <param name="CutOff">True if it ended at the output limit: a last, unfinished call is not among the blocks.</param>
     /// <param name="DroppedCall">Name of that unfinished call.</param>

@@ -28,7 +28,7 @@ internal sealed class MessageInFlight(JournalWriter journal)
             case ModelEvent.ToolCallStart start: Pass(start.Block, "tool_call", "", start.Name, start.CallId); break;
             case ModelEvent.ToolArgumentsDelta arguments: Pass(arguments.Block, "tool_call", arguments.Json, callId: arguments.CallId); break;
             case ModelEvent.UsageSoFar soFar: Usage = soFar.Usage; break;
-            case ModelEvent.Completed: break;
+            case ModelEvent.WaitsForRetry or ModelEvent.Completed: break;
         }
     }
 

@@ -100,6 +100,11 @@ internal sealed class TurnLoop(
         {
             inFlight.Take(streamed);
             if (streamed is ModelEvent.Completed completed) return completed;
+            if (streamed is ModelEvent.WaitsForRetry waits)
+            {
+                await journal.AppendAsync(Durability.Written,
+                    new Entry.Notification("warn", "worker", $"{waits.Failure}; asking again in {Math.Round(waits.Wait.TotalSeconds)} s (try {waits.Tries + 1} of {waits.MaxTries})"));
+            }
         }
         throw new ModelException(ModelFailure.Incomplete, "the stream ended before the message did", inFlight.Produced, retryable: true);
     }

@@ -148,6 +148,21 @@ public sealed partial class FrontDoorTests : IDisposable
         Assert.False(Directory.Exists(_room.Surroundings.Directories.Pods));
     }
 
+    [Theory]
+    [InlineData("--max-turns takes a number, not \"many\"", "run", "--max-turns", "many", "task")]
+    [InlineData("--timeout takes a number, not \"soon\"", "wait", "helper", "--timeout", "soon")]
+    [InlineData("--sandbox cannot be \"foo\"; it is one of auto, kernel, ", "run", "--sandbox", "foo", "task")]
+    [InlineData("SHELL cannot be \"tcsh\"; it is one of bash, zsh, fish", "completion", "tcsh")]
+    [InlineData("yoi attach needs NAME", "attach")]
+    [InlineData("yoi config needs one of schema behind it", "config")]
+    [InlineData("a Pod cannot be called \"a b\": ", "start", "a b", "--model", "openai/x", "--base-url", "http://127.0.0.1:1/v1")]
+    public async Task A_wrong_value_is_named_in_one_line_without_a_type_of_ours(string words, params string[] args)
+    {
+        Assert.Equal(ExitCode.Usage, await _room.RunAsync(args));
+        Assert.StartsWith("yoi: " + words, _room.Error, StringComparison.Ordinal);
+        Assert.True(_room.Error.Trim().Split('\n').Length <= 2, _room.Error);
+    }
+
     [Fact]
     public async Task A_run_without_a_task_at_a_terminal_says_so()
     {

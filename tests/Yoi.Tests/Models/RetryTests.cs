@@ -32,6 +32,19 @@ public sealed class RetryTests
         Assert.All(server.Requests, request => Assert.Equal(server.Requests[0].Body, request.Body));
     }
 
+    [Fact]
+    public async Task A_wait_that_somebody_would_notice_is_told_with_its_reason()
+    {
+        await using var server = await ModelServer.StartAsync();
+        server.Enqueue(Answer.Fails(429, "rate_limit_error", "slow down") with { Headers = new Dictionary<string, string> { ["Retry-After"] = "7" } });
+        server.Enqueue(Answer.Fails(429, "rate_limit_error", "slow down") with { Headers = new Dictionary<string, string> { ["Retry-After"] = "0" } });
+        var heard = await server.HearAsync(OnAnthropic, Ct, time: new ManualTime(runDelays: true));
+        Assert.Equal("Hello from the mock.", heard.Text);
+        var told = Assert.Single(heard.Events.OfType<ModelEvent.WaitsForRetry>());
+        Assert.Equal((TimeSpan.FromSeconds(7), 1), (told.Wait, told.Tries));
+        Assert.Contains("slow down", told.Failure, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(400, nameof(ModelFailure.BadRequest)), InlineData(401, nameof(ModelFailure.Authentication)), InlineData(403, nameof(ModelFailure.Authentication))]
     [InlineData(404, nameof(ModelFailure.BadRequest)), InlineData(413, nameof(ModelFailure.ContextOverflow)), InlineData(422, nameof(ModelFailure.BadRequest)), InlineData(501, nameof(ModelFailure.Server))]

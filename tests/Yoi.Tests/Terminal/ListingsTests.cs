@@ -36,7 +36,7 @@ public sealed class ListingsTests : IDisposable
             Row("b", "ended") with { End = "stopped by human" },
         ], now);
         Assert.DoesNotContain('\e', _out.ToString());
-        Assert.Contains(Lines, line => line.StartsWith("pod-a", StringComparison.Ordinal) && line.EndsWith($"write:{path} +1", StringComparison.Ordinal) && line.Contains("12.3k", StringComparison.Ordinal) && line.Contains("1 min 30 s ago", StringComparison.Ordinal));
+        Assert.Contains(Lines, line => line.StartsWith("pod-a", StringComparison.Ordinal) && line.EndsWith($"write:{path} +1", StringComparison.Ordinal) && line.Contains("12.3k", StringComparison.Ordinal) && line.Contains("  1 min ago  ", StringComparison.Ordinal));
         Assert.Contains(Lines, line => line.Contains("ended: stopped by human", StringComparison.Ordinal));
     }
 
@@ -59,6 +59,26 @@ public sealed class ListingsTests : IDisposable
         Assert.Contains("running (WaitForPods)", Lines[1], StringComparison.Ordinal);
         Assert.EndsWith("ppp/end", Lines[1], StringComparison.Ordinal);
         Assert.EndsWith("read:/short", Lines[2], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ended_Pods_of_several_models_are_one_line_each_in_80_columns_and_the_models_stand_below()
+    {
+        var screen = new Screen(_out, TextWriter.Null, width: 80, liveWidth: () => 80);
+        var ended = Row("1", "ended") with
+        {
+            End = "stopped by human",
+            Turns = 12,
+            InputTokens = 12_340,
+            OutputTokens = 500,
+            LastActivity = DateTimeOffset.UnixEpoch,
+            Model = "ollama/qwen3",
+            Scope = new ScopeRules([new ScopeRule("/home/somebody/repository", Permission.Write)], []),
+        };
+        Listings.Pods(screen, [ended, ended with { Id = "2", Name = "pod-2", Model = "openai/gpt-5" }], DateTimeOffset.UnixEpoch.AddSeconds(69));
+        Assert.Equal(4, Lines.Length);
+        Assert.All(Lines[1..3], line => Assert.Contains("ended: stopped by human", line, StringComparison.Ordinal));
+        Assert.Equal("model: ollama/qwen3, openai/gpt-5", Lines[3]);
     }
 
     [Theory]

@@ -19,6 +19,9 @@ internal sealed class HttpModel : IModel
     /// <summary>Long enough for the tools between two requests of a run, short enough for an idle Pod to come to rest.</summary>
     private static readonly TimeSpan IdleConnection = TimeSpan.FromSeconds(20);
 
+    /// <summary>A shorter wait before the next try is nobody's news.</summary>
+    private static readonly TimeSpan WorthTelling = TimeSpan.FromSeconds(1);
+
     private readonly IWire _wire;
     private readonly Uri _endpoint;
     private readonly Key _key;
@@ -66,7 +69,11 @@ internal sealed class HttpModel : IModel
                 }
             }
             ct.ThrowIfCancellationRequested();
-            await Task.Delay(_retry.WaitOrThrow(_key.Hide(failure, produced), tries), _time, ct);
+            var hidden = _key.Hide(failure, produced);
+            var wait = _retry.WaitOrThrow(hidden, tries);
+            if (wait >= WorthTelling)
+                yield return new ModelEvent.WaitsForRetry(hidden.Message, wait, tries, _timing.MaxTries);
+            await Task.Delay(wait, _time, ct);
         }
     }
 
@@ -129,7 +136,7 @@ internal sealed class HttpModel : IModel
             _ when e.InnerException is SocketException => $"no connection to {_endpoint.Authority}",
             _ => $"{_endpoint.Authority} gave no answer",
         };
-        var cause = e.InnerException?.Message ?? e.Message;
+        var cause = (e.InnerException?.Message ?? e.Message) + (_endpoint.IsLoopback ? "; start the server there, or name another with --base-url" : "");
         return new ModelException(ModelFailure.Connect, ProviderError.Plain($"{what}: {cause}", 500), produced: false, retryable: !untrusted, e);
     }
 

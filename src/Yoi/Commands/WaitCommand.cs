@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Yoi.Protocol;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
@@ -21,7 +22,12 @@ internal static class WaitCommand
         command.Validators.Add(result =>
         {
             if (result.GetValue(any) && result.GetValue(all)) result.AddError("--any and --all exclude each other");
-            if (result.GetValue(timeout) is { } seconds && !(seconds is >= 0 and <= MostSeconds)) result.AddError($"--timeout is a number of seconds from 0 to {MostSeconds}");
+        });
+        timeout.Validators.Add(result =>
+        {
+            // What is no number at all is the parser's error: to ask for its value here would throw.
+            if (result.Tokens is [var token] && double.TryParse(token.Value, CultureInfo.InvariantCulture, out var seconds) && seconds is not (>= 0 and <= MostSeconds))
+                result.AddError($"--timeout is a number of seconds from 0 to {MostSeconds}");
         });
         command.SetAction(async (parsed, ct) =>
         {

@@ -23,9 +23,11 @@ internal static class Bubblewrap
     /// <summary>What the gate says when the view stands, and what it waits for. At the end of its stdin it ends, having run nothing.</summary>
     internal const string ReadyLine = "yoi: at the gate\n", GoLine = "go\n";
 
-    // One shell is gate and command: $1 is the command, $2 where it leaves its working directory. As text it is only ever an argument.
+    // One shell is gate and command: $1 is the command, $2 where it leaves its working directory, $3 where it begins, and if that was
+    // removed meanwhile, $4. As text it is only ever an argument.
     private const string Gate = """
         printf 'yoi: at the gate\n'; IFS= read -r yoi && [ "$yoi" = go ] || exit 125
+        builtin cd -P -- "$3" 2>/dev/null || { builtin cd -P -- "$4" 2>/dev/null; printf '[yoi] %s cannot be entered any more; the working directory is %s\n' "$3" "$PWD"; }
         exec </dev/null; yoi=$1; trap "builtin pwd -P 2>/dev/null >'$2'" EXIT; set --; unset OLDPWD; eval "$yoi"
         """;
 
@@ -49,18 +51,19 @@ internal static class Bubblewrap
     }
 
     /// <summary>All that starting the command takes.</summary>
-    /// <param name="cwd">Seen inside.</param>
+    /// <param name="cwd">Where the command begins, as seen inside.</param>
+    /// <param name="home">Where it begins if that is not there any more: the Pod's own working directory.</param>
     /// <exception cref="SandboxException">The policy cannot be held by this back end.</exception>
     internal static SandboxCommand Compose(
-        string program, SandboxPolicy policy, SandboxView seen, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment)
+        string program, SandboxPolicy policy, SandboxView seen, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null)
     {
         if (policy.Access.AccessAt(program) == Access.Write) throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
-        List<string> view = [.. policy.Network ? [] : new[] { "--unshare-net" }, .. View(policy, seen, own), "--chdir", cwd];
+        List<string> view = [.. policy.Network ? [] : new[] { "--unshare-net" }, .. View(policy, seen, own), "--chdir", "/"];
         string[] arguments =
         [
             program, "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
             "--die-with-parent", "--new-session", "--info-fd", Text(InformationFd), "--seccomp", Text(FilterFd), "--args", Text(ViewFd),
-            "--", "/bin/bash", "--noprofile", "--norc", "-c", GateText(limits), "bash", command, PrivatePlaces.InsideWorkingDirectory,
+            "--", "/bin/bash", "--noprofile", "--norc", "-c", GateText(limits), "bash", command, PrivatePlaces.InsideWorkingDirectory, cwd, home ?? cwd,
         ];
         byte[] read = [.. view.SelectMany(word => PathText.Encode(word))]; // Each ends with NUL.
         return new(program, arguments, Environment(environment), SeccompFilter.Bytes(policy.Network), read);

@@ -170,4 +170,14 @@ public sealed class BashTests
         foreach (var process in Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1])))
             if (CommandMarks.Look(int.Parse(process[6..], CultureInfo.InvariantCulture)) is { } living) Assert.DoesNotContain(living.Namespace, namespaces); // Zombies do nothing.
     }
+
+    [Fact]
+    public async Task A_working_directory_that_was_removed_ends_no_command_after_it()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        Assert.Equal(room.W + "/d", await room.Run("mkdir d; cd d; pwd"));
+        await room.Bash("rm -rf ../d");
+        Assert.Equal($"[yoi] {room.W}/d cannot be entered any more; the working directory is {room.W}\n{room.W}", await room.Run("pwd"));
+        Assert.Equal(room.W, await room.Run("pwd"));
+    }
 }

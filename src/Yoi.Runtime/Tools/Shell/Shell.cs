@@ -155,7 +155,7 @@ internal sealed class Shell(
         var places = PrivatePlaces.Make(_podDirectory, _platform.Value, _home);
         if (Cwd != own.Cwd && !IsSeen(view, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
         if (!IsSeen(view, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
-        var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, _limits, Cwd, line, environment);
+        var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, _limits, Cwd, line, environment, home: own.Cwd);
         var names = DeniedNames.Look(policy.Access, view);
         var output = string.Create(CultureInfo.InvariantCulture, $"{places.Output}/{Interlocked.Increment(ref _outputs)}-{name}.log");
         var process = await SandboxedCommand.StartAsync(_podDirectory, command, output, _limits.OutputBytes, time, ct);

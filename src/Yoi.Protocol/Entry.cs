@@ -164,8 +164,9 @@ public sealed record Told(string PodId, string What, long Seq, long Offset, stri
 /// <param name="MaxOutputTokens">Limit of tokens in one message.</param>
 /// <param name="Script">For <c>scripted</c>: the file that drives it.</param>
 /// <param name="ThinkingTokens">Budget of reasoning tokens, where the API has one.</param>
+/// <param name="Alias">What the user calls the provider (<c>ollama</c>, or a name in the settings), if that is not <paramref name="Provider"/>.</param>
 public sealed record ModelChoice(
-    string Provider, string Model, string? BaseUrl = null, int MaxOutputTokens = 16_384, string? Script = null, int? ThinkingTokens = null);
+    string Provider, string Model, string? BaseUrl = null, int MaxOutputTokens = 16_384, string? Script = null, int? ThinkingTokens = null, string? Alias = null);
 
 /// <summary>Limits of time and patience towards a provider. Times are in milliseconds.</summary>
 /// <param name="ConnectMs">Until the connection stands, TLS included.</param>

@@ -82,7 +82,7 @@ internal sealed class PodHost : IAsyncDisposable
         var controller = Own(new PodController(
             ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time, shell.EndAllAsync));
 
-        var greeting = new Greeting(_document.Name, _document.Cwd, _document.Model.Provider, _document.Model.Model, "", [.. tools.Select(tool => tool.Schema.Name)], _document.SandboxLevel);
+        var greeting = new Greeting(_document.Name, _document.Cwd, _document.Model.Alias ?? _document.Model.Provider, _document.Model.Model, "", [.. tools.Select(tool => tool.Schema.Name)], _document.SandboxLevel);
         var served = new ServedPod(
             _document.PodId, _document.Name, controller.HandleAsync, controller.Status, () => greeting with { ScopeSummary = Shown(scope).Summary() },
             journal, Path.Combine(Directory, PodFiles.Journal), processSeq, token => CallerOf(token, ledger));

@@ -147,7 +147,7 @@ internal static class EntryText
 
     /// <summary>A model as people name it.</summary>
     internal static string ModelName(ModelChoice model) =>
-        model.Provider == "scripted" ? "scripted:" + System.IO.Path.GetFileName(model.Script) : $"{model.Provider}/{model.Model}";
+        model.Provider == "scripted" ? "scripted:" + System.IO.Path.GetFileName(model.Script) : $"{model.Alias ?? model.Provider}/{model.Model}";
 
     private static string Safe(string text) => SafeText.Line(text, 400);
 

@@ -57,7 +57,7 @@ internal static class PodListing
             return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: "its journal does not begin with who it is");
         var row = new PodRow(
             pod.PodId, pod.Name, silentSocket is null ? "dead" : "not_answering", Socket: silentSocket, Spawner: created.Spawner?.PodId, Scope: created.Scope,
-            Model: created.Model.Provider == "scripted" ? "scripted" : $"{created.Model.Provider}/{created.Model.Model}", Cwd: created.Cwd, LastActivity: last?.Time);
+            Model: created.Model.Provider == "scripted" ? "scripted" : EntryText.ModelName(created.Model), Cwd: created.Cwd, LastActivity: last?.Time);
         return last?.Entry is not Entry.PodEnded end || silentSocket is not null ? row : row with
         {
             State = "ended",

@@ -45,6 +45,20 @@ public sealed class SettingsTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_provider_is_shown_by_the_name_that_the_user_gave_it_while_the_Pod_lives_and_later()
+    {
+        await using var server = await ModelServer.StartAsync();
+        _room.Write("y/config/yoi.jsonc", $$"""{ "model": "lan/m", "providers": { "lan": { "base_url": "{{server.OpenAiBaseUrl}}" } } }""");
+        (await _room.RunAsync("start", "p", "--task", "hi")).Expect(0);
+        (await _room.RunAsync("wait", "p")).Expect(0);
+        Assert.Equal("lan/m", (await _room.PodsAsync())["p"].GetProperty("model").GetString());
+        (await _room.RunAsync("stop", "p")).Expect(0);
+        Assert.Equal("lan/m", (await _room.PodsAsync())["p"].GetProperty("model").GetString());
+        Assert.Contains("model lan/m", (await _room.RunAsync("log", "p")).Expect(0).Out, StringComparison.Ordinal);
+        Assert.Contains("\"model\":\"m\"", System.Text.Encoding.UTF8.GetString(server.Requests.Single().Body), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task An_unknown_key_of_the_user_is_an_error_with_a_hint_and_doctor_shows_it()
     {
         _room.Write("y/config/yoi.jsonc", """{ "limits": { "childen": 3 } }""");

@@ -41,7 +41,8 @@ internal sealed class ModelResolver(Settings settings, Func<string, string?> env
         List<string> warnings = [];
         if (key is not null && address is not null && address.StartsWith("http:", StringComparison.Ordinal) && !ProviderAddress.IsLoopback(address))
             warnings.Add($"the key for {providerName} goes to {address} unencrypted");
-        var choice = Sized(new ModelChoice(provider.Kind ?? (providerName == "anthropic" ? "anthropic" : "openai"), modelName, address));
+        var kind = provider.Kind ?? (providerName == "anthropic" ? "anthropic" : "openai");
+        var choice = Sized(new ModelChoice(kind, modelName, address, Alias: providerName == kind ? null : providerName));
         return new ResolvedModel(name, choice, key, source, warnings);
     }
 

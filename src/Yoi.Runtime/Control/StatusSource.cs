@@ -19,7 +19,7 @@ internal sealed class StatusSource(
         {
             var created = ledger.Created ?? throw new InvalidOperationException("a Pod answers only after its first entry");
             return new PodStatus(
-                created.PodId, created.Name, state, Environment.ProcessId, created.Cwd, created.Model.Provider, created.Model.Model,
+                created.PodId, created.Name, state, Environment.ProcessId, created.Cwd, created.Model.Alias ?? created.Model.Provider, created.Model.Model,
                 ledger.SandboxLevel, rules, lent, created.Spawner, ledger.Children, waitingFor, journal.LastTime, journal.HeadSeq,
                 ledger.Totals, ledger.QueuedInputs, news.Untold);
         }

@@ -32,7 +32,7 @@ public sealed class ModelResolverTests : IDisposable
     public async Task Ollama_needs_no_key_and_is_used_only_when_asked_for()
     {
         var model = await _room.ResolveAsync("ollama/qwen3");
-        Assert.Equal(new ModelChoice("openai", "qwen3", "http://127.0.0.1:11434/v1"), model.Choice);
+        Assert.Equal(new ModelChoice("openai", "qwen3", "http://127.0.0.1:11434/v1", Alias: "ollama"), model.Choice);
         Assert.Equal(("none", null), (model.KeySource, model.ApiKey));
         await Assert.ThrowsAsync<ModelChoiceException>(() => _room.ResolveAsync());
     }
@@ -92,7 +92,7 @@ public sealed class ModelResolverTests : IDisposable
     {
         _room.Variable("OPENAI_API_KEY", "k").User("""{ "providers": { "lan": { "base_url": "http://10.0.0.5:8000/v1" } } }""");
         var model = await _room.ResolveAsync("lan/some/model");
-        Assert.Equal(new ModelChoice("openai", "some/model", "http://10.0.0.5:8000/v1"), model.Choice);
+        Assert.Equal(new ModelChoice("openai", "some/model", "http://10.0.0.5:8000/v1", Alias: "lan"), model.Choice);
         Assert.Null(model.ApiKey);
     }
 

@@ -1,4 +1,5 @@
 using Yoi.Protocol;
+using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Scopes;
 
@@ -8,6 +9,8 @@ namespace Yoi.Runtime.Scopes;
 /// </summary>
 internal static class BuiltInDenies
 {
+    private const int MostSettings = 1 << 20;
+
     private static readonly string[] Credentials =
     [
         ".ssh", ".aws", ".azure", ".gnupg", ".kube", ".oci", ".password-store", ".netrc", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pypirc",
@@ -45,8 +48,41 @@ internal static class BuiltInDenies
         if (File.Exists(git)) yield return git;
         if (git == root)
             foreach (var name in new[] { "hooks", "config", "config.worktree", "commondir" }) yield return ScopePath.Join(root, name);
+        foreach (var path in NamedInSettings(git).Where(path => path != root && ScopePath.IsAtOrBelow(path, root))) yield return path;
         foreach (var path in Submodules(ScopePath.Join(git, "modules"))) yield return path;
         foreach (var worktree in Children(ScopePath.Join(git, "worktrees"))) foreach (var name in new[] { "config.worktree", "commondir" }) yield return ScopePath.Join(worktree, name);
+    }
+
+    /// <summary>Where the repository's own settings have git look for hooks and for more settings.</summary>
+    private static IEnumerable<string> NamedInSettings(string git)
+    {
+        foreach (var line in Lines(ScopePath.Join(git, "config")))
+        {
+            var words = line[(line.LastIndexOf(']') + 1)..].Split('=', 2, StringSplitOptions.TrimEntries);
+            var from = words[0].ToLowerInvariant() switch { "hookspath" => ScopePath.Join(git, ".."), "path" => git, _ => null };
+            if (from is null || words.Length < 2) continue;
+            var value = words[1].Split(['#', ';'])[0].Trim().Trim('"');
+            if (value.Length == 0) continue;
+            var path = ScopePath.Normalize(value[0] == '/' ? value : ScopePath.Join(from, value));
+            if (ScopePath.Problem(path) is null) yield return path;
+        }
+    }
+
+    /// <summary>None if it is no regular file that we may read: a pipe would hold us up for ever.</summary>
+    private static string[] Lines(string path)
+    {
+        using var found = Libc.RealPath(path) is { } real ? Door.LookAt(real, out _) : null;
+        if (found is null || Door.StatusOf(found) is not { IsFile: true, Size: <= MostSettings } status) return [];
+        try
+        {
+            using var file = Door.Reopen(found, path);
+            var bytes = new byte[status.Size];
+            return PathText.Decode(bytes.AsSpan(0, RandomAccess.Read(file, bytes, 0))).Split('\n');
+        }
+        catch (Exception e) when (e is PathException or IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
     }
 
     // A submodule's name may have slashes, and submodules have submodules: every directory with a HEAD is a repository.

@@ -80,4 +80,28 @@ public sealed class BuiltInDeniesTests : IDisposable
         Assert.Equal(Access.Read, policy.AccessAt(_room.Root + "/w/.git"));
         Assert.Equal(Access.Write, policy.AccessAt(_room.Root + "/w/.gitignore")); // The positive control.
     }
+
+    [Theory]
+    [InlineData("[core]\n\thooksPath = .githooks", "/w/.githooks/pre-commit")]
+    [InlineData("[core] hookspath=\"tools/hooks\" # ours", "/w/tools/hooks/pre-commit")]
+    [InlineData("[include]\n\tpath = ../.gitconfig", "/w/.gitconfig")]
+    public void Where_the_repositorys_settings_lead_git_is_read_and_not_written(string settings, string path)
+    {
+        Directory.CreateDirectory(_room.Root + "/w/.git");
+        Assert.Equal(Access.Write, Policy("write:" + _room.Root + "/w").AccessAt(_room.Root + path)); // The positive control.
+        File.WriteAllText(_room.Root + "/w/.git/config", settings + "\n[include]\n\tpath = /elsewhere\n[core]\n\thooksPath =\n");
+        var policy = Policy("write:" + _room.Root + "/w");
+        Assert.Equal(Access.Read, policy.AccessAt(_room.Root + path));
+        Assert.Equal(Access.Write, policy.AccessAt(_room.Root + "/w/src/file"));
+        Assert.DoesNotContain(policy.Rules.Deny, rule => rule.Target == "/elsewhere");
+    }
+
+    [Fact]
+    public void Settings_that_are_a_pipe_hold_nobody_up()
+    {
+        Directory.CreateDirectory(_room.Root + "/w/.git");
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [_room.Root + "/w/.git/config"])) made.WaitForExit();
+        Assert.True(File.Exists(_room.Root + "/w/.git/config"));
+        Assert.Equal(Access.Read, Policy("write:" + _room.Root + "/w").AccessAt(_room.Root + "/w/.git/config"));
+    }
 }

@@ -49,7 +49,7 @@ internal static class BuiltInDenies
         if (git == root)
             foreach (var name in new[] { "hooks", "config", "config.worktree", "commondir" }) yield return ScopePath.Join(root, name);
         foreach (var path in NamedInSettings(git).Where(path => path != root && ScopePath.IsAtOrBelow(path, root))) yield return path;
-        foreach (var path in Submodules(ScopePath.Join(git, "modules"))) yield return path;
+        foreach (var path in Submodules(ScopePath.Join(git, "modules")).Where(path => ScopePath.IsAtOrBelow(path, root))) yield return path;
         foreach (var worktree in Children(ScopePath.Join(git, "worktrees"))) foreach (var name in new[] { "config.worktree", "commondir" }) yield return ScopePath.Join(worktree, name);
     }
 
@@ -95,6 +95,9 @@ internal static class BuiltInDenies
             if (repository)
             {
                 foreach (var name in new[] { "hooks", "config", "commondir" }) yield return ScopePath.Join(directory, name);
+                // The file in the submodule's own directory that leads here: `git status` above follows it.
+                foreach (var words in Lines(ScopePath.Join(directory, "config")).Select(line => line.Split('=', 2, StringSplitOptions.TrimEntries)))
+                    if (words is ["worktree", var tree] && ScopePath.Normalize(ScopePath.Join(directory, tree + "/.git")) is var link && ScopePath.Problem(link) is null) yield return link;
             }
             foreach (var path in Submodules(repository ? ScopePath.Join(directory, "modules") : directory, depth + 1)) yield return path;
         }

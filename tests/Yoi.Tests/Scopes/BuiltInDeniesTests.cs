@@ -61,10 +61,11 @@ public sealed class BuiltInDeniesTests : IDisposable
             File.WriteAllText($"{git}/{repository}/HEAD", "");
         }
         Directory.CreateDirectory(git + "/worktrees/second");
+        File.WriteAllText(git + "/modules/lib/config", "[core]\n\tbare = false\n\tworktree = ../../../libs/lib\n");
         var policy = Policy("write:" + _room.Root + "/w", "read:" + _room.Root + "/r");
         foreach (var path in (string[])[
             ".git/hooks/pre-commit", ".git/config", ".git/modules/lib/config", ".git/modules/deep/er/hooks/x", ".git/modules/lib/modules/inner/config",
-            ".git/worktrees/second/config.worktree", ".git/worktrees/second/commondir", ".git/commondir", ".git/modules/lib/commondir", ".yoi/x", ".vscode/tasks.json", ".idea/x", ".claude/settings.json", ".mcp.json", ".envrc"])
+            ".git/worktrees/second/config.worktree", ".git/worktrees/second/commondir", ".git/commondir", ".git/modules/lib/commondir", "libs/lib/.git", ".yoi/x", ".vscode/tasks.json", ".idea/x", ".claude/settings.json", ".mcp.json", ".envrc"])
             Assert.Equal((path, Access.Read), (path, policy.AccessAt($"{_room.Root}/w/{path}")));
         foreach (var path in (string[])[".git/index", ".git/objects/x", ".git/modules/lib/index", "src/config", ".github/workflows/x"])
             Assert.Equal((path, Access.Write), (path, policy.AccessAt($"{_room.Root}/w/{path}")));

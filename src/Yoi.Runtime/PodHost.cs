@@ -32,9 +32,6 @@ internal sealed class PodHost : IAsyncDisposable
 
     private string Directory => _document.Directories.Pod(_document.Name, _document.PodId);
 
-    /// <summary>Faults if serving a client failed through our own mistake: then the process ends, and the journal resumes.</summary>
-    internal Task Serving { get; private set; } = Task.CompletedTask;
-
     /// <summary>Starts everything. When it returns, clients are served.</summary>
     /// <exception cref="ScopeException">The scope is held by another, or the grant was withdrawn.</exception>
     /// <exception cref="JournalException">The journal is served by another process, or cannot be used.</exception>
@@ -86,8 +83,7 @@ internal sealed class PodHost : IAsyncDisposable
         var served = new ServedPod(
             _document.PodId, _document.Name, controller.HandleAsync, controller.Status, () => greeting with { ScopeSummary = Shown(scope).Summary() },
             journal, Path.Combine(Directory, PodFiles.Journal), processSeq, token => CallerOf(token, ledger));
-        var server = Own(PodServer.Start(served, _document.Directories.Socket(_document.PodId), _time, text => Console.Error.WriteLine("yoi: " + text)));
-        Serving = server.Completion;
+        Own(PodServer.Start(served, _document.Directories.Socket(_document.PodId), _time, text => Console.Error.WriteLine("yoi: " + text)));
         return controller;
     }
 

@@ -30,7 +30,7 @@ internal static class PodHostProcess
             controller.StartWaiting();
             // What starting needed is given back to the machine once: an idle Pod holds about a megabyte less.
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-            await await Task.WhenAny(controller.Completion, host.Serving);
+            await controller.Completion;
             return 0;
         }
         catch (Exception e) when (e is ScopeException or JournalException or ModelException or PathException or IOException or InvalidDataException or UnauthorizedAccessException && !answered)

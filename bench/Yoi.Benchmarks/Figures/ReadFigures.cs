@@ -27,7 +27,7 @@ internal static class ReadFigures
             var all = new Samples();
             all.Add(await pod.CallAsync("ReadPodOutput", """{"name":"talker"}"""));
             report.Add(Section, $"all new, {number} entries", binary, all);
-            await pod.CallAsync("ReadPodOutput", """{"name":"talker","max_bytes":200000}"""); // To the end.
+            await pod.CallAsync("ReadPodOutput", """{"name":"talker","max_bytes":40000}"""); // To the end.
             report.Add(
                 Section, $"nothing new, {number} entries", binary, await Samples.OfAsync(30, _ => pod.CallAsync("ReadPodOutput", """{"name":"talker"}""")), nothing, "0.3 ms");
             await pod.CallAsync("StopPod", """{"name":"talker"}""");

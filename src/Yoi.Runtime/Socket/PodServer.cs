@@ -41,7 +41,7 @@ internal sealed class PodServer : IAsyncDisposable
     internal static PodServer Start(ServedPod pod, string socketPath, TimeProvider time, Action<string> warn, SocketLimits? limits = null) =>
         new(pod, SocketFile.Bind(socketPath), limits ?? new SocketLimits(), time, warn);
 
-    /// <summary>Faults if serving a client failed through our own mistake; completes at the end.</summary>
+    /// <summary>Faults if serving a client failed through our own mistake (that connection is closed); completes at the end.</summary>
     internal Task Completion => _fault.Task;
 
     /// <summary>Open connections.</summary>
@@ -129,9 +129,11 @@ internal sealed class PodServer : IAsyncDisposable
         {
             await connection.RunAsync();
         }
-        catch (Exception e) when (!_fault.TrySetException(e))
+        catch (Exception e)
         {
-            throw;
+            // A mistake of ours costs this connection, not the Pod and its run: see docs/decisions/0320-a-connection-that-fails.md.
+            _fault.TrySetException(e);
+            Warn($"a connection failed by a fault of Yoi and was closed: {e}");
         }
         finally
         {

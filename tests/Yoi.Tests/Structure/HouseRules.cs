@@ -8,7 +8,7 @@ internal static partial class HouseRules
     internal const int MaxLines = 400;
 
     /// <summary>The three boundaries where any exception becomes a result, an ended run or an exit code.</summary>
-    private static readonly string[] Boundaries = ["ToolRunner", "PodController", "Program"];
+    private static readonly string[] Boundaries = ["ToolRunner", "PodController", "PodServer", "Program"];
 
     internal static IEnumerable<string> TooLong(SourceFile file)
     {

@@ -73,7 +73,7 @@ public sealed class PodToolTests : IAsyncLifetime
         const int living = 5;
         var root = await _room.Root(with: d => d with { Limits = d.Limits with { Children = 20, PodsInTree = 40 } });
         var names = Enumerable.Range(0, living).Select(i => $"p{i}").Concat(["held", "killed", "stopped", "below"]).ToArray();
-        await root.Calls([.. names.Select(name => "CALL SpawnPod " + RoomPod.SpawnArguments(name, name == "below" ? "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf") : "hello")),
+        await root.Calls([.. names.Select(name => "CALL SpawnPod " + RoomPod.SpawnArguments(name, name == "below" ? "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", "SLOW 2000") : "hello")),
             """CALL WaitForPods {"until":"all"}""", """CALL ReadPodOutput {"name":"p0"}""", """CALL StopPod {"name":"stopped"}""", """CALL SendToPod {"name":"p1","message":"\nSLOW 600000"}"""]);
         await Eventually.Holds(() => root.Child("below").Journal.ReadAfter(Cursor.Start, out _).Count(record => record.Entry is Entry.RunEnded) == 2);
         await Eventually.Holds(() => root.All<Entry.RunEnded>().Count == 2); // Told of what `below` did when its leaf was done.

@@ -17,15 +17,17 @@ internal static class IdleFigures
             List<LaunchedPod> pods = [];
             for (var i = 0; i < count; i++) pods.Add(await BenchPod.LaunchAsync(binary.Path, place.Document($"solo{i}")));
             await Task.Delay(Settling, TimeProvider.System);
-            var (cpu, wakes) = (pods.Sum(pod => Ticks(pod.Pid)), pods.Sum(pod => Switches(pod.Pid)));
+            var (cpu, wakes) = (pods.Sum(pod => Ticks(pod.Pid)), pods.ConvertAll(pod => Switches(pod.Pid)));
             await Task.Delay(Watching, TimeProvider.System);
-            (cpu, wakes) = (pods.Sum(pod => Ticks(pod.Pid)) - cpu, pods.Sum(pod => Switches(pod.Pid)) - wakes);
+            cpu = pods.Sum(pod => Ticks(pod.Pid)) - cpu;
+            // Thread by thread: one that ended meanwhile would take its count away from the sum.
+            var woken = pods.Zip(wakes).Sum(pair => Switches(pair.First.Pid).Sum(thread => thread.Value - pair.Second.GetValueOrDefault(thread.Key)));
             var (pss, own) = (pods.Average(pod => Memory(pod.Pid, "Pss:")), pods.Average(pod => Memory(pod.Pid, "Private_Clean:", "Private_Dirty:")));
             var who = count == 1 ? "1 Pod" : $"{count} Pods, each";
             report.Add(Section, $"PSS, {who}", binary, Mib(pss), count == 1 ? "" : "3.6 MB of 50", count == 1 ? "" : "2.5 MB");
             report.Add(Section, $"private memory, {who}", binary, Mib(own));
             report.Add(Section, $"processor time in 10 s, {(count == 1 ? "1 Pod" : "20 Pods")}", binary, $"{cpu * 10} ms", "0", "0");
-            report.Add(Section, $"wake-ups in 10 s, {(count == 1 ? "1 Pod" : "20 Pods")}", binary, wakes, "0", "0");
+            report.Add(Section, $"wake-ups in 10 s, {(count == 1 ? "1 Pod" : "20 Pods")}", binary, woken, "0", "0");
             await BenchPod.EndAsync(pods);
         }
     }
@@ -43,8 +45,8 @@ internal static class IdleFigures
         return long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
     }
 
-    private static long Switches(int pid) => Directory.EnumerateDirectories($"/proc/{pid}/task")
-        .SelectMany(task => File.ReadLines(task + "/status"))
-        .Where(line => line.StartsWith("voluntary_ctxt_switches:", StringComparison.Ordinal))
-        .Sum(line => long.Parse(line.Split('\t')[1], CultureInfo.InvariantCulture));
+    private static Dictionary<string, long> Switches(int pid) => Directory.EnumerateDirectories($"/proc/{pid}/task")
+        .ToDictionary(task => task, task => File.ReadLines(task + "/status")
+            .Where(line => line.StartsWith("voluntary_ctxt_switches:", StringComparison.Ordinal))
+            .Sum(line => long.Parse(line.Split('\t')[1], CultureInfo.InvariantCulture)));
 }

@@ -136,7 +136,7 @@ public sealed class NewsTests : IAsyncLifetime
     public async Task Notices_in_a_leaf_are_its_own_business_and_no_model_above_it_is_called()
     {
         var root = await _room.Root();
-        await root.Calls("CALL SpawnPod " + RoomPod.SpawnArguments("mid", "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf")), """CALL WaitForPods {"names":["mid"]}""");
+        await root.Calls("CALL SpawnPod " + RoomPod.SpawnArguments("mid", "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", "SLOW 2000")), """CALL WaitForPods {"names":["mid"]}""");
         await Eventually.Holds(() => Turns("mid") == 3 && root.All<Entry.RunEnded>().Count == 2); // leaf's task, told to mid; mid's work on that, told to root.
         int Turns(string name) => _room.Find(name)!.Journal.ReadAfter(Cursor.Start, out _).Count(record => record.Entry is Entry.TurnStart);
         var before = (root.All<Entry.TurnStart>().Count, Turns("mid"), Turns("leaf"));

@@ -94,7 +94,13 @@ public sealed class ConnectionTests
     {
         await using var room = await new ServedRoom().StartAsync();
         await using var client = await room.ClientAsync();
-        var entries = client.AttachAsync(ct: ServedRoom.Ct).ToListAsync(ServedRoom.Ct).AsTask();
+        var attached = new TaskCompletionSource();
+        var entries = client.AttachAsync(ct: ServedRoom.Ct).Select(message =>
+        {
+            attached.TrySetResult(); // The first entry is a replay.
+            return message;
+        }).ToListAsync(ServedRoom.Ct).AsTask();
+        await attached.Task.WaitAsync(ServedRoom.Patience, ServedRoom.Ct);
         await room.Append([.. Enumerable.Range(0, 500).Select(i => new Entry.Input($"{i}"))]);
         await room.Append(new Entry.PodEnded(PodEnd.Stopped, "human", null, [], new Totals()));
         await room.StopServerAsync();

@@ -10,7 +10,7 @@ internal sealed class Interrupts : IDisposable
     private readonly PosixSignalRegistration[] _registrations;
     private readonly Lock _lock = new();
     private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private int _interrupts;
+    private int _interrupts, _raised;
 
     internal Interrupts()
     {
@@ -28,13 +28,13 @@ internal sealed class Interrupts : IDisposable
     /// <summary>Exit code of the signal that says: end now. Null while none came.</summary>
     internal int? EndCode { get; private set; }
 
-    /// <summary>Completes at the next signal.</summary>
-    internal Task Next
+    /// <summary>Signals of every kind so far.</summary>
+    internal int Raised => Volatile.Read(ref _raised);
+
+    /// <summary>Completes when more than <paramref name="seen"/> signals have come; at once if they have: none falls between two waits.</summary>
+    internal Task After(int seen)
     {
-        get
-        {
-            lock (_lock) return _next.Task;
-        }
+        lock (_lock) return _raised > seen ? Task.CompletedTask : _next.Task;
     }
 
     internal void Raise(PosixSignal signal)
@@ -42,6 +42,7 @@ internal sealed class Interrupts : IDisposable
         TaskCompletionSource raised;
         lock (_lock)
         {
+            _raised++;
             if (signal == PosixSignal.SIGINT) _interrupts++;
             if (signal == PosixSignal.SIGHUP) EndCode ??= ExitCode.HungUp;
             if (signal == PosixSignal.SIGTERM) EndCode ??= ExitCode.Terminated;

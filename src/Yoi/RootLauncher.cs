@@ -11,6 +11,24 @@ internal static class RootLauncher
 {
     private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(60);
 
+    /// <summary>Gives up at a signal.</summary>
+    /// <returns>Null if one came first: then nothing of the Pod is left.</returns>
+    internal static async Task<StartedPod?> StartAsync(Surroundings s, LaunchWishes wishes, Interrupts interrupts, CancellationToken ct)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var signal = interrupts.After(0);
+        var start = StartAsync(s, wishes, limit.Token);
+        if (await Task.WhenAny(start, signal) == signal) await limit.CancelAsync();
+        try
+        {
+            return await start;
+        }
+        catch (OperationCanceledException) when (signal.IsCompleted)
+        {
+            return null;
+        }
+    }
+
     internal static async Task<StartedPod> StartAsync(Surroundings s, LaunchWishes wishes, CancellationToken ct)
     {
         for (var tries = 1; ; tries++)

@@ -32,7 +32,7 @@ internal sealed class TreeWatch(Surroundings s, KnownPod root, PodClient client,
             var more = channel.Reader.WaitToReadAsync(ct).AsTask();
             while (true)
             {
-                var signal = interrupts.Next;
+                var signal = interrupts.After(interrupts.Raised);
                 if (interrupts.EndCode is not null) return;
                 if (interrupts.Count > cancelled)
                 {

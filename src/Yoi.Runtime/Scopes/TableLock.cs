@@ -14,6 +14,9 @@ internal sealed class TableLock : IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1), LongestPause = TimeSpan.FromMilliseconds(25);
 
+    /// <summary>So many limits may pass in all while one holder follows the other: a queue that moves is waited for, within bounds.</summary>
+    private const int QueueLimits = 12;
+
     private readonly SafeFileHandle _file, _root;
     private readonly string _name;
 
@@ -27,18 +30,23 @@ internal sealed class TableLock : IDisposable
     /// <summary>Of the last table that was written; null if the lock file does not know.</summary>
     internal long? Generation { get; private set; }
 
-    /// <summary>Waits for at most <paramref name="limit"/>, looking again at growing intervals: flock has no wait with a bound.</summary>
+    /// <summary>Waits, looking again at growing intervals: flock has no wait with a bound.</summary>
     /// <param name="name">Who takes it, for those who wait.</param>
+    /// <param name="limit">The longest wait for one holder; a new holder, or a change by the same one, begins it anew.</param>
     /// <exception cref="ScopeException">Still held (names the holder), or locks do not work here.</exception>
     internal static async Task<TableLock> TakeAsync(
         YoiDirectories directories, Func<string, bool> isAlive, TimeProvider time, string name, TimeSpan limit, CancellationToken ct)
     {
-        var start = time.GetTimestamp();
+        var (began, since) = (time.GetTimestamp(), time.GetTimestamp());
+        var holder = Holder(directories);
         for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             StateRoot.Open(directories, isAlive, alsoRuntime: false);
             if (TryTake(directories, name) is { } taken) return taken;
-            if (time.GetElapsedTime(start) >= limit) throw Busy(directories, limit);
+            if (Holder(directories) is var now && now != holder) (holder, since) = (now, time.GetTimestamp());
+            if (time.GetElapsedTime(since) >= limit) throw Busy(directories, now, limit);
+            if (time.GetElapsedTime(began) >= limit * QueueLimits)
+                throw new ScopeException($"the scope table is busy: many processes have changed it in turn for {(limit * QueueLimits).TotalSeconds:0.#} s; try again", now.Name);
             await Task.Delay(pause, time, ct);
         }
     }
@@ -92,11 +100,14 @@ internal sealed class TableLock : IDisposable
         RandomAccess.SetLength(_file, text.Length);
     }
 
-    private static ScopeException Busy(YoiDirectories directories, TimeSpan limit)
+    private static LockText Holder(YoiDirectories directories)
     {
-        var text = new LockText(0, "", null);
-        using (var file = PrivateFile.OpenToRead(directories.ScopeLock))
-            if (file is not null) text = LockText.Read(file);
+        using var file = PrivateFile.OpenToRead(directories.ScopeLock);
+        return file is null ? new LockText(0, "", null) : LockText.Read(file);
+    }
+
+    private static ScopeException Busy(YoiDirectories directories, LockText text, TimeSpan limit)
+    {
         var pid = HolderPid(directories.ScopeLock) ?? HolderPid(directories.State) ?? text.Pid;
         var name = text.Pid == pid && text.Name.Length > 0 ? text.Name : "another process";
         var stopped = IsStopped(pid) ? $" It is stopped: `kill -CONT {pid}` lets it go on, `yoi stop --force {name}` ends it." : "";

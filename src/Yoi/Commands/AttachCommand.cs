@@ -36,9 +36,9 @@ internal static class AttachCommand
         var typed = ReadLineAsync(s, leave.Token);
         try
         {
-            while (true)
+            for (var seen = 0; ;)
             {
-                var signal = interrupts.Next;
+                var signal = interrupts.After(seen);
                 await Task.WhenAny(view, typed, signal);
                 if (view.IsCompleted)
                 {
@@ -48,6 +48,7 @@ internal static class AttachCommand
                 }
                 if (signal.IsCompleted)
                 {
+                    seen = interrupts.Raised;
                     if (interrupts.EndCode is { } code and not ExitCode.Interrupted) return code;
                     await CancelAsync(s, pod, client, ct);
                 }

@@ -82,7 +82,7 @@ internal static class DemoCommand
     {
         var wishes = new LaunchWishes(DemoChecks.Lead, s.Cwd, "scripted:" + script, null, [s.Cwd], [], [], [], null, null, null, null, null);
         var began = s.Time.GetTimestamp();
-        if (await StartAsync(s, wishes, interrupts, ct) is not { } lead) return (null, Signal(interrupts));
+        if (await RootLauncher.StartAsync(s, wishes, interrupts, ct) is not { Pod: var lead }) return (null, Signal(interrupts));
         using var table = s.Table;
         using var view = new DemoScreen(screen, s.Cwd);
         await using var tree = new DemoTree(s, lead);
@@ -113,23 +113,6 @@ internal static class DemoCommand
         view.Hold(ScopesCommand.Rows(table.Read()));
         view.Draw(s.Time.GetElapsedTime(began));
         return (atTheEnd, signal);
-    }
-
-    /// <summary>The lead; null if a signal came before it was ready.</summary>
-    private static async Task<KnownPod?> StartAsync(Surroundings s, LaunchWishes wishes, Interrupts interrupts, CancellationToken ct)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var signal = interrupts.Next;
-        var start = RootLauncher.StartAsync(s, wishes, limit.Token);
-        if (await Task.WhenAny(start, signal) == signal) await limit.CancelAsync();
-        try
-        {
-            return (await start).Pod;
-        }
-        catch (OperationCanceledException) when (Signal(interrupts) is not null)
-        {
-            return null;
-        }
     }
 
     /// <summary>The exit code of a signal that says: end now. One Ctrl-C is enough: nothing here is worth keeping.</summary>

@@ -31,7 +31,11 @@ internal static class RunCommand
     {
         using var interrupts = new Interrupts();
         var began = s.Time.GetTimestamp();
-        var started = await RootLauncher.StartAsync(s, wishes, ct);
+        if (await RootLauncher.StartAsync(s, wishes, interrupts, ct) is not { } started)
+        {
+            s.Screen.Remark("stopped before the Pod was ready; nothing of it is left");
+            return interrupts.EndCode ?? ExitCode.Interrupted;
+        }
         var (name, id) = (started.Pod.Name, started.Pod.PodId);
         var owned = true;
         try

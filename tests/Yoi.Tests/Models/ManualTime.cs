@@ -5,15 +5,17 @@ namespace Yoi.Tests.Models;
 
 /// <summary>
 /// A clock that stands still until it is told to go on. With <paramref name="runDelays"/>, whatever is created with a wait (so
-/// Task.Delay, not a limit of time that is armed later) has waited at once; <see cref="Delays"/> says how long.
+/// Task.Delay, not a limit of time that is armed later) has waited at once, and <paramref name="eachDelay"/> has been called;
+/// <see cref="Delays"/> says how long.
 /// </summary>
-internal sealed class ManualTime(bool runDelays = false) : TimeProvider
+internal sealed class ManualTime(bool runDelays = false, Action? eachDelay = null) : TimeProvider
 {
     private readonly Lock _lock = new();
     private readonly List<ManualTimer> _timers = [];
     private readonly ConcurrentQueue<TimeSpan> _delays = new();
     private readonly Channel<bool> _waiting = Channel.CreateUnbounded<bool>();
-    private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset Began = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private DateTimeOffset _now = Began;
 
     internal IReadOnlyList<TimeSpan> Delays => [.. _delays];
 
@@ -22,6 +24,9 @@ internal sealed class ManualTime(bool runDelays = false) : TimeProvider
         lock (_lock)
             return _now;
     }
+
+    /// <summary>Since the clock was made.</summary>
+    internal TimeSpan Elapsed => GetUtcNow() - Began;
 
     public override long GetTimestamp() => GetUtcNow().Ticks;
 
@@ -55,6 +60,7 @@ internal sealed class ManualTime(bool runDelays = false) : TimeProvider
         {
             lock (_lock)
                 _now += dueTime;
+            eachDelay?.Invoke();
             ThreadPool.QueueUserWorkItem(_ => timer.Fire());
         }
         else

@@ -2,6 +2,7 @@ using Xunit;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
+using Yoi.Tests.Models;
 
 namespace Yoi.Tests.Scopes;
 
@@ -13,8 +14,8 @@ public sealed class TableLockTests : IDisposable
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    private Task<TableLock> Take(TimeSpan? limit = null) =>
-        TableLock.TakeAsync(_room.Directories, _room.IsAlive, TimeProvider.System, "tester", limit ?? TimeSpan.FromSeconds(20), Ct);
+    private Task<TableLock> Take(TimeSpan? limit = null, TimeProvider? time = null) =>
+        TableLock.TakeAsync(_room.Directories, _room.IsAlive, time ?? TimeProvider.System, "tester", limit ?? TimeSpan.FromSeconds(20), Ct);
 
     [Fact, Trait("case", "F06")]
     public async Task Of_fifty_that_want_one_name_at_once_one_gets_it()
@@ -78,6 +79,32 @@ public sealed class TableLockTests : IDisposable
         var waiting = table.AcquireAsync(_room.Row("lead", "write:/w"), cancel.Token);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+    }
+
+    [Fact, Trait("case", "T30")]
+    public async Task A_queue_that_moves_is_waited_for_within_bounds_and_one_that_stands_still_is_not()
+    {
+        var limit = TimeSpan.FromSeconds(1);
+        var held = await Take();
+        var generation = 0;
+        var standsStill = new ManualTime(runDelays: true);
+        var busy = await Assert.ThrowsAsync<ScopeException>(() => Take(limit, standsStill));
+        Assert.Contains("tester (pid ", busy.Message, StringComparison.Ordinal);
+        Assert.InRange(standsStill.Elapsed, limit, limit * 1.1);
+
+        var moves = new ManualTime(runDelays: true, () => held.Remember(++generation));
+        busy = await Assert.ThrowsAsync<ScopeException>(() => Take(limit, moves));
+        Assert.Contains("many processes have changed it in turn for 12 s", busy.Message, StringComparison.Ordinal);
+        Assert.InRange(moves.Elapsed, limit * 12, limit * 12.1);
+
+        ManualTime ends = null!;
+        ends = new ManualTime(runDelays: true, () =>
+        {
+            held.Remember(++generation);
+            if (ends.Elapsed > limit * 6) held.Dispose();
+        });
+        using var taken = await Take(limit, ends);
+        Assert.Equal(generation, taken.Generation);
     }
 
     [Theory, Trait("case", "L06")]

@@ -4,12 +4,6 @@ using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Sandbox;
 
-/// <summary>Limits of one command; the shell at the gate takes them on before it waits.</summary>
-/// <param name="Processes">Of the sandbox's user namespace; the kernel does not hold root to it.</param>
-/// <param name="DataBytes">Private memory of one process.</param>
-/// <param name="FileBytes">Largest file.</param>
-internal sealed record CommandLimits(int Processes = 1024, long DataBytes = 8L << 30, long FileBytes = 8L << 30, int OpenFiles = 4096, long OutputBytes = 64L << 20);
-
 /// <summary>The program, its arguments and environment, and the filter: all that starting a command takes.</summary>
 /// <param name="View">Arguments that bubblewrap reads from a descriptor: inside, where its arguments can be seen, no path of the host is told.</param>
 internal sealed record SandboxCommand(string Program, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, byte[] Filter, byte[] View);
@@ -20,22 +14,7 @@ internal static class Bubblewrap
     /// <summary>Descriptors that bubblewrap reads and writes, and closes before the command begins.</summary>
     internal const int InformationFd = 3, FilterFd = 4, ViewFd = 5;
 
-    /// <summary>What the gate says when the view stands, and what it waits for. At the end of its stdin it ends, having run nothing.</summary>
-    internal const string ReadyLine = "yoi: at the gate\n", GoLine = "go\n";
-
-    // One shell is gate and command: $1 is the command, $2 where it leaves its working directory, $3 where it begins, and if that was
-    // removed meanwhile, $4. As text it is only ever an argument.
-    private const string Gate = """
-        printf 'yoi: at the gate\n'; IFS= read -r yoi && [ "$yoi" = go ] || exit 125
-        builtin cd -P -- "$3" 2>/dev/null || { builtin cd -P -- "$4" 2>/dev/null; printf '[yoi] %s cannot be entered any more; the working directory is %s\n' "$3" "$PWD"; }
-        exec </dev/null; yoi=$1; trap "builtin pwd -P 2>/dev/null >'$2'" EXIT; set --; unset OLDPWD; eval "$yoi"
-        """;
-
     private static readonly string[] Places = ["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"];
-
-    /// <summary>Variables that may pass from the Pod to a command: where things are and how text is shown.</summary>
-    private static readonly string[] Passed =
-        ["LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "DOTNET_ROOT", "JAVA_HOME", "GOROOT", "PYENV_ROOT", "NVM_DIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
 
     /// <summary>Root's bubblewrap, by absolute path; PATH and the working directory are never asked.</summary>
     /// <exception cref="SandboxException">There is none that can be trusted.</exception>
@@ -63,10 +42,10 @@ internal static class Bubblewrap
         [
             program, "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
             "--die-with-parent", "--new-session", "--info-fd", Text(InformationFd), "--seccomp", Text(FilterFd), "--args", Text(ViewFd),
-            "--", "/bin/bash", "--noprofile", "--norc", "-c", GateText(limits), "bash", command, PrivatePlaces.InsideWorkingDirectory, cwd, home ?? cwd,
+            "--", .. CommandGate.Arguments(limits, command, PrivatePlaces.InsideTemp, cwd, home ?? cwd),
         ];
         byte[] read = [.. view.SelectMany(word => PathText.Encode(word))]; // Each ends with NUL.
-        return new(program, arguments, Environment(environment), SeccompFilter.Bytes(policy.Network), read);
+        return new(program, arguments, CommandGate.Environment(environment, PrivatePlaces.InsideHome, PrivatePlaces.InsideTemp), SeccompFilter.Bytes(policy.Network), read);
     }
 
     private static IEnumerable<string> View(SandboxPolicy policy, SandboxView view, PrivatePlaces own)
@@ -117,27 +96,6 @@ internal static class Bubblewrap
                 return ["--perms", place.Sight == Sight.Frame ? "0555" : place.Opaque ? "0000" : "0111", "--size", "65536", "--tmpfs", place.Path];
         }
     }
-
-    private static List<string> Environment(Func<string, string?> environment)
-    {
-        List<string> variables =
-        [
-            "PATH=" + PathOf(environment), "HOME=" + PrivatePlaces.InsideHome, "TMPDIR=" + PrivatePlaces.InsideTemp, "SHELL=/bin/bash", "TERM=dumb",
-            "PAGER=cat", "GIT_PAGER=cat", "GIT_TERMINAL_PROMPT=0", "DOTNET_NOLOGO=1", "DOTNET_CLI_TELEMETRY_OPTOUT=1", "MSBUILDDISABLENODEREUSE=1",
-        ];
-        foreach (var name in Passed)
-            if (environment(name) is { Length: > 0 and < 4096 } value) variables.Add($"{name}={value}");
-        return variables;
-    }
-
-    /// <summary>The PATH that commands get.</summary>
-    internal static string PathOf(Func<string, string?> environment) =>
-        environment("PATH") is { Length: > 0 } path ? path : "/usr/local/bin:/usr/bin:/bin";
-
-    private static string GateText(CommandLimits limits) =>
-        $"ulimit -c 0; {Limit('n', limits.OpenFiles)} {Limit('u', limits.Processes)} {Limit('d', limits.DataBytes / 1024)} {Limit('f', limits.FileBytes / 1024)}\n{Gate}";
-
-    private static string Limit(char what, long most) => string.Create(CultureInfo.InvariantCulture, $"ulimit -{what} {most} 2>/dev/null;");
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }

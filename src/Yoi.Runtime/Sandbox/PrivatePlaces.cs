@@ -13,7 +13,8 @@ internal sealed class PrivatePlaces
     /// <summary>Where they are seen inside.</summary>
     internal const string InsideHome = "/yoi/home", InsideTemp = "/yoi/tmp", InsideOutput = "/yoi/output";
 
-    private const string WorkingDirectoryFile = ".yoi-cwd";
+    /// <summary>Where below the temporary files a command leaves its working directory.</summary>
+    internal const string WorkingDirectoryFile = ".yoi-cwd";
     private const int MostLinks = 4096;
 
     /// <summary>Settings of git that say who and how, not what is run or where one logs in.</summary>
@@ -29,9 +30,6 @@ internal sealed class PrivatePlaces
 
     /// <summary>An empty file that nobody may read: what a denied file looks like.</summary>
     internal string MaskFile => Root + "/mask";
-
-    /// <summary>Where a command leaves its working directory, inside and outside.</summary>
-    internal static string InsideWorkingDirectory => InsideTemp + "/" + WorkingDirectoryFile;
 
     /// <summary>Those of a Pod, made or not.</summary>
     internal static PrivatePlaces Of(string podDirectory) => new(podDirectory + "/sandbox");

@@ -62,11 +62,11 @@ internal static class SandboxTrial
         var home = environment("HOME") is { Length: > 0 } set ? set : "/";
         var scope = new ScopePolicy(
             new([new(scratch + "/w", Permission.Write)], [new(scratch + "/w/in/deep/secret", Permission.Read), new(scratch + "/w/in/kept", Permission.Write)]), [], 0);
-        var policy = SandboxPolicy.Of(scope, PlatformSet.Find(home, Bubblewrap.PathOf(environment), network: false), directories, home, network: false);
+        var policy = SandboxPolicy.Of(scope, PlatformSet.Find(home, CommandGate.PathOf(environment), network: false), directories, home, network: false);
         var places = PrivatePlaces.Make(scratch, policy.Platform, home);
         var variables = string.Create(CultureInfo.InvariantCulture, $"OUT={Quoted(scratch + "/out")} STATE={Quoted(directories.State)} POD={Environment.ProcessId}\n");
         var command = Bubblewrap.Compose(program, policy, SandboxView.Of(policy, []), places, new(), scratch + "/w", variables + Script, environment);
-        await using var running = await SandboxedCommand.StartAsync(scratch, command, places.Output + "/trial.log", 1 << 20, time, ct);
+        await using var running = await BubblewrapHold.StartAsync(scratch, command, places.Output + "/trial.log", 1 << 20, time, ct);
         running.Go();
         await running.Ended.WaitAsync(Limit, time, ct);
         var findings = running.Output.Text(0, 1 << 16).Split('\n').Select(line => line.Split('=', 2)).Where(parts => parts.Length == 2)

@@ -50,7 +50,7 @@ internal sealed class Shell(
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
     private readonly Lazy<PlatformSet> _platform = new(() =>
-        PlatformSet.Find(environment("HOME") is { Length: > 0 } home ? home : "/", Bubblewrap.PathOf(environment), own.Network));
+        PlatformSet.Find(environment("HOME") is { Length: > 0 } home ? home : "/", CommandGate.PathOf(environment), own.Network));
     private int _number, _outputs;
     private bool _closed;
 
@@ -158,7 +158,7 @@ internal sealed class Shell(
         var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, _limits, Cwd, line, environment, home: own.Cwd);
         var names = DeniedNames.Look(policy.Access, view);
         var output = string.Create(CultureInfo.InvariantCulture, $"{places.Output}/{Interlocked.Increment(ref _outputs)}-{name}.log");
-        var process = await SandboxedCommand.StartAsync(_podDirectory, command, output, _limits.OutputBytes, time, ct);
+        var process = await BubblewrapHold.StartAsync(_podDirectory, command, output, _limits.OutputBytes, time, ct);
         if (view.Mismatch(process.Process.Pid) is { } changed)
         {
             await process.DisposeAsync();

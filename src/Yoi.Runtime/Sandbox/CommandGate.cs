@@ -1,0 +1,62 @@
+using System.Globalization;
+
+namespace Yoi.Runtime.Sandbox;
+
+/// <summary>Limits of one command; the shell at the gate takes them on before it waits.</summary>
+/// <param name="Processes">Of the sandbox's user namespace; the kernel does not hold root to it.</param>
+/// <param name="DataBytes">Private memory of one process.</param>
+/// <param name="FileBytes">Largest file.</param>
+internal sealed record CommandLimits(int Processes = 1024, long DataBytes = 8L << 30, long FileBytes = 8L << 30, int OpenFiles = 4096, long OutputBytes = 64L << 20);
+
+/// <summary>
+/// How a command begins at every level: a shell that takes on the limits, says that it is ready, waits, and becomes the command; and the
+/// environment that it has.
+/// </summary>
+internal static class CommandGate
+{
+    internal const string Shell = "/bin/bash";
+
+    /// <summary>What the gate says when the view stands, and what it waits for. At the end of its stdin it ends, having run nothing.</summary>
+    internal const string ReadyLine = "yoi: at the gate\n", GoLine = "go\n";
+
+    // One shell is gate and command: $1 is the command, $2 where it leaves its working directory, $3 where it begins, and if that was
+    // removed meanwhile, $4. As text it is only ever an argument.
+    private const string Gate = """
+        printf 'yoi: at the gate\n'; IFS= read -r yoi && [ "$yoi" = go ] || exit 125
+        builtin cd -P -- "$3" 2>/dev/null || { builtin cd -P -- "$4" 2>/dev/null; printf '[yoi] %s cannot be entered any more; the working directory is %s\n' "$3" "$PWD"; }
+        exec </dev/null; yoi=$1; trap "builtin pwd -P 2>/dev/null >${2@Q}" EXIT; set --; unset OLDPWD; eval "$yoi"
+        """;
+
+    /// <summary>Variables that may pass from the Pod to a command: where things are and how text is shown.</summary>
+    private static readonly string[] Passed =
+        ["LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "DOTNET_ROOT", "JAVA_HOME", "GOROOT", "PYENV_ROOT", "NVM_DIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
+
+    /// <summary>The shell and its arguments.</summary>
+    /// <param name="temp">Where the command leaves its working directory.</param>
+    /// <param name="cwd">Where it begins.</param>
+    /// <param name="home">Where it begins if that is not there any more.</param>
+    internal static IReadOnlyList<string> Arguments(CommandLimits limits, string command, string temp, string cwd, string home) =>
+        [Shell, "--noprofile", "--norc", "-c", GateText(limits), "bash", command, $"{temp}/{PrivatePlaces.WorkingDirectoryFile}", cwd, home];
+
+    /// <summary>All that a command gets.</summary>
+    internal static IReadOnlyList<string> Environment(Func<string, string?> environment, string home, string temp)
+    {
+        List<string> variables =
+        [
+            "PATH=" + PathOf(environment), "HOME=" + home, "TMPDIR=" + temp, "SHELL=/bin/bash", "TERM=dumb",
+            "PAGER=cat", "GIT_PAGER=cat", "GIT_TERMINAL_PROMPT=0", "DOTNET_NOLOGO=1", "DOTNET_CLI_TELEMETRY_OPTOUT=1", "MSBUILDDISABLENODEREUSE=1",
+        ];
+        foreach (var name in Passed)
+            if (environment(name) is { Length: > 0 and < 4096 } value) variables.Add($"{name}={value}");
+        return variables;
+    }
+
+    /// <summary>The PATH that commands get.</summary>
+    internal static string PathOf(Func<string, string?> environment) =>
+        environment("PATH") is { Length: > 0 } path ? path : "/usr/local/bin:/usr/bin:/bin";
+
+    private static string GateText(CommandLimits limits) =>
+        $"ulimit -c 0; {Limit('n', limits.OpenFiles)} {Limit('u', limits.Processes)} {Limit('d', limits.DataBytes / 1024)} {Limit('f', limits.FileBytes / 1024)}\n{Gate}";
+
+    private static string Limit(char what, long most) => string.Create(CultureInfo.InvariantCulture, $"ulimit -{what} {most} 2>/dev/null;");
+}

@@ -6,6 +6,9 @@ namespace Yoi.Terminal;
 /// <summary>Tables: what is where, now. Plain columns, no frames; a tree is drawn in the name's column.</summary>
 internal static class Listings
 {
+    /// <summary>So many ended Pods are history that one has kept; more are in the way.</summary>
+    private const int ManyEnded = 10;
+
     /// <summary><c>yoi ps</c>: the tree of all Pods; a Pod whose spawner is not listed stands at the left.</summary>
     internal static void Pods(Screen screen, IReadOnlyList<PodRow> pods, DateTimeOffset now)
     {
@@ -43,6 +46,8 @@ internal static class Listings
         var levels = pods.Select(p => p.SandboxLevel).OfType<string>().Distinct().ToList();
         List<string> common = [.. together && models.Count > 0 ? [$"model: {SafeText.Line(string.Join(", ", models))}"] : (string[])[], .. levels.Count > 0 ? [$"sandbox: {SafeText.Line(string.Join(", ", levels))}"] : (string[])[]];
         if (common.Count > 0) screen.Line(string.Join(" · ", common), Tone.Dim);
+        if (pods.Count(pod => pod.State is "ended" or "dead") is var ended and > ManyEnded)
+            screen.Remark($"{ended} of {pods.Count} have ended: `yoi ps --living` leaves them out, `yoi rm --all-ended` removes them");
     }
 
     /// <summary>Every Pod once, spawners before what they spawned, with the lines that draw the tree.</summary>

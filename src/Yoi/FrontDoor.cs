@@ -25,6 +25,9 @@ internal static class FrontDoor
             DemoCommand.Create(s), DoctorCommand.Create(s), CompletionCommand.Create(s), ConfigCommand.Create(s),
         };
         root.SetAction(result => new HelpAction().Invoke(result));
+        // A slash is a path here, and a question mark a pattern of the shell.
+        foreach (var help in root.Options.OfType<HelpOption>())
+            foreach (var foreign in help.Aliases.Where(alias => alias.StartsWith('/') || alias.EndsWith('?')).ToList()) help.Aliases.Remove(foreign);
         return root;
     }
 

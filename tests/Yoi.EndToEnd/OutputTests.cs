@@ -47,6 +47,9 @@ public sealed class OutputTests : IAsyncDisposable
             Assert.Equal(form.Contains("json") ? 0 : 1, failed.Error.Split("mock refusal").Length - 1);
             if (form.Contains("json")) Assert.Equal("provider_error", failed.Json.GetProperty("end").GetString());
         }
+        (await _room.RunAsync(["start", "waited-for", .. model, "--read", ".", "--task", "ERR"])).Expect(0);
+        Assert.Equal("waited-for: idle, last run provider_error\n", (await _room.RunAsync("wait", "waited-for")).Expect(5).Out);
+        (await _room.RunAsync("stop", "waited-for")).Expect(0);
         server.Enqueue([.. Enumerable.Repeat(Answer.Calls("Glob", """{"pattern":"*"}"""), 2)]);
         var limited = (await _room.RunAsync(["run", .. model, "--max-turns", "2", "go on for ever"])).Expect(1);
         Assert.Contains("run turn_limit", limited.Error, StringComparison.Ordinal);

@@ -50,8 +50,18 @@ internal static class WaitCommand
         else foreach (var row in rows) s.Screen.Line($"{row.Name}: {Words(row)}");
         var judged = winner is null ? rows : [await winner];
         if (judged.Any(row => !row.Done && row.State == "running")) return ExitCode.WaitTimeout;
-        return judged.All(row => row.Done && row.RunEnd is null or "completed") ? ExitCode.Ok : ExitCode.RunFailed;
+        return judged.Select(Code).Max();
     }
+
+    /// <summary>As `yoi run` would have ended; of several, the highest.</summary>
+    private static int Code(WaitRow row) => row switch
+    {
+        { Done: true, RunEnd: null or "completed" } => ExitCode.Ok,
+        { RunEnd: { } end } when end.StartsWith("provider_error", StringComparison.Ordinal) => ExitCode.Provider,
+        { RunEnd: "disk_error" } => ExitCode.Disk,
+        { RunEnd: "cancelled" } => ExitCode.Cancelled,
+        _ => ExitCode.RunFailed,
+    };
 
     private static string Words(WaitRow row) =>
         row.End is { } end ? $"ended: {end}" : row.Done ? $"{row.State}{(row.RunEnd is { } run ? $", last run {run}" : ", no run yet")}" : $"still {row.State}";

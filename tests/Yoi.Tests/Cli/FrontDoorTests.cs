@@ -180,6 +180,14 @@ public sealed partial class FrontDoorTests : IDisposable
     }
 
     [Fact]
+    public void A_path_and_a_pattern_are_never_taken_for_help()
+    {
+        var offered = FrontDoor.Parse(_room.Surroundings, [""]).GetCompletions().Select(item => item.Label).ToList();
+        Assert.Contains("--help", offered);
+        Assert.All(offered, label => Assert.Matches("^(--?[a-z-]+|[a-z]+)$", label));
+    }
+
+    [Fact]
     public void Verbs_are_completed()
     {
         var found = FrontDoor.Parse(_room.Surroundings, ["st"]).GetCompletions().Select(item => item.Label);

@@ -118,7 +118,7 @@ public sealed class VerbsOnDeadPodsTests : IDisposable
         await _room.DeadPodAsync("web", new Entry.RunEnded(0, RunEnd.ProviderError, null, "x", 1), Stopped);
         Assert.Equal(0, await _room.RunAsync("wait", "api"));
         Assert.Equal("api: ended: stopped by human\n", _room.Out);
-        Assert.Equal(ExitCode.RunFailed, await _room.RunAsync("wait", "api", "web"));
+        Assert.Equal(ExitCode.Provider, await _room.RunAsync("wait", "api", "web"));
     }
 
     [Fact]
@@ -173,7 +173,7 @@ public sealed class VerbsOnDeadPodsTests : IDisposable
     {
         _room.Variable("OPENAI_API_KEY", "sk-secret");
         Assert.Equal(0, await _room.RunAsync("doctor"));
-        Assert.Contains("openai/gpt-5; key from env:OPENAI_API_KEY", _room.Out, StringComparison.Ordinal);
+        Assert.Contains("openai/gpt-5; key from env:OPENAI_API_KEY; not asked now, `yoi run -p hello` does", _room.Out, StringComparison.Ordinal);
         Assert.Matches("level (kernel|tools-only)", _room.Out);
         Assert.DoesNotContain("sk-secret", _room.Out + _room.Error, StringComparison.Ordinal);
         Assert.Equal(0, await _room.RunAsync("doctor", "--json"));

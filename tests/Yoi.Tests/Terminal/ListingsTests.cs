@@ -92,6 +92,18 @@ public sealed class ListingsTests : IDisposable
     }
 
     [Fact]
+    public void Many_ended_Pods_come_with_a_word_on_how_to_be_rid_of_them_and_a_few_do_not()
+    {
+        var errors = new StringWriter();
+        var screen = new Screen(_out, errors);
+        var ended = Enumerable.Range(0, 11).Select(number => Row($"{number}", "ended") with { Name = $"pod-{number}" }).ToList();
+        Listings.Pods(screen, [.. ended[1..], Row("12", "idle")], DateTimeOffset.UnixEpoch);
+        Assert.Equal("", errors.ToString());
+        Listings.Pods(screen, [.. ended, Row("12", "idle")], DateTimeOffset.UnixEpoch);
+        Assert.Equal("11 of 12 have ended: `yoi ps --living` leaves them out, `yoi rm --all-ended` removes them\n", errors.ToString());
+    }
+
+    [Fact]
     public void Markup_in_a_path_means_nothing()
     {
         Listings.Scopes(Screen, [new ScopeRow("a", "i", "allow", Permission.Write, "/[red]x[/]\e[2J", true, "lead", true, 7, ["b"])]);

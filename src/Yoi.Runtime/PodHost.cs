@@ -69,6 +69,7 @@ internal sealed class PodHost : IAsyncDisposable
         Tool[] tools = [.. FileTools.All(files, _time), .. hasShell ? ShellTools.All(shell, _time) : [], .. PodTools.All(_document, children, keeper, news, _time)];
         var runner = new ToolRunner(tools, journal);
         var processSeq = await BeginJournalAsync(ledger, journal, scope, files, tools, generation);
+        await TellFoundAsync(table, journal);
 
         var turns = new TurnLoop(journal, conversation, model, runner, _document.Limits.TurnsPerRun, news.TellAsync);
         var status = new StatusSource(ledger, journal, news, () => Shown(scope) is var now ? (now.Rules, now.Lent) : default, () => runner.Running);
@@ -112,6 +113,15 @@ internal sealed class PodHost : IAsyncDisposable
             _document.PodId, _document.Name, Directory, SpawnerId: null, _document.RootId, _document.Depth, Pending: false,
             Generation: 0, _document.Scope, _document.Limits, Environment.ProcessId);
         return await table.AcquireAsync(row, ct);
+    }
+
+    /// <summary>What was found of commands of dead Pods as this one took its scope, its own earlier process among them.</summary>
+    private async Task TellFoundAsync(ScopeTable table, JournalWriter journal)
+    {
+        var own = CommandMarks.Of(Directory).Where(mark => mark.IsSettled).ToList();
+        Entry[] found = [.. EndRecord.Found(table.Found.Concat(own.SelectMany(mark => mark.Told)))];
+        if (found.Length > 0) await journal.AppendAsync(Durability.Synced, found);
+        own.ForEach(mark => mark.Remove());
     }
 
     /// <summary>A new journal begins with who the Pod is and its prompt; an old one with what a crash left open.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
@@ -10,8 +11,9 @@ namespace Yoi.Runtime.Journal;
 internal sealed record CommandProcess(int Pid, string StartTime, string BootId, long Namespace);
 
 /// <summary>
-/// Which commands of a Pod may still run: one small file a command in the Pod's directory, made before the command may begin, removed when
-/// its whole tree is gone. So whoever finds a Pod dead finds what it left, and ends it before the Pod's scope goes to anybody else.
+/// Which commands of a Pod may still run: one small file a command in the Pod's directory, made before the command may begin. So whoever finds a
+/// Pod dead finds what it left, and ends it before the Pod's scope goes to anybody else. A mark goes when the command's whole tree is gone
+/// and nothing is left to settle.
 /// </summary>
 internal static class CommandMarks
 {
@@ -19,16 +21,23 @@ internal static class CommandMarks
 
     private static readonly string BootId = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
 
-    internal static void Put(string podDirectory, CommandProcess process)
+    /// <param name="about">What is to be settled when the command is gone, one line; null: nothing.</param>
+    internal static CommandMark Put(string podDirectory, CommandProcess process, string? about = null)
     {
-        var directory = Path.Combine(podDirectory, PodFiles.Commands);
-        PrivateFile.CreateDirectory(directory);
-        using var file = PrivateFile.OpenToWrite(NameOf(podDirectory, process), OpenFlags.Exclusive);
-        RandomAccess.Write(file, System.Text.Encoding.ASCII.GetBytes(string.Create(
-            CultureInfo.InvariantCulture, $"{process.Pid} {process.StartTime} {process.BootId} {process.Namespace}\n")), 0);
+        PrivateFile.CreateDirectory(Path.Combine(podDirectory, PodFiles.Commands));
+        var path = Path.Combine(podDirectory, PodFiles.Commands, string.Create(CultureInfo.InvariantCulture, $"{process.Pid}-{process.StartTime}"));
+        using var file = PrivateFile.OpenToWrite(path, OpenFlags.Exclusive);
+        var first = string.Create(CultureInfo.InvariantCulture, $"{process.Pid} {process.StartTime} {process.BootId} {process.Namespace}\n");
+        RandomAccess.Write(file, Encoding.UTF8.GetBytes(about is null ? first : $"{first}{CommandMark.AboutWord}{about}\n"), 0);
+        return new(path);
     }
 
-    internal static void Remove(string podDirectory, CommandProcess process) => File.Delete(NameOf(podDirectory, process));
+    /// <summary>The marks of a Pod whose commands are gone.</summary>
+    internal static IReadOnlyList<CommandMark> Of(string podDirectory)
+    {
+        var directory = Path.Combine(podDirectory, PodFiles.Commands);
+        return Directory.Exists(directory) ? [.. Directory.GetFiles(directory).Order(StringComparer.Ordinal).Select(path => new CommandMark(path))] : [];
+    }
 
     /// <summary>
     /// Ends what a dead Pod left running, and waits for it. To be called only while nobody holds the Pod's life-lock, or by the Pod itself
@@ -37,15 +46,13 @@ internal static class CommandMarks
     /// <returns>True if something of it may still run.</returns>
     internal static bool AnyLeft(string podDirectory)
     {
-        var directory = Path.Combine(podDirectory, PodFiles.Commands);
-        if (!Directory.Exists(directory)) return false;
         try
         {
             var left = false;
-            foreach (var path in Directory.GetFiles(directory))
+            foreach (var mark in Of(podDirectory))
             {
-                if (Parse(path) is not { } process || End(process)) File.Delete(path);
-                else left = true;
+                if (Parse(mark.FirstLine) is { } process && !End(process)) left = true;
+                else if (mark.About is null) mark.Remove();
             }
             return left;
         }
@@ -90,13 +97,10 @@ internal static class CommandMarks
         return Libc.Poll(&poll, 1, EndMs) == 1;
     }
 
-    private static CommandProcess? Parse(string path)
+    private static CommandProcess? Parse(string line)
     {
-        var words = File.ReadAllText(path).Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
+        var words = line.Split(' ');
         return words.Length == 4 && int.TryParse(words[0], CultureInfo.InvariantCulture, out var pid) && long.TryParse(words[3], CultureInfo.InvariantCulture, out var inode)
             ? new(pid, words[1], words[2], inode) : null;
     }
-
-    private static string NameOf(string podDirectory, CommandProcess process) =>
-        Path.Combine(podDirectory, PodFiles.Commands, string.Create(CultureInfo.InvariantCulture, $"{process.Pid}-{process.StartTime}"));
 }

@@ -55,5 +55,6 @@ internal static class Failpoints
         ChildAdopt = "child.adopt", ChildReady = "child.ready", ChildAccepted = "child.accepted", SpawnTask = "spawn.task", SpawnUndo = "spawn.undo",
         SpawnRecord = "spawn.record", PodEnding = "pod.ending",
         StopShutdown = "stop.shutdown", StopVerified = "stop.verified", StopReturned = "stop.returned", StopEndEntry = "stop.end_entry",
-        DeliverRead = "deliver.read", DeliverAppend = "deliver.append", FileBeforeRename = "file.before_rename", ToolBeforeResult = "tool.before_result", CommandGate = "command.gate";
+        DeliverRead = "deliver.read", DeliverAppend = "deliver.append", FileBeforeRename = "file.before_rename", ToolBeforeResult = "tool.before_result", CommandGate = "command.gate",
+        QuarantineMove = "quarantine.move", QuarantineMoved = "quarantine.moved";
 }

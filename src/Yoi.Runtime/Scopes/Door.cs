@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
@@ -75,6 +76,30 @@ internal static class Door
 
     internal static PathStatus? StatusOf(SafeFileHandle directory, string name) =>
         Libc.TryStatAt(directory, PathText.Encode(name), out var status, out _) ? status : null;
+
+    /// <summary>The names in a directory that is open for reading, as they are now.</summary>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    internal static List<string> NamesIn(SafeFileHandle directory) => [.. EntriesOf(directory).Select(entry => entry.Name)];
+
+    /// <summary>The same with the kind that the directory tells: 4 a directory, 8 a file, 10 a link, 0 unknown.</summary>
+    internal static List<(string Name, byte Kind)> EntriesOf(SafeFileHandle directory)
+    {
+        const int head = 19;
+        var entries = new List<(string, byte)>();
+        var buffer = new byte[32 * 1024];
+        while (true)
+        {
+            var length = (int)Libc.ReadEntries(directory, buffer, buffer.Length);
+            if (length < 0) throw Libc.Failed("getdents");
+            if (length == 0) return entries;
+            for (var rest = buffer.AsSpan(0, length); rest.Length > 0; rest = rest[BinaryPrimitives.ReadUInt16LittleEndian(rest[16..])..])
+            {
+                var name = rest[head..];
+                name = name[..name.IndexOf((byte)0)];
+                if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8)) entries.Add((PathText.Decode(name), rest[18]));
+            }
+        }
+    }
 
     /// <summary>True for /proc: what is there are processes, not files, and its links lead around every rule.</summary>
     internal static bool IsProcess(SafeFileHandle handle) => Libc.FileSystemKind(handle) == ProcessFiles;

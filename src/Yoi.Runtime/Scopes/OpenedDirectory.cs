@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Runtime.Linux;
 
@@ -14,8 +12,6 @@ internal readonly record struct DirectoryEntry(string Name, NodeKind Kind);
 /// </summary>
 internal sealed class OpenedDirectory(ScopePolicy policy, string path, SafeFileHandle handle) : IDisposable
 {
-    private const int EntryHead = 19;
-
     /// <summary>The resolved, absolute path.</summary>
     internal string Path => path;
 
@@ -27,19 +23,13 @@ internal sealed class OpenedDirectory(ScopePolicy policy, string path, SafeFileH
     internal IReadOnlyList<DirectoryEntry> Entries()
     {
         var entries = new List<DirectoryEntry>();
-        var buffer = new byte[32 * 1024];
-        while (true)
+        try
         {
-            var length = (int)Libc.ReadEntries(handle, buffer, buffer.Length);
-            if (length < 0) throw Door.Failed("cannot list", path, Marshal.GetLastPInvokeError());
-            if (length == 0) break;
-            for (var rest = buffer.AsSpan(0, length); rest.Length > 0;)
-            {
-                var size = BinaryPrimitives.ReadUInt16LittleEndian(rest[16..]);
-                var name = rest[EntryHead..size];
-                Add(entries, PathText.Decode(name[..name.IndexOf((byte)0)]), rest[18]);
-                rest = rest[size..];
-            }
+            foreach (var (name, type) in Door.EntriesOf(handle)) Add(entries, name, type);
+        }
+        catch (LinuxException e)
+        {
+            throw Door.Failed("cannot list", path, e.Errno);
         }
         entries.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
         return entries;
@@ -79,7 +69,6 @@ internal sealed class OpenedDirectory(ScopePolicy policy, string path, SafeFileH
 
     private void Add(List<DirectoryEntry> entries, string name, byte type)
     {
-        if (name is "." or "..") return;
         var full = ScopePath.Join(path, name);
         var kind = type switch
         {

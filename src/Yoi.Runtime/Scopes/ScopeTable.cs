@@ -18,11 +18,19 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     private readonly TableFile _file = new(directories);
     private readonly SemaphoreSlim _turn = new(1, 1);
 
+    private readonly List<string> _found = [];
+
     /// <summary>What this process writes into the lock file; a Pod's name once it has a row.</summary>
     private volatile string _name = "yoi";
 
     /// <summary>Longest wait of this one.</summary>
     internal TimeSpan Wait { get; init; } = LockWait;
+
+    /// <summary>What was found of dead Pods' commands as their scopes were taken back through this one.</summary>
+    internal IReadOnlyList<string> Found
+    {
+        get { lock (_found) return [.. _found]; }
+    }
 
     /// <summary>Makes and checks the directories and the lock file. To be called before the Pod takes its life-lock.</summary>
     /// <exception cref="ScopeException">They are not this user's alone.</exception>
@@ -107,7 +115,9 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
                 using var held = await TableLock.TakeAsync(directories, _isAlive, time, _name, Wait, ct);
                 var before = _file.Read() ?? Absent(held.Generation, own);
                 var after = change(before);
+                if (own is not null) Settle(own);
                 if (ReferenceEquals(after, before)) return after;
+                foreach (var row in before.Pods.Where(row => after.Find(row.PodId) is null)) Settle(row.Directory);
                 _file.Replace(after);
                 held.Remember(after.Generation);
                 return after;
@@ -122,6 +132,13 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
             }
         },
         ct);
+
+    /// <summary>No scope is given on before what a dead Pod's commands left is dealt with.</summary>
+    private void Settle(string podDirectory)
+    {
+        var found = DeniedNames.SettleLeft(podDirectory);
+        lock (_found) _found.AddRange(found);
+    }
 
     private TableDocument Living(TableDocument table, Func<TableRow, bool> concerns) => TableChange.WithoutDead(table, _isAlive, concerns);
 

@@ -29,9 +29,10 @@ internal sealed class BubblewrapHold : ICommandHold
     public Task<ProcessExit> Gone { get; }
 
     /// <summary>Starts it as far as the gate. The view stands, the filter is on, and nothing of the command has run.</summary>
+    /// <param name="about">What is to be settled when it is gone, also by others if the Pod dies; null: nothing.</param>
     /// <exception cref="SandboxException">It does not come that far; says what bubblewrap said. Nothing is left.</exception>
     internal static async Task<SandboxedCommand> StartAsync(
-        string podDirectory, SandboxCommand command, string outputPath, long outputLimit, TimeProvider time, CancellationToken ct)
+        string podDirectory, SandboxCommand command, string outputPath, long outputLimit, TimeProvider time, CancellationToken ct, string? about = null)
     {
         PodProcess? outer = null, inner = null;
         SafeFileHandle? gate = null;
@@ -46,9 +47,9 @@ internal sealed class BubblewrapHold : ICommandHold
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
             var beginning = await output.Beginning.WaitAsync(StartLimit, time, ct);
             if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the sandbox could not be made: {Said(beginning, output)}");
-            CommandMarks.Put(podDirectory, process);
+            var mark = CommandMarks.Put(podDirectory, process, about);
             started = true;
-            return new(podDirectory, process, new BubblewrapHold(outer, inner, gate, time), output);
+            return new(mark, process, new BubblewrapHold(outer, inner, gate, time), output);
         }
         catch (TimeoutException)
         {

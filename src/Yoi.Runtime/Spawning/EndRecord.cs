@@ -101,9 +101,14 @@ internal static class EndRecord
         var totals = new TotalsFold();
         await using var journal = JournalWriter.Open(pod.Directory, right, [totals], time);
         end = end with { Totals = totals.Now };
-        await journal.AppendAsync(Durability.Synced, end);
+        var left = CommandMarks.Of(pod.Directory).Where(mark => mark.IsSettled).ToList();
+        await journal.AppendAsync(Durability.Synced, [.. Found(left.SelectMany(mark => mark.Told)), end]);
+        left.ForEach(mark => mark.Remove());
         return end;
     }
+
+    /// <summary>What was found of a Pod's commands after it had died, as entries.</summary>
+    internal static IEnumerable<Entry> Found(IEnumerable<string> told) => told.Distinct().Select(text => new Entry.Notification("warn", "sandbox", text));
 
     private static Entry.PodEnded Made(KnownPod pod, ProcessExit? exit, IReadOnlyList<ScopeRule> returned, string writtenBy)
     {

@@ -25,18 +25,20 @@ internal sealed record CommandEnd(ProcessExit? Exit);
 /// </summary>
 internal sealed class SandboxedCommand : IAsyncDisposable
 {
-    private readonly string _podDirectory;
     private readonly ICommandHold _hold;
 
     /// <summary>Takes over a command that waits at the gate and is marked.</summary>
-    internal SandboxedCommand(string podDirectory, CommandProcess process, ICommandHold hold, CommandOutput output)
+    internal SandboxedCommand(CommandMark mark, CommandProcess process, ICommandHold hold, CommandOutput output)
     {
-        (_podDirectory, Process, _hold, Output) = (podDirectory, process, hold, output);
+        (Mark, Process, _hold, Output) = (mark, process, hold, output);
         Ended = EndAsync();
     }
 
     /// <summary>The first process of its namespace, as it is recorded.</summary>
     internal CommandProcess Process { get; }
+
+    /// <summary>Goes with the command if there is nothing to settle; else it is for whoever settles to remove.</summary>
+    internal CommandMark Mark { get; }
 
     internal CommandOutput Output { get; }
 
@@ -61,7 +63,7 @@ internal sealed class SandboxedCommand : IAsyncDisposable
     {
         var exit = await _hold.Gone;
         await Output.Ended;
-        CommandMarks.Remove(_podDirectory, Process);
+        if (Mark.About is null) Mark.Remove();
         return new(exit.Signal is null ? exit : null);
     }
 }

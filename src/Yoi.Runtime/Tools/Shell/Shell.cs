@@ -87,8 +87,8 @@ internal sealed class Shell(
             process = now.Process;
             command = new ShellCommand(name, line, background, process);
             command.Ended = FollowAsync(command, now.Names);
-            await journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
-                name, line, now.Cwd, callId, background, SandboxLevel.Kernel, process.Process.Pid, process.Process.StartTime, process.Process.BootId, process.Process.Namespace));
+            await Task.WhenAll(Task.Run(process.Mark.Sync, CancellationToken.None), journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
+                name, line, now.Cwd, callId, background, SandboxLevel.Kernel, process.Process.Pid, process.Process.StartTime, process.Process.BootId, process.Process.Namespace)));
             ct.ThrowIfCancellationRequested();
             lock (_gate)
             {
@@ -156,12 +156,13 @@ internal sealed class Shell(
         if (Cwd != own.Cwd && !IsSeen(view, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
         if (!IsSeen(view, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
         var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, _limits, Cwd, line, environment, home: own.Cwd);
-        var names = DeniedNames.Look(policy.Access, view);
+        var names = DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent);
         var output = string.Create(CultureInfo.InvariantCulture, $"{places.Output}/{Interlocked.Increment(ref _outputs)}-{name}.log");
-        var process = await BubblewrapHold.StartAsync(_podDirectory, command, output, _limits.OutputBytes, time, ct);
+        var process = await BubblewrapHold.StartAsync(_podDirectory, command, output, _limits.OutputBytes, time, ct, names.ToText());
         if (view.Mismatch(process.Process.Pid) is { } changed)
         {
             await process.DisposeAsync();
+            process.Mark.Remove();
             throw new SandboxException($"{changed} was exchanged while the sandbox was made; run the command again");
         }
         running.Add(name, now);
@@ -176,7 +177,8 @@ internal sealed class Shell(
         var end = await command.Process.Ended;
         var why = command.Process.Output.Full ? "output_limit" : command.Killed ?? (end.Exit is null ? "killed" : "exited");
         var code = why == "exited" ? end.Exit?.Code : null;
-        var found = names.Check(command.Name);
+        var mark = command.Process.Mark;
+        var found = names.Check(mark);
         if (!command.Background && PrivatePlaces.Of(_podDirectory).TakeWorkingDirectory() is { } cwd) Cwd = cwd;
         running.Remove(command.Name);
         if (!command.Background)
@@ -185,6 +187,7 @@ internal sealed class Shell(
         }
         Entry[] entries = [new Entry.CommandEnded(command.Name, code, why), .. found.Select(text => new Entry.Notification("warn", "sandbox", text))];
         await journal.AppendAsync(Durability.Written, entries);
+        mark.Remove();
         return new(code, why, found);
     }
 

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Yoi.Runtime.Sandbox;
+namespace Yoi.Runtime.Scopes;
 
 /// <summary>
 /// As much of git's settings format as it takes to tell what says who and where from what git would run. What is not on the list is taken

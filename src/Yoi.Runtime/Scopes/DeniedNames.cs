@@ -1,0 +1,95 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+
+namespace Yoi.Runtime.Scopes;
+
+/// <summary>
+/// What a mask cannot do. A mask lies on what is there: a denied name that is not there can be made by a command, and what is there can be
+/// replaced from outside. Both are seen by comparing before and after. What appeared is moved away and reported, see <see cref="Quarantine"/>.
+/// What was seen before is kept beside the command's mark, so that whoever takes over from a Pod that was killed can compare, too.
+/// </summary>
+/// <param name="Command">The command's name: what it made is called after it.</param>
+internal sealed record DeniedNames(string Command, IReadOnlyList<DeniedNames.Watched> Names)
+{
+    /// <param name="Root">The writable scope root that holds it.</param>
+    /// <param name="Covered">True if a mount lies on it: the command cannot change it.</param>
+    /// <param name="Was">What was at the name, or what stood in its way.</param>
+    internal sealed record Watched(string Root, string Path, bool Covered, Thing? Was);
+
+    /// <param name="At">The name itself, or the link or file on the way to it.</param>
+    internal readonly record struct Thing(string At, ulong Device, ulong Inode);
+
+    /// <summary>To be called before the command may begin.</summary>
+    /// <param name="covered">Where a mount lies.</param>
+    /// <param name="absent">What could not be masked.</param>
+    internal static DeniedNames Look(string command, ScopePolicy policy, IReadOnlySet<string> covered, IEnumerable<string> absent)
+    {
+        var watched = new List<Watched>();
+        foreach (var path in policy.Rules.Deny.Select(deny => deny.Target).Concat(absent).Distinct())
+        {
+            var root = policy.Rules.Allow.Where(rule => rule.Permission == Permission.Write && ScopePath.IsAtOrBelow(path, rule.Target)).Select(rule => rule.Target).MinBy(target => target.Length);
+            if (root is null || root == path) continue;
+            using var found = Quarantine.Find(root, path);
+            watched.Add(new(root, path, covered.Contains(path), found?.Thing));
+        }
+        return new(command, watched);
+    }
+
+    /// <summary>
+    /// To be called when the command's tree is gone. One line for each thing that was found, for model and human. May be done again: what
+    /// somebody found who did not come to the end is in the mark.
+    /// </summary>
+    internal IReadOnlyList<string> Check(CommandMark mark)
+    {
+        var quarantine = new Quarantine(Command, mark);
+        var appeared = new List<Watched>();
+        foreach (var one in Names)
+        {
+            using var found = Quarantine.Find(one.Root, one.Path, unlock: true);
+            if (found?.Thing == one.Was || (found is not null && mark.HasMade(found.Thing.Device, found.Thing.Inode))) continue;
+            if (one.Covered) quarantine.Say($"{PathText.Shown(one.Path)} was {(found is null ? "removed" : "replaced")} from outside while the command ran; look at it before you trust what is there");
+            else if (found is not null) appeared.Add(one);
+        }
+        // What lies where the quarantine will be is moved first; the quarantine that we make is no find.
+        foreach (var one in appeared.OrderByDescending(found => ScopePath.IsAtOrBelow(found.Path, ScopePath.Join(found.Root, Quarantine.Top))))
+            quarantine.Take(one.Root, one.Path, one.Was);
+        return quarantine.Said;
+    }
+
+    /// <summary>
+    /// What the commands of a dead Pod made, when they are gone and before its scope goes to anybody else. The caller holds the lock of the
+    /// scope table: nobody else does the same. Their marks stay until somebody tells what was found.
+    /// </summary>
+    /// <exception cref="IOException">A mark cannot be read or written.</exception>
+    internal static IReadOnlyList<string> SettleLeft(string podDirectory)
+    {
+        var found = new List<string>();
+        foreach (var mark in CommandMarks.Of(podDirectory).Where(mark => !mark.IsSettled))
+        {
+            if (mark.About is { } about) found.AddRange(Of(about).Check(mark));
+            mark.Settle();
+        }
+        return found;
+    }
+
+    internal string ToText() => JsonSerializer.Serialize(this, DeniedNamesJson.Default.DeniedNames);
+
+    /// <exception cref="IOException">It is not what was written.</exception>
+    private static DeniedNames Of(string text)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(text, DeniedNamesJson.Default.DeniedNames) ?? throw new JsonException("null");
+        }
+        catch (JsonException e)
+        {
+            throw new IOException($"what a command's mark says cannot be read: {e.Message}", e);
+        }
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
+[JsonSerializable(typeof(DeniedNames))]
+internal sealed partial class DeniedNamesJson : JsonSerializerContext;

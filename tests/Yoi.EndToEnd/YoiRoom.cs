@@ -44,6 +44,9 @@ internal sealed class YoiRoom : IAsyncDisposable
 
     internal YoiDirectories Directories { get; }
 
+    /// <summary>True: the root stays on disk, for whoever looks into a failure.</summary>
+    internal bool Keep { get; set; }
+
     /// <summary>Sets a variable for every call from here on; null takes it away.</summary>
     internal void Variable(string name, string? value)
     {
@@ -160,6 +163,7 @@ internal sealed class YoiRoom : IAsyncDisposable
             await process.WaitForExitAsync();
         }
         var sockets = Directory.Exists(Directories.Runtime) ? Directory.GetFiles(Directories.Runtime) : [];
+        if (Keep) return;
         Directory.Delete(Root, recursive: true);
         Assert.True(left.Count == 0, "left running: " + string.Join("; ", left));
         Assert.True(sockets.Length == 0, "left in the runtime directory: " + string.Join(", ", sockets.Select(Path.GetFileName)));

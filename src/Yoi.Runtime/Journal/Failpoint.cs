@@ -1,15 +1,17 @@
+using System.Globalization;
 using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Journal;
 
 /// <summary>
 /// A named step at which a test can make this process fail. Armed by <c>YOI_FAILPOINT=name:kill|eio|enospc|stop|hang</c>
-/// (several with commas), with <c>@POD</c> behind it only in the process that serves the Pod of that name; inert otherwise. Every durable write and every step of spawn, lend, adopt, stop, return
-/// and deliver has one. <c>YOI_FAILPOINT_LOG=file</c> appends each name that is reached.
+/// (several with commas), with <c>#N</c> behind the name at the N-th pass of this process only, with <c>@POD</c> behind it all only in the process
+/// that serves the Pod of that name; inert otherwise. Every durable write and every step of spawn, lend, adopt, stop, return
+/// and deliver has one. <c>YOI_FAILPOINT_LOG=file</c> appends each name that is reached, and <c>name:action</c> where one fails.
 /// </summary>
 internal static class Failpoint
 {
-    private static readonly IReadOnlyList<(string Name, string Action, string? Pod)> Armed = Parse(Environment.GetEnvironmentVariable("YOI_FAILPOINT"));
+    private static readonly IReadOnlyList<Trap> Armed = Parse(Environment.GetEnvironmentVariable("YOI_FAILPOINT"));
     private static readonly string? Log = Environment.GetEnvironmentVariable("YOI_FAILPOINT_LOG");
 
     /// <summary>Name of the Pod that this process serves.</summary>
@@ -19,13 +21,14 @@ internal static class Failpoint
     /// <exception cref="LinuxException">The step is armed with <c>eio</c> or <c>enospc</c>.</exception>
     internal static void Pass(string name)
     {
-        if (Log is not null) File.AppendAllText(Log, name + "\n");
-        foreach (var armed in Armed)
-            if (armed.Name == name && (armed.Pod is null || armed.Pod == Pod)) Fail(name, armed.Action);
+        if (Log is not null) Note(name);
+        foreach (var trap in Armed)
+            if (trap.Name == name && (trap.Pod is null || trap.Pod == Pod) && trap.Springs()) Fail(name, trap.Action);
     }
 
     private static void Fail(string name, string action)
     {
+        if (Log is not null) Note($"{name}:{action}");
         switch (action)
         {
             case "kill": _ = Libc.Kill(Environment.ProcessId, Libc.SigKill); break;
@@ -37,16 +40,33 @@ internal static class Failpoint
         }
     }
 
-    private static IReadOnlyList<(string, string, string?)> Parse(string? text) =>
+    // Many processes write it at once: one write a line, always at the end.
+    private static void Note(string line)
+    {
+        using var file = Libc.Open(Log!, OpenFlags.WriteOnly | OpenFlags.Create | OpenFlags.Append | OpenFlags.CloseOnExec, 0x180);
+        _ = Libc.Write(file, System.Text.Encoding.ASCII.GetBytes(line + "\n"), line.Length + 1);
+    }
+
+    private static IReadOnlyList<Trap> Parse(string? text) =>
     [
         .. (text ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(part => part.Split('@', 2))
             .Select(part => (Step: part[0].Split(':', 2), Pod: part.Length == 2 ? part[1] : null))
-            .Select(part => (part.Step[0], part.Step.Length == 2 ? part.Step[1] : "kill", part.Pod)),
+            .Select(part => (Name: part.Step[0].Split('#', 2), Action: part.Step.Length == 2 ? part.Step[1] : "kill", part.Pod))
+            .Select(part => new Trap(part.Name[0], part.Name.Length == 2 ? int.Parse(part.Name[1], CultureInfo.InvariantCulture) : null, part.Action, part.Pod)),
     ];
+
+    /// <summary>One armed step.</summary>
+    /// <param name="Nth">The pass at which it fails, from 1; null for all of them.</param>
+    private sealed record Trap(string Name, int? Nth, string Action, string? Pod)
+    {
+        private int _passes;
+
+        internal bool Springs() => Interlocked.Increment(ref _passes) is var pass && (Nth is null || pass == Nth);
+    }
 }
 
-/// <summary>The names of all failpoints. A test compares them with those that the suite reaches.</summary>
+/// <summary>The names of all failpoints. A test compares them with those that the fault scenarios reach.</summary>
 internal static class Failpoints
 {
     internal const string JournalAppend = "journal.append", JournalAppended = "journal.appended", JournalSync = "journal.sync",

@@ -1,0 +1,156 @@
+using System.Text.Json;
+using Yoi.Protocol;
+using Yoi.Runtime.Turns;
+
+namespace Yoi.Shared.Invariants;
+
+/// <summary>What holds of journals at any moment, whatever was killed: nothing damaged, nothing twice, nothing out of order.</summary>
+internal static class Histories
+{
+    internal static IEnumerable<Violation> Check(Evidence evidence, IReadOnlyList<PodJournal> journals)
+    {
+        foreach (var journal in journals)
+        {
+            if (journal.Health.DamagedLines > 0) yield return new("journals parse", $"{journal}: {journal.Health.DamagedLines} damaged lines, the first at {journal.Health.FirstDamage}");
+            if (journal.Records.Count > 0 && journal.Records[0] is not { Seq: 1, Entry: Entry.PodCreated }) yield return new("journals parse", $"{journal} begins with {journal.Records[0]}");
+            foreach (var violation in Calls(journal).Concat(LentWrites(journal)).Concat(News(journal)).Concat(Ends(journal))) yield return violation;
+        }
+        foreach (var violation in Inputs(evidence, journals).Concat(Requests(evidence, journals))) yield return violation;
+    }
+
+    /// <summary>Every call has exactly one result, in call order, before the next turn. Only a Pod that died may owe some.</summary>
+    private static IEnumerable<Violation> Calls(PodJournal journal)
+    {
+        var open = new Queue<string>();
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (seq, entry) in journal.Records.Select(record => (record.Seq, record.Entry)))
+        {
+            switch (entry)
+            {
+                case Entry.Assistant { Partial: false } message:
+                    foreach (var call in message.Blocks.OfType<AssistantBlock.ToolCall>())
+                    {
+                        if (!known.Add(call.CallId)) yield return new("one result a call", $"{journal} seq {seq}: the call id {call.CallId} comes twice");
+                        open.Enqueue(call.CallId);
+                    }
+                    break;
+                case Entry.ToolResult result when open.TryPeek(out var first) && first == result.CallId:
+                    open.Dequeue();
+                    break;
+                case Entry.ToolResult result:
+                    yield return new("one result a call", $"{journal} seq {seq}: a result of {result.CallId}, {(known.Contains(result.CallId) ? "which has one or is not the next" : "which nobody called")}");
+                    break;
+                case Entry.TurnStart or Entry.PodEnded { WrittenBy: null } when open.Count > 0:
+                    yield return new("one result a call", $"{journal} seq {seq}: no result of {string.Join(", ", open)}");
+                    open.Clear();
+                    break;
+            }
+        }
+        if (open.Count > 0 && journal is { IsAlive: true } && journal.Records[^1].Entry is Entry.RunEnded)
+            yield return new("one result a call", $"{journal} rests and owes results of {string.Join(", ", open)}");
+    }
+
+    /// <summary>While a part is lent, its spawner's tools wrote nothing there.</summary>
+    private static IEnumerable<Violation> LentWrites(PodJournal journal)
+    {
+        var lent = new Dictionary<string, (string Child, IReadOnlyList<ScopeRule> Rules)>(StringComparer.Ordinal);
+        var calls = new Dictionary<string, AssistantBlock.ToolCall>(StringComparer.Ordinal);
+        foreach (var record in journal.Records)
+        {
+            switch (record.Entry)
+            {
+                case Entry.Assistant message:
+                    foreach (var call in message.Blocks.OfType<AssistantBlock.ToolCall>()) calls[call.CallId] = call;
+                    break;
+                case Entry.ChildSpawned child:
+                    lent[child.ChildId] = (child.Child, child.Rules);
+                    break;
+                case Entry.ChildEnded child:
+                    lent.Remove(child.ChildId);
+                    break;
+                case Entry.ToolResult { IsError: false, OutcomeUnknown: false, Name: "Write" or "Edit" } result when PathOf(calls.GetValueOrDefault(result.CallId)) is { } path:
+                    foreach (var (child, rules) in lent.Values)
+                        if (rules.Any(rule => rule.Permission == Permission.Write && Writers.Covers(rule, path)))
+                            yield return new("one writer", $"{journal} seq {record.Seq}: it wrote {path} while that was lent to {child}");
+                    break;
+            }
+        }
+    }
+
+    private static string? PathOf(AssistantBlock.ToolCall? call)
+    {
+        if (call is null) return null;
+        using var arguments = JsonDocument.Parse(call.Arguments);
+        return arguments.RootElement.TryGetProperty("file_path", out var path) ? path.GetString() : null;
+    }
+
+    /// <summary>Cursors over a child's news only go forward: no item is told twice.</summary>
+    private static IEnumerable<Violation> News(PodJournal journal)
+    {
+        var told = new Dictionary<string, long>(StringComparer.Ordinal);
+        foreach (var record in journal.Records)
+        {
+            IEnumerable<Told> cursors = record.Entry switch
+            {
+                Entry.News news => [news.Told],
+                Entry.ToolResult { Told: { } all } => all,
+                _ => [],
+            };
+            foreach (var cursor in cursors.Where(cursor => cursor.What == Told.NewsCursor))
+            {
+                var before = told.GetValueOrDefault(cursor.PodId);
+                // A result may repeat where the cursor stands; an entry of news is an item of its own.
+                if (cursor.Seq < before || (cursor.Seq == before && record.Entry is Entry.News))
+                    yield return new("news once", $"{journal} seq {record.Seq}: news of {cursor.PodId} up to {cursor.Seq} was told up to {before} before");
+                told[cursor.PodId] = Math.Max(before, cursor.Seq);
+            }
+        }
+    }
+
+    /// <summary>A child ends once for each time it was spawned; behind a Pod's end nothing comes but a new process.</summary>
+    private static IEnumerable<Violation> Ends(PodJournal journal)
+    {
+        var children = new HashSet<string>(StringComparer.Ordinal);
+        var ended = false;
+        foreach (var record in journal.Records)
+        {
+            if (ended && record.Entry is not (Entry.ProcessStarted or Entry.Repaired)) yield return new("one end", $"{journal} seq {record.Seq}: {record.Entry.GetType().Name} behind its end");
+            ended = record.Entry is Entry.PodEnded || (ended && record.Entry is Entry.Repaired);
+            if (record.Entry is Entry.ChildSpawned spawned) children.Add(spawned.ChildId);
+            if (record.Entry is Entry.ChildEnded end && !children.Remove(end.ChildId)) yield return new("one end", $"{journal} seq {record.Seq}: {end.Child} ends and did not live");
+        }
+    }
+
+    private static IEnumerable<Violation> Inputs(Evidence evidence, IReadOnlyList<PodJournal> journals)
+    {
+        foreach (var input in evidence.Inputs)
+        {
+            if (journals.FirstOrDefault(journal => journal.PodId == input.PodId) is not { } journal)
+                yield return new("accepted is kept", $"the Pod {input.PodId} has no journal, and \"{input.Text}\" was accepted");
+            else if (!journal.Records.Any(record => record.Seq == input.Seq && TextOf(record) == input.Text))
+                yield return new("accepted is kept", $"{journal}: \"{input.Text}\" was accepted as seq {input.Seq} and is not there");
+        }
+    }
+
+    private static string? TextOf(JournalRecord record) => record.Entry switch
+    {
+        Entry.Input input => input.Text,
+        Entry.Notify notify => notify.Message,
+        _ => null,
+    };
+
+    /// <summary>Each request that was sent is the one that the journal of its Pod makes, for one of its turns.</summary>
+    private static IEnumerable<Violation> Requests(Evidence evidence, IReadOnlyList<PodJournal> journals)
+    {
+        if (evidence.Wire is not { } wire) yield break;
+        foreach (var sent in evidence.Requests.GroupBy(request => request.Pod, StringComparer.Ordinal))
+        {
+            var made = journals.Where(journal => journal.Name == sent.Key)
+                .SelectMany(journal => journal.Records.Where(record => record.Entry is Entry.TurnStart)
+                    .Select(turn => Evidence.Text(wire.Write(RequestBuilder.Build(journal.Records.TakeWhile(record => record.Seq <= turn.Seq))))))
+                .ToHashSet(StringComparer.Ordinal);
+            foreach (var body in sent.Select(request => Evidence.Text(request.Body)).Where(body => !made.Contains(body)))
+                yield return new("requests from the journal", $"{sent.Key} sent a request that no turn in its journal makes: …{body[Math.Max(0, body.Length - 400)..]}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Models.OpenAi;
+using Yoi.Shared;
+using Yoi.Shared.Invariants;
+
+namespace Yoi.EndToEnd.Torture;
+
+/// <summary>What one scenario came to.</summary>
+/// <param name="Struck">The faults that happened; a failpoint that nothing passed so often did not.</param>
+/// <param name="Passed">Names of the failpoints that were passed.</param>
+/// <param name="Root">Kept when there are violations; null otherwise.</param>
+internal sealed record Outcome(Scenario Scenario, IReadOnlyList<string> Struck, IReadOnlySet<string> Passed, IReadOnlyList<string> Violations, int Tables, string? Root);
+
+/// <summary>
+/// Plays one scenario on a root of its own: the tree works, the fault strikes, what is left is waited for, judged, stopped, judged
+/// again, removed. Nothing may be left then.
+/// </summary>
+internal sealed class Stage : IAsyncDisposable
+{
+    private readonly Scenario _scenario;
+    private readonly YoiRoom _room = new();
+    private readonly GrowingTree _tree;
+    private readonly TableWatch _table;
+    private readonly Processes _processes;
+    private readonly string _log;
+    private readonly List<Violation> _violations = [];
+    private readonly List<Acknowledged> _inputs = [];
+    private readonly List<string> _struck = [];
+    private readonly ModelServer _server;
+    private int _requests;
+
+    private Stage(Scenario scenario, Func<Func<ReceivedRequest, Answer>, ModelServer> start)
+    {
+        _scenario = scenario;
+        _tree = new GrowingTree(scenario.Seed, _room.Project);
+        PrivateFile.CreateDirectory(_room.Root + "/y");
+        PrivateFile.CreateDirectory(_room.Directories.State);
+        _table = new TableWatch(_room.Directories);
+        _processes = new Processes(_room, new Random(scenario.Seed));
+        _log = _room.Root + "/passed";
+        _server = start(Answer);
+    }
+
+    /// <summary>Plays it to its end.</summary>
+    internal static async Task<Outcome> PlayAsync(Scenario scenario, CancellationToken ct)
+    {
+        Func<ReceivedRequest, Answer> answer = _ => throw new InvalidOperationException("nobody is there yet");
+        var server = await ModelServer.StartAsync(request => answer(request));
+        await using var stage = new Stage(scenario, mine =>
+        {
+            answer = mine;
+            return server;
+        });
+        try
+        {
+            await stage.PlayAsync(ct);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            stage._violations.Add(new("commands answer", e.ToString()));
+        }
+        return stage.Outcome();
+    }
+
+    private async Task PlayAsync(CancellationToken ct)
+    {
+        _room.UseModel(_server);
+        _room.Variable("YOI_FAILPOINT_LOG", _log);
+        await StartAsync(Phase.Work);
+        await _processes.RestAsync(ct);
+        JudgeAtRest(await _processes.StatusesAsync(ct));
+        await StopAsync(Phase.Stop, mayFail: true);
+        await StopAsync(null, mayFail: false);
+        JudgeStopped();
+        await RemoveAsync();
+    }
+
+    private Outcome Outcome()
+    {
+        _room.Keep = _violations.Count > 0;
+        var log = File.Exists(_log) ? File.ReadAllLines(_log) : [];
+        _struck.AddRange(log.Where(line => line.Contains(':', StringComparison.Ordinal)));
+        return new Outcome(_scenario, _struck, log.Where(line => !line.Contains(':', StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal),
+            [.. _violations.Select(violation => violation.ToString()).Distinct()], _table.Seen.Count, _room.Keep ? _room.Root : null);
+    }
+
+    /// <summary>Arms the faults of a phase for every process that is started from here on.</summary>
+    private void Arm(Phase? phase)
+    {
+        var armed = _scenario.Faults.OfType<Fault.At>().Where(fault => fault.Phase == phase).Select(fault => fault.Armed).ToList();
+        _room.Variable("YOI_FAILPOINT", armed.Count == 0 ? null : string.Join(',', armed));
+    }
+
+    private async Task StartAsync(Phase phase)
+    {
+        Arm(phase);
+        var started = await RunAsync("start", GrowingTree.Root, "--task", "grow", "--write", ".", "--json");
+        if (started.ExitCode == 0)
+        {
+            var row = started.Json;
+            _inputs.Add(new Acknowledged(row.GetProperty("id").GetString()!, row.GetProperty("seq").GetInt64(), "grow"));
+        }
+        else if (_scenario.Faults.Count == 0 || started.ExitCode == 70)
+        {
+            _violations.Add(new("commands answer", $"yoi start ended with {started.ExitCode}: {started.Error}"));
+        }
+    }
+
+    private async Task StopAsync(Phase? phase, bool mayFail)
+    {
+        Arm(phase);
+        if (mayFail && !_scenario.Faults.OfType<Fault.At>().Any(fault => fault.Phase == phase)) return;
+        string[] ids = [.. Evidence.Of(_room.Directories).Journals().Select(journal => journal.PodId)];
+        if (ids.Length == 0) return;
+        var stopped = await RunAsync(["stop", .. ids]);
+        if (!mayFail && stopped.ExitCode != 0) _violations.Add(new("commands answer", $"yoi stop ended with {stopped.ExitCode}: {stopped.Error}"));
+    }
+
+    private async Task RemoveAsync()
+    {
+        var removed = await RunAsync("rm", "--all-ended");
+        if (removed.ExitCode != 0 || removed.Error.Length > 0) _violations.Add(new("commands answer", $"yoi rm ended with {removed.ExitCode}: {removed.Error}"));
+        foreach (var directory in Directory.Exists(_room.Directories.Pods) ? Directory.GetDirectories(_room.Directories.Pods) : []) _violations.Add(new("nothing left", directory));
+        foreach (var (pid, line) in _room.Processes()) _violations.Add(new("nothing left", $"process {pid}: {line}"));
+    }
+
+    /// <summary>A command of the human. One that a fault stopped is let go on, or killed.</summary>
+    private async Task<YoiResult> RunAsync(params string[] args)
+    {
+        await using var command = _room.Start(args);
+        command.EndInput();
+        using var done = new CancellationTokenSource();
+        var freeing = _processes.FreeAsync(done.Token);
+        try
+        {
+            return await command.EndAsync();
+        }
+        finally
+        {
+            await done.CancelAsync();
+            await freeing;
+        }
+    }
+
+    private Answer Answer(ReceivedRequest request)
+    {
+        var count = Interlocked.Increment(ref _requests);
+        foreach (var strike in _scenario.Faults.OfType<Fault.Strike>().Where(strike => strike.AtRequest == count))
+            if (_processes.Strike(strike.Signal) is { } victim)
+                lock (_struck) _struck.Add($"{strike.Signal}:{victim}");
+        return _tree.Minds.Answer(request);
+    }
+
+    private Evidence Seen() => new(_room.Directories, _table.Seen, _inputs, [.. _server.Requests.Select(request => new SentRequest(Minds.Read(request.Body).Pod, request.Body))], new OpenAiWire());
+
+    private void JudgeAtRest(IReadOnlyDictionary<string, PodStatus> statuses)
+    {
+        var evidence = Seen();
+        var journals = evidence.Journals();
+        _violations.AddRange(Histories.Check(evidence, journals));
+        // Who cannot write its journal, or its table, cannot say what it sees: that is judged when it was stopped.
+        if (!_scenario.Faults.OfType<Fault.At>().Any(fault => fault.Action is "eio" or "enospc")) _violations.AddRange(Present.AtRest(evidence, journals, statuses));
+    }
+
+    private void JudgeStopped()
+    {
+        var evidence = Seen();
+        var journals = evidence.Journals();
+        _violations.AddRange(_table.Unreadable.Concat(Writers.Check(evidence.Tables)).Concat(Histories.Check(evidence, journals))
+            .Concat(Present.WhenStopped(evidence, journals)).Concat(Present.Leftovers(_room.Directories, journals, _room.Project)));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _table.Dispose();
+        await _server.DisposeAsync();
+        await _room.DisposeAsync();
+    }
+}

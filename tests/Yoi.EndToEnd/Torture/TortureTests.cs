@@ -1,0 +1,45 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using Xunit;
+using Yoi.Runtime.Journal;
+
+namespace Yoi.EndToEnd.Torture;
+
+/// <summary>Kills, stops, fails and fills at every step, with real processes. <c>make torture SECONDS=600 SEED=7</c> runs it for longer.</summary>
+public sealed class TortureTests(ITestOutputHelper output)
+{
+    private const int AtOnce = 2;
+
+    private static int Number(string variable, int otherwise) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } given ? int.Parse(given, CultureInfo.InvariantCulture) : otherwise;
+
+    private static readonly int Seconds = Number("YOI_TORTURE_SECONDS", 20), Seed = Number("YOI_TORTURE_SEED", Random.Shared.Next());
+
+    [Fact]
+    public async Task Whatever_is_killed_stopped_or_fails_the_invariants_hold()
+    {
+        output.WriteLine($"SEED={Seed} SECONDS={Seconds}");
+        var began = Stopwatch.GetTimestamp();
+        var outcomes = new ConcurrentQueue<Outcome>();
+        await Parallel.ForEachAsync(
+            Plan.Of(Seed).TakeWhile(_ => Stopwatch.GetElapsedTime(began).TotalSeconds < Seconds),
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = TestContext.Current.CancellationToken },
+            async (scenario, ct) =>
+            {
+                var outcome = await Stage.PlayAsync(scenario, ct);
+                outcomes.Enqueue(outcome);
+                foreach (var violation in outcome.Violations) output.WriteLine($"{scenario}: {outcome.Root}\n    {violation}");
+            });
+        output.WriteLine($"{outcomes.Count} scenarios, {outcomes.Sum(outcome => outcome.Struck.Count)} faults struck, {outcomes.Sum(outcome => outcome.Tables)} table versions");
+        Assert.DoesNotContain(outcomes, outcome => outcome.Violations.Count > 0);
+    }
+
+    [Fact]
+    public void Every_failpoint_that_is_declared_is_in_the_plan()
+    {
+        var declared = typeof(Failpoints).GetFields(System.Reflection.BindingFlags.Static | System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Public)
+            .Select(field => (string)field.GetRawConstantValue()!);
+        Assert.Equal(declared.Order(), Plan.Points.Order());
+    }
+}

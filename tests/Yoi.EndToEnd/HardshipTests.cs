@@ -93,6 +93,7 @@ public sealed class HardshipTests : IAsyncDisposable
     [InlineData("chmod 0600 .git")]
     public async Task A_hook_that_an_ordinary_users_command_locks_away_is_moved_all_the_same(string locking)
     {
+        YoiRoom.SkipWithoutBubblewrap();
         Assert.SkipUnless(YoiRoom.Has("setpriv") && Environment.UserName == "root", "only root can become another user");
         await using var server = await ModelServer.StartAsync();
         _room.UseModel(server);

@@ -14,7 +14,7 @@ public sealed class OutputTests : IAsyncDisposable
     public async Task Each_form_of_output_is_exactly_what_the_docs_say()
     {
         await using var server = await ModelServer.StartAsync();
-        _room.UseModel(server);
+        _room.UseModel(server, sandbox: "tools-only");
         Assert.Equal(("Hello from the mock.\n", ""), ((await _room.WithInputAsync("hi", "run", "-p")).Expect(0) is var printed ? printed.Out : "", printed.Error));
 
         var json = (await _room.RunAsync("run", "--output-format", "json", "hi")).Expect(0);

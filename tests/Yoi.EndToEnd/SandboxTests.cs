@@ -14,10 +14,7 @@ public sealed class SandboxTests : IAsyncDisposable
 
     private readonly YoiRoom _room = new();
 
-    public SandboxTests()
-    {
-        if (!File.Exists("/usr/bin/bwrap") && Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
-    }
+    public SandboxTests() => YoiRoom.SkipWithoutBubblewrap();
 
     public ValueTask DisposeAsync() => _room.DisposeAsync();
 

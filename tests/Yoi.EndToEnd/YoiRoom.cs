@@ -66,8 +66,15 @@ internal sealed class YoiRoom : IAsyncDisposable
     internal string Read(string path) => File.ReadAllText(Path.GetFullPath(path, Root));
 
     /// <summary>Settings that make a key-less server on loopback the model of every Pod.</summary>
-    internal void UseModel(ModelServer server) => Write("y/config/yoi.jsonc",
-        $$"""{ "model": "local/mock", "providers": { "local": { "base_url": "{{server.OpenAiBaseUrl}}" } } }""");
+    /// <param name="sandbox">The level that Pods shall have; a test of every word on stderr asks for one that each machine has.</param>
+    internal void UseModel(ModelServer server, string sandbox = "auto") => Write("y/config/yoi.jsonc",
+        $$"""{ "model": "local/mock", "sandbox": "{{sandbox}}", "providers": { "local": { "base_url": "{{server.OpenAiBaseUrl}}" } } }""");
+
+    /// <summary>Where the whole check runs, bubblewrap is installed and its absence a failure.</summary>
+    internal static void SkipWithoutBubblewrap()
+    {
+        if (!File.Exists("/usr/bin/bwrap") && Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
+    }
 
     /// <summary>Runs to the end, with nothing on stdin.</summary>
     internal Task<YoiResult> RunAsync(params string[] args) => WithInputAsync("", args);

@@ -33,8 +33,13 @@ internal static class DemoCommand
         using var interrupts = new Interrupts();
         var place = NewPlace();
         var (root, script) = (place + "/textkit", place + "/script.jsonc");
-        // Its own root: nothing of the user's Pods, scopes or settings is seen or touched.
-        var own = s with { Directories = new YoiDirectories(place + "/home/state", place + "/home/run", place + "/home/config"), Cwd = root };
+        // Its own root: nothing of the user's Pods, scopes or settings is seen or touched. And no warning that commands cannot be held here: it runs none.
+        var own = s with
+        {
+            Screen = new Screen(TextWriter.Null, TextWriter.Null),
+            Directories = new YoiDirectories(place + "/home/state", place + "/home/run", place + "/home/config"),
+            Cwd = root,
+        };
         var screen = json ? new Screen(TextWriter.Null, TextWriter.Null) : s.Screen;
         try
         {

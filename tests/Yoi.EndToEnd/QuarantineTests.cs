@@ -15,7 +15,7 @@ public sealed class QuarantineTests : IAsyncDisposable
 
     public QuarantineTests()
     {
-        if (!File.Exists("/usr/bin/bwrap") && Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
+        YoiRoom.SkipWithoutBubblewrap();
     }
 
     public ValueTask DisposeAsync() => _room.DisposeAsync();

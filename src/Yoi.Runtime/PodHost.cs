@@ -50,7 +50,9 @@ internal sealed class PodHost : IAsyncDisposable
         if (CommandMarks.AnyLeft(Directory)) throw new JournalException($"a command of an earlier process of Pod `{_document.Name}` still runs and cannot be ended");
         var generation = await TakeScopeAsync(table, ct);
         Own(new GivingBack(table, _document.PodId, Directory));
-        var scope = Own(new LiveScope(_document.Directories, _document.PodId));
+        var home = PlatformSet.HomeOf(Environment.GetEnvironmentVariable);
+        var platform = PlatformSet.Find(home, CommandGate.PathOf(Environment.GetEnvironmentVariable), _document.Network, _document.PlatformSet);
+        var scope = Own(new LiveScope(_document.Directories, _document.PodId, platform.Reach(_document.Directories, home, _document.Scope.Allow)));
         var files = Own(new ScopedFiles(scope, _document.Cwd));
 
         var ledger = new PodLedger();
@@ -64,7 +66,7 @@ internal sealed class PodHost : IAsyncDisposable
 
         var running = new RunningCommands();
         var children = new ChildSpawner(_document, _secrets, PodProgram.Own(), scope, table, journal, keeper, _time, running);
-        var shell = new Shell(_document, scope, journal, running, Environment.GetEnvironmentVariable, _time);
+        var shell = new Shell(_document, scope, platform, journal, running, Environment.GetEnvironmentVariable, _time);
         var hasShell = _document.SandboxLevel == SandboxLevel.Kernel;
         Tool[] tools = [.. FileTools.All(files, _time), .. hasShell ? ShellTools.All(shell, _time) : [], .. PodTools.All(_document, children, keeper, news, _time)];
         var runner = new ToolRunner(tools, journal);

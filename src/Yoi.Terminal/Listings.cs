@@ -121,6 +121,7 @@ internal static class Listings
                 row.LentTo.Count == 0 ? "-" : string.Join(", ", row.LentTo), row.Generation.ToString(), row.Path);
         }
         screen.Draw(table);
+        screen.Line("every Pod may read the platform set, too; `yoi run --explain-scope` lists it", Tone.Dim);
     }
 
     /// <summary><c>yoi doctor</c>.</summary>

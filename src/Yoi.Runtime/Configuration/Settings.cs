@@ -1,4 +1,5 @@
 using Yoi.Protocol;
+using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Configuration;
 
@@ -7,11 +8,12 @@ namespace Yoi.Runtime.Configuration;
 /// may only narrow: it can never say where a key is sent, what is run for it, or what a Pod may touch.
 /// </summary>
 /// <param name="Scope">Paths are absolute.</param>
+/// <param name="PlatformSet">Directories, resolved as far as they are there.</param>
 /// <param name="Files">The files that were read, the user's first.</param>
 internal sealed record Settings(
     string? Model, IReadOnlyDictionary<string, ProviderConfig> Providers, PodLimits Limits, ScopeConfig Scope, ModelTiming Timing,
     int? MaxOutputTokens, int? ThinkingTokens, string? Role, IReadOnlyList<string> Files,
-    string Sandbox = Settings.Auto, bool Network = false)
+    string Sandbox = Settings.Auto, bool Network = false, IReadOnlyList<string>? PlatformSet = null)
 {
     /// <summary>The level that can be had.</summary>
     internal const string Auto = "auto";
@@ -28,21 +30,27 @@ internal sealed record Settings(
         var user = ConfigReader.ReadFile(userFile);
         var projectFile = ProjectConfig.Find(cwd, home);
         var project = projectFile is null ? null : ConfigReader.ReadFile(projectFile);
-        var settings = OfUser(userFile, user ?? new YoiConfig(), home) with
+        var settings = OfUser(userFile, user ?? new YoiConfig(), directories, home) with
         {
             Files = [.. user is null ? [] : new[] { userFile }, .. project is null ? [] : new[] { projectFile! }],
         };
         return project is null ? settings : ProjectConfig.Narrow(settings, projectFile!, project, userFile, home);
     }
 
-    private static Settings OfUser(string file, YoiConfig config, string home)
+    private static Settings OfUser(string file, YoiConfig config, YoiDirectories directories, string home)
     {
         List<string> problems = [];
         IReadOnlyList<string>? Absolute(string key, IReadOnlyList<string>? paths) => paths is null ? null : [.. paths.Select(path =>
         {
             var absolute = Expand(path, home);
-            if (!absolute.StartsWith('/')) problems.Add($"`scope.{key}`: \"{path}\" is neither absolute nor begins with ~/");
+            if (!absolute.StartsWith('/')) problems.Add($"`{key}`: \"{path}\" is neither absolute nor begins with ~/");
             return absolute;
+        })];
+        IReadOnlyList<string>? Platform(IReadOnlyList<string>? paths) => Absolute("platform_set", paths) is not { } absolute ? null : [.. absolute.Where(path => path.StartsWith('/')).Select(path =>
+        {
+            var resolved = ScopeRoots.Resolve(path, "/");
+            if (BuiltInDenies.WhyNotPlatform(directories, home, resolved) is { } why) problems.Add($"`platform_set`: {path} cannot be read by every Pod: {why}");
+            return resolved;
         })];
         var scope = config.Scope ?? new ScopeConfig();
         var none = new PodLimits();
@@ -53,9 +61,9 @@ internal sealed record Settings(
                 config.Limits?.TurnsPerRun ?? none.TurnsPerRun, config.Limits?.Children ?? none.Children,
                 config.Limits?.Depth ?? none.Depth, config.Limits?.PodsInTree ?? none.PodsInTree),
             new ScopeConfig(
-                Absolute("write", scope.Write), Absolute("read", scope.Read), Absolute("deny_write", scope.DenyWrite),
-                Absolute("deny_read", scope.DenyRead), scope.BuiltInDenies),
-            config.Timing ?? new ModelTiming(), config.MaxOutputTokens, config.ThinkingTokens, config.Role, [], config.Sandbox ?? Auto, config.Network ?? false);
+                Absolute("scope.write", scope.Write), Absolute("scope.read", scope.Read), Absolute("scope.deny_write", scope.DenyWrite),
+                Absolute("scope.deny_read", scope.DenyRead), scope.BuiltInDenies),
+            config.Timing ?? new ModelTiming(), config.MaxOutputTokens, config.ThinkingTokens, config.Role, [], config.Sandbox ?? Auto, config.Network ?? false, Platform(config.PlatformSet));
         return problems.Count > 0 ? throw new ConfigException(file, problems) : settings;
     }
 

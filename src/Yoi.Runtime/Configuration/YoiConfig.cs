@@ -28,7 +28,9 @@ internal sealed record YoiConfig(
     [property: Description("How commands are held: auto (kernel where it can be had, else no Bash; the default), kernel (or an error) or tools-only (no Bash). User file only.")]
     string? Sandbox = null,
     [property: Description("True: commands of new Pods have the network. Default: false. User file only.")]
-    bool? Network = null);
+    bool? Network = null,
+    [property: Description("Directories of toolchains and package caches that every Pod may read, besides those that Yoi knows. Absolute or ~/. User file only.")]
+    IReadOnlyList<string>? PlatformSet = null);
 
 /// <summary>Where a provider is and where its key comes from. The key itself is never in a file of settings.</summary>
 internal sealed record ProviderConfig(

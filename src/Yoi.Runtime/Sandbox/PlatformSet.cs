@@ -34,9 +34,13 @@ internal sealed record PlatformSet(
         ".local/share/pnpm", ".local/share/uv", ".local/share/pipx", ".bun/bin", ".deno/bin", ".m2/repository", ".gradle/caches", ".gradle/wrapper", "bin",
     ];
 
+    /// <summary>The user's home as a Pod's environment has it.</summary>
+    internal static string HomeOf(Func<string, string?> environment) => environment("HOME") is { Length: > 0 } home ? home : "/";
+
     /// <summary>The set on this machine.</summary>
     /// <param name="path">The PATH that commands get.</param>
-    internal static PlatformSet Find(string home, string path, bool network)
+    /// <param name="more">Directories that the user's settings add; one that is not there, or was replaced by a link, adds nothing.</param>
+    internal static PlatformSet Find(string home, string path, bool network, IReadOnlyList<string>? more = null)
     {
         var paths = new SortedSet<string>(StringComparer.Ordinal);
         var links = new List<(string, string)>();
@@ -50,6 +54,8 @@ internal sealed record PlatformSet(
             if (Libc.RealPath("/etc/" + name) is { } real && (File.Exists(real) || Directory.Exists(real))) files.Add(("/etc/" + name, real));
         var atHome = BelowHome.Where(name => Directory.Exists(ScopePath.Join(home, name)) && Libc.RealPath(ScopePath.Join(home, name)) == ScopePath.Join(home, name)).ToList();
         foreach (var name in atHome) paths.Add(ScopePath.Join(home, name));
+        foreach (var directory in more ?? [])
+            if (Directory.Exists(directory) && Libc.RealPath(directory) == directory) paths.Add(directory);
         foreach (var directory in path.Split(':', StringSplitOptions.RemoveEmptyEntries))
         {
             if (!directory.StartsWith('/') || Libc.RealPath(directory) is not { } real || !Directory.Exists(real)) continue;
@@ -59,8 +65,15 @@ internal sealed record PlatformSet(
         return new(Outermost(paths), links, files, atHome);
     }
 
-    /// <summary>As rules: read, all below.</summary>
-    internal IEnumerable<ScopeRule> Rules => Paths.Concat(Files.Select(file => file.Name)).Select(path => new ScopeRule(path, Permission.Read));
+    /// <summary>As rules: read, all below. Of a link both its name and what it leads to.</summary>
+    internal IEnumerable<ScopeRule> Rules => Paths.Concat(Files.SelectMany(file => new[] { file.Name, file.Real })).Distinct().Select(path => new ScopeRule(path, Permission.Read));
+
+    /// <summary>What a Pod with this scope may read besides it, under the built-in denies of what is secret.</summary>
+    internal ScopeRules Reach(YoiDirectories directories, string home, IEnumerable<ScopeRule> scope)
+    {
+        ScopeRule[] allow = [.. Rules];
+        return new(allow, BuiltInDenies.Secrets(directories, home, [.. scope, .. allow]));
+    }
 
     /// <summary>A directory that others may write, and the places that are never a toolchain.</summary>
     private static bool IsShared(string path) =>

@@ -80,7 +80,7 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
         {
             if (Libc.Identify(target, out var found) != 0 || found.IsLink || Libc.RealPath(target) != target)
             {
-                if (access.Rules.Deny.Any(deny => deny.Target == target)) Absent.Add(target);
+                if (access.Deny.Any(deny => deny.Target == target)) Absent.Add(target);
                 return;
             }
             if (!found.IsDirectory)

@@ -31,13 +31,28 @@ internal static class BuiltInDenies
     /// <param name="home">The user's home; null if there is none.</param>
     internal static IReadOnlyList<ScopeRule> For(YoiDirectories directories, string? home, IReadOnlyList<ScopeRule> allow)
     {
-        var unread = new List<string> { directories.State, directories.Runtime, directories.Config };
-        if (home is not null) unread.AddRange(Credentials.Select(name => ScopePath.Join(ScopePath.Normalize(home), name)));
-        var denies = unread.SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Read))
-            .Where(deny => allow.Any(rule => RuleSpace.Overlap(deny, rule))).ToList();
+        List<ScopeRule> denies = [.. Secrets(directories, home, allow)];
         foreach (var root in allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.Target))
             denies.AddRange(Below(root).SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Write)));
         return [.. denies.Distinct()];
+    }
+
+    /// <summary>Of these, the denies of what nobody reads: Yoi's own directories and credential stores.</summary>
+    internal static IReadOnlyList<ScopeRule> Secrets(YoiDirectories directories, string? home, IReadOnlyList<ScopeRule> allow) =>
+        [.. SecretPlaces(directories, home).Select(path => new ScopeRule(path, Permission.Read)).Where(deny => allow.Any(rule => RuleSpace.Overlap(deny, rule))).Distinct()];
+
+    /// <summary>Why this directory is none that every Pod may read; null if it may be one. The path is resolved.</summary>
+    internal static string? WhyNotPlatform(YoiDirectories directories, string home, string path)
+    {
+        if (BothSpellings(ScopePath.Normalize(home)).Any(spelled => ScopePath.IsAtOrBelow(spelled, path))) return "it is the home, or holds it";
+        if (path is "/etc" or "/var" or "/run" or "/proc" or "/sys" or "/dev" or "/tmp") return "it is no place of toolchains";
+        return SecretPlaces(directories, home).FirstOrDefault(secret => ScopePath.IsAtOrBelow(path, secret)) is { } within ? $"{within} is never read" : null;
+    }
+
+    private static IEnumerable<string> SecretPlaces(YoiDirectories directories, string? home)
+    {
+        string[] own = [directories.State, directories.Runtime, directories.Config];
+        return own.Concat(home is null ? [] : Credentials.Select(name => ScopePath.Join(ScopePath.Normalize(home), name))).SelectMany(BothSpellings);
     }
 
     private static IEnumerable<string> Below(string root)

@@ -27,7 +27,7 @@ internal sealed record DeniedNames(string Command, IReadOnlyList<DeniedNames.Wat
     internal static DeniedNames Look(string command, ScopePolicy policy, IReadOnlySet<string> covered, IEnumerable<string> absent)
     {
         var watched = new List<Watched>();
-        foreach (var path in policy.Rules.Deny.Select(deny => deny.Target).Concat(absent).Distinct())
+        foreach (var path in policy.Deny.Select(deny => deny.Target).Concat(absent).Distinct())
         {
             var root = policy.Rules.Allow.Where(rule => rule.Permission == Permission.Write && ScopePath.IsAtOrBelow(path, rule.Target)).Select(rule => rule.Target).MinBy(target => target.Length);
             if (root is null || root == path) continue;

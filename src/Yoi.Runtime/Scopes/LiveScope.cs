@@ -6,7 +6,8 @@ namespace Yoi.Runtime.Scopes;
 /// The Pod's scope while it runs: one swapped reference to a <see cref="ScopePolicy"/>, kept equal to the table, and the
 /// lease that makes lending wait for file writes.
 /// </summary>
-internal sealed class LiveScope(YoiDirectories directories, string podId) : IDisposable
+/// <param name="platform">What the Pod may read besides; null for none.</param>
+internal sealed class LiveScope(YoiDirectories directories, string podId, ScopeRules? platform = null) : IDisposable
 {
     private readonly TableFile _file = new(directories);
     private readonly LeaseGate _leases = new();
@@ -24,7 +25,8 @@ internal sealed class LiveScope(YoiDirectories directories, string podId) : IDis
         var table = _file.Read() ?? throw _file.Untrusted("it is missing");
         if (Volatile.Read(ref _seen) is { } seen && ReferenceEquals(seen.Table, table)) return seen.Policy;
         // A pending grant is nobody's: whoever has not adopted it touches nothing.
-        var policy = table.Find(podId) is { Pending: true } ? ScopePolicy.Nothing(table.Generation) : table.PolicyOf(podId);
+        var policy = table.Find(podId) is null or { Pending: true } ? ScopePolicy.Nothing(table.Generation)
+            : table.PolicyOf(podId) with { Platform = platform ?? ScopeRules.None };
         Volatile.Write(ref _seen, new(table, policy));
         return policy;
     }

@@ -36,7 +36,7 @@ internal static class Refusal
     internal static bool MayPass(ScopePolicy policy, string path)
     {
         if (policy.AccessAt(path) != Access.None) return true;
-        foreach (var rule in policy.Rules.Allow)
+        foreach (var rule in policy.Allow)
             if (ScopePath.IsAtOrBelow(rule.Target, path) && policy.AccessAt(rule.Target) != Access.None) return true;
         return false;
     }
@@ -44,8 +44,9 @@ internal static class Refusal
     private static string Allowed(ScopePolicy policy, Access wanted)
     {
         var rules = policy.Rules.Allow.Where(rule => (Access)rule.Permission >= wanted).Select(rule => PathText.Shown(rule.ToString())).Distinct().ToList();
-        if (rules.Count == 0) return wanted == Access.Write ? "Nothing may be written in this scope." : "This scope is empty.";
+        if (rules.Count == 0) return wanted == Access.Write ? "Nothing may be written in this scope." : policy.Platform.Allow.Count > 0 ? "Only the platform set may be read." : "This scope is empty.";
         var more = rules.Count > MostRoots ? $" and {rules.Count - MostRoots} more" : "";
-        return $"Allowed: {string.Join(", ", rules.Take(MostRoots))}{more}.";
+        var platform = wanted == Access.Read && policy.Platform.Allow.Count > 0 ? ", and the platform set" : "";
+        return $"Allowed: {string.Join(", ", rules.Take(MostRoots))}{more}{platform}.";
     }
 }

@@ -63,5 +63,5 @@ internal static class RuleSpace
         Points(Targets(part).Concat(Targets(whole))).FirstOrDefault(point => part.AccessAt(point) > whole.AccessAt(point));
 
     internal static IEnumerable<string> Targets(ScopePolicy policy) =>
-        policy.Rules.Allow.Concat(policy.Rules.Deny).Concat(policy.Lent.SelectMany(lent => lent.Rules)).Select(rule => rule.Target);
+        policy.Allow.Concat(policy.Deny).Concat(policy.Lent.SelectMany(lent => lent.Rules)).Select(rule => rule.Target);
 }

@@ -14,6 +14,20 @@ internal enum Access { None, Read, Write }
 /// <param name="Generation">Of the scope table when this was computed.</param>
 internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Lent, long Generation)
 {
+    private const string PlatformWords = "the platform set (this machine's programs, headers, toolchains and package caches)";
+
+    /// <summary>
+    /// The platform set: what every Pod may read besides its scope, and the denies that hold there. Never written, never lent, and told by
+    /// its name only.
+    /// </summary>
+    internal ScopeRules Platform { get; init; } = ScopeRules.None;
+
+    /// <summary>Every allow rule that counts at a path.</summary>
+    internal IEnumerable<ScopeRule> Allow => Rules.Allow.Concat(Platform.Allow);
+
+    /// <summary>Every deny rule that counts at a path.</summary>
+    internal IEnumerable<ScopeRule> Deny => Rules.Deny.Concat(Platform.Deny);
+
     /// <summary>No access at all: a Pod without a row.</summary>
     internal static ScopePolicy Nothing(long generation) => new(ScopeRules.None, [], generation);
 
@@ -23,8 +37,9 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         var access = Access.None;
         foreach (var rule in Rules.Allow)
             if ((Access)rule.Permission > access && rule.Covers(path)) access = (Access)rule.Permission;
+        if (access == Access.None && Platform.Allow.Any(rule => rule.Covers(path))) access = Access.Read;
         if (access == Access.None) return access;
-        foreach (var rule in Rules.Deny)
+        foreach (var rule in Deny)
             if ((Access)rule.Permission <= access && rule.Covers(path)) access = (Access)rule.Permission - 1;
         return access == Access.Write && HolderOf(path) is not null ? Access.Read : access;
     }
@@ -32,11 +47,11 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
     /// <summary>The same with the reason: the rule that decides, or the child that holds the path.</summary>
     internal AccessDecision Decide(string path)
     {
-        var allowed = Rules.Allow.Where(rule => rule.Covers(path))
+        var allowed = Allow.Where(rule => rule.Covers(path))
             .OrderByDescending(rule => rule.Permission).ThenByDescending(rule => rule.Target.Length).FirstOrDefault();
         if (allowed is null) return new(Access.None, null, null, null);
         var access = (Access)allowed.Permission;
-        var denied = Rules.Deny.Where(rule => (Access)rule.Permission <= access && rule.Covers(path))
+        var denied = Deny.Where(rule => (Access)rule.Permission <= access && rule.Covers(path))
             .OrderBy(rule => rule.Permission).ThenByDescending(rule => rule.Target.Length).FirstOrDefault();
         if (denied is not null) access = (Access)denied.Permission - 1;
         var holder = access == Access.Write ? HolderOf(path) : null;
@@ -59,7 +74,7 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
     internal string Summary()
     {
         var text = new StringBuilder("Readable:");
-        List(text, Rules.Allow.Select(Shown));
+        List(text, [.. Rules.Allow.Select(Shown), .. Platform.Allow.Count > 0 ? [PlatformWords] : Array.Empty<string>()]);
         text.Append("\nWritable:");
         List(text, Rules.Allow.Where(rule => rule.Permission == Permission.Write).Select(Shown));
         var lent = Lent.SelectMany(lent => lent.Rules.Select(rule => $"{rule} to {lent.Child}")).ToList();
@@ -84,7 +99,8 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         var undenied = new ScopePolicy(new(Rules.Allow, []), [], Generation);
         var points = RuleSpace.Points(RuleSpace.Targets(this).Prepend(rule.Target)).Where(rule.Covers).ToList();
         if (points.FirstOrDefault(point => undenied.AccessAt(point) < wanted) is { } outside)
-            return Outside(rule, undenied, outside) + "\n" + Summary();
+            return (wanted == Access.Read && Platform.Allow.Any(known => known.Covers(outside))
+                ? $"{rule.Target} is in the platform set, which every Pod may read: leave it out" : Outside(rule, undenied, outside)) + "\n" + Summary();
         var here = Decide(rule.Target);
         if (here.DeniedBy is { } deny && here.Access < wanted) return $"{rule.Target} is denied by `{deny}`";
         if (wanted != Access.Write) return null;

@@ -184,7 +184,7 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
     /// <summary>Opens a resolved path beneath the longest root that contains it; a root itself, and what only leads to roots, from above.</summary>
     internal static SafeFileHandle? Open(ScopePolicy policy, string path, out int error)
     {
-        var root = policy.Rules.Allow.Select(rule => rule.Target).Where(target => ScopePath.IsAtOrBelow(path, target)).MaxBy(target => target.Length);
+        var root = policy.Allow.Select(rule => rule.Target).Where(target => ScopePath.IsAtOrBelow(path, target)).MaxBy(target => target.Length);
         var top = root is null ? "/" : root == path ? Door.DirectoryOf(root) : root;
         using var directory = Door.LookAt(top, out error);
         return directory is null ? null : Door.LookBeneath(directory, Door.Below(top, path), out error);

@@ -59,7 +59,7 @@ internal static class SandboxTrial
     {
         foreach (var path in new[] { "/w/in/deep/secret", "/w/in/kept", "/out" }) Directory.CreateDirectory(scratch + path);
         foreach (var path in new[] { "/w/in/open", "/w/in/deep/secret/f", "/w/in/kept/f", "/out/f" }) await File.WriteAllTextAsync(scratch + path, "canary", ct);
-        var home = environment("HOME") is { Length: > 0 } set ? set : "/";
+        var home = PlatformSet.HomeOf(environment);
         var scope = new ScopePolicy(
             new([new(scratch + "/w", Permission.Write)], [new(scratch + "/w/in/deep/secret", Permission.Read), new(scratch + "/w/in/kept", Permission.Write)]), [], 0);
         var policy = SandboxPolicy.Of(scope, PlatformSet.Find(home, CommandGate.PathOf(environment), network: false), directories, home, network: false);

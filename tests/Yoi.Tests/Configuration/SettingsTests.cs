@@ -49,7 +49,12 @@ public sealed class SettingsTests : IDisposable
     [InlineData("""{ "providers": { "lan": { "base_url": "http://x/v1", "kind": "grpc" } } }""", "it is anthropic or openai")]
     [InlineData("""{ "providers": { "openai": { "api_key_env": "A", "api_key_file": "/b" } } }""", "more than one source for its key")]
     [InlineData("""{ "providers": { "openai": { "api_key_file": "keys/b" } } }""", "absolute or begins with ~/")]
-    [InlineData("""{ "scope": { "write": ["src"] } }""", "neither absolute nor begins with ~/")]
+    [InlineData("""{ "scope": { "write": ["src"] } }""", "`scope.write`: \"src\" is neither absolute nor begins with ~/")]
+    [InlineData("""{ "platform_set": ["tools"] }""", "`platform_set`: \"tools\" is neither absolute nor begins with ~/")]
+    [InlineData("""{ "platform_set": ["~/"] }""", "cannot be read by every Pod: it is the home, or holds it")]
+    [InlineData("""{ "platform_set": ["/"] }""", "cannot be read by every Pod: it is the home, or holds it")]
+    [InlineData("""{ "platform_set": ["~/.ssh/keys"] }""", ".ssh is never read")]
+    [InlineData("""{ "platform_set": ["/etc"] }""", "it is no place of toolchains")]
     public void What_is_wrong_in_a_file_is_named_with_the_file_and_what_helps(string json, string words)
     {
         var error = Assert.Throws<ConfigException>(() => _room.User(json).Load());
@@ -110,6 +115,7 @@ public sealed class SettingsTests : IDisposable
     [InlineData("""{ "scope": { "write": ["/"] } }""", "`scope.write`")]
     [InlineData("""{ "scope": { "read": ["/"] } }""", "`scope.read`")]
     [InlineData("""{ "scope": { "built_in_denies": false } }""", "`scope.built_in_denies`")]
+    [InlineData("""{ "platform_set": ["/srv"] }""", "`platform_set`")]
     [InlineData("""{ "limits": { "turns_per_run": 201 } }""", "`limits.turns_per_run`")]
     [InlineData("""{ "limits": { "children": 17 } }""", "`limits.children`")]
     [InlineData("""{ "limits": { "depth": 5 } }""", "`limits.depth`")]

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 using Yoi.Runtime.Tools;
@@ -32,6 +33,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
     internal string O => Root + "/O";
     internal string Home => Root + "/home";
     internal LaunchDocument Document { get; }
+    internal PlatformSet Platform => PlatformOf(Document, Home);
     internal ScopeTable Table { get; }
     internal LiveScope Scope { get; }
     internal JournalWriter Journal { get; }
@@ -41,6 +43,8 @@ internal sealed class SandboxRoom : IAsyncDisposable
     internal string PodDirectory => Document.Directories.Pod(Document.Name, Document.PodId);
 
     internal static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    private static PlatformSet PlatformOf(LaunchDocument document, string home) => PlatformSet.Find(home, "/usr/local/bin:/usr/bin:/bin", document.Network);
 
     /// <param name="rules">As in the journal, below the root: <c>write:/W</c>, <c>-read:/W/secret</c>; default: write W.</param>
     /// <param name="scene">Makes files before the scope is taken.</param>
@@ -69,7 +73,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
         var journal = JournalWriter.Open(pod, podLock, [], TimeProvider.System);
         await journal.AppendAsync(Durability.Synced, new Entry.PodCreated(
             JournalCodec.Version, document.PodId, document.Name, document.Cwd, document.Model, scope, 1, null, 0, null, document.Limits, "none", "test"));
-        return new(root, document, podLock, table, new LiveScope(directories, document.PodId), journal,
+        return new(root, document, podLock, table, new LiveScope(directories, document.PodId, PlatformOf(document, root + "/home").Reach(directories, root + "/home", scope.Allow)), journal,
             new() { ["PATH"] = "/usr/local/bin:/usr/bin:/bin", ["HOME"] = root + "/home", ["LANG"] = "C.UTF-8" });
     }
 
@@ -116,7 +120,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
         return id;
     }
 
-    internal Shell NewShell() => new(Document, Scope, Journal, Running, name => Environment.GetValueOrDefault(name), TimeProvider.System);
+    internal Shell NewShell() => new(Document, Scope, Platform, Journal, Running, name => Environment.GetValueOrDefault(name), TimeProvider.System);
 
     internal static ScopeRule Rule(string text, string root)
     {

@@ -40,17 +40,15 @@ internal sealed record ShellEnd(int? ExitCode, string Why, IReadOnlyList<string>
 /// them, and leaves nothing when the Pod ends.
 /// </summary>
 internal sealed class Shell(
-    LaunchDocument own, LiveScope scope, JournalWriter journal, RunningCommands running, Func<string, string?> environment, TimeProvider time)
+    LaunchDocument own, LiveScope scope, PlatformSet platform, JournalWriter journal, RunningCommands running, Func<string, string?> environment, TimeProvider time)
 {
     private const int MostInBackground = 16;
 
     private readonly string _podDirectory = own.Directories.Pod(own.Name, own.PodId);
-    private readonly string _home = environment("HOME") is { Length: > 0 } home ? home : "/";
+    private readonly string _home = PlatformSet.HomeOf(environment);
     private readonly CommandLimits _limits = new();
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
-    private readonly Lazy<PlatformSet> _platform = new(() =>
-        PlatformSet.Find(environment("HOME") is { Length: > 0 } home ? home : "/", CommandGate.PathOf(environment), own.Network));
     private int _number, _outputs;
     private bool _closed;
 
@@ -150,9 +148,9 @@ internal sealed class Shell(
     {
         using var lease = await scope.HoldWriteAsync(ct);
         var now = scope.Current();
-        var policy = SandboxPolicy.Of(now, _platform.Value, own.Directories, _home, own.Network);
+        var policy = new SandboxPolicy(now, platform, own.Network);
         var view = SandboxView.Of(policy, HostSockets.Now());
-        var places = PrivatePlaces.Make(_podDirectory, _platform.Value, _home);
+        var places = PrivatePlaces.Make(_podDirectory, platform, _home);
         if (Cwd != own.Cwd && !IsSeen(view, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
         if (!IsSeen(view, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
         var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, _limits, Cwd, line, environment, home: own.Cwd);

@@ -191,10 +191,15 @@ internal sealed class PodHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        while (_owned.TryPop(out var owned))
+        if (!_owned.TryPop(out var owned)) return;
+        try
         {
             if (owned is IAsyncDisposable asynchronous) await asynchronous.DisposeAsync();
             else ((IDisposable)owned).Dispose();
+        }
+        finally
+        {
+            await DisposeAsync(); // What was started before it ends whatever happened here: commands, the socket, the scope.
         }
     }
 

@@ -114,10 +114,11 @@ internal static class ProcessWatcher
         {
             // Forgotten between the poll and here: the number may name another file by now.
             if (!All.Contains(watched)) return;
-            // A child is reaped once: all who watch it learn the same. Until then its pid is its own.
-            same = [.. All.Where(other => other.Pid == watched.Pid)];
             exit = Reap(watched.Pidfd);
-            All.RemoveAll(other => other.Pid == watched.Pid);
+            // A child is reaped once: all who watch it learn the same. Until then its pid was its own; that of a process that is not ours may be another's by now.
+            var isOurs = exit is not { Code: null, Signal: null };
+            same = [.. All.Where(other => other == watched || (isOurs && other.Pid == watched.Pid))];
+            foreach (var one in same) All.Remove(one);
         }
         foreach (var one in same)
         {

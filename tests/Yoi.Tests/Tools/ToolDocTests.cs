@@ -19,6 +19,23 @@ public sealed partial class ToolDocTests
     public void The_documented_parameters_are_those_of_the_schema(string tool) =>
         Assert.Equal(Given(tool).Order(StringComparer.Ordinal), Documented(SourceTree.Read("docs/tools.md"), tool).Order(StringComparer.Ordinal));
 
+    /// <summary>Unknown fields are refused, so a model is told beforehand that there are none.</summary>
+    [Theory, MemberData(nameof(Tools))]
+    public void A_schema_says_of_every_object_that_it_takes_no_other_fields(string tool)
+    {
+        using var document = JsonDocument.Parse(SourceTree.Read(Schemas.Single(path => path.EndsWith($"/{tool}.schema.json", StringComparison.Ordinal))));
+        Assert.All(Objects(document.RootElement), found => Assert.False(found.GetProperty("additionalProperties").GetBoolean()));
+    }
+
+    private static IEnumerable<JsonElement> Objects(JsonElement at) => at.ValueKind switch
+    {
+        JsonValueKind.Object => [
+            .. at.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.GetString() == "object" ? (JsonElement[])[at] : [],
+            .. at.EnumerateObject().SelectMany(member => Objects(member.Value))],
+        JsonValueKind.Array => at.EnumerateArray().SelectMany(Objects),
+        _ => [],
+    };
+
     [Fact]
     public void Every_tool_has_a_chapter_and_every_chapter_a_tool()
     {

@@ -19,9 +19,14 @@ public abstract record Entry
     /// <param name="Limits">Limits in force, as launched.</param>
     /// <param name="KeySource">Where the provider's key came from (<c>env:NAME</c>, <c>file:PATH</c>, <c>none</c>); never the key.</param>
     /// <param name="LaunchedBy">Executable and version that serves this Pod.</param>
+    /// <param name="RootId">Root of the Pod's tree; null if it is a root itself.</param>
+    /// <param name="Timing">Limits of time towards the provider; null in journals of the first build.</param>
+    /// <param name="Network">True: commands have the host's network.</param>
+    /// <param name="PlatformSet">Directories that the user's settings added to the platform set.</param>
     public sealed record PodCreated(
         int Version, string PodId, string Name, string Cwd, ModelChoice Model, ScopeRules Scope, long Generation,
-        SpawnerRef? Spawner, int Depth, string? Role, PodLimits Limits, string KeySource, string LaunchedBy) : Entry;
+        SpawnerRef? Spawner, int Depth, string? Role, PodLimits Limits, string KeySource, string LaunchedBy,
+        string? RootId = null, ModelTiming? Timing = null, bool Network = false, IReadOnlyList<string>? PlatformSet = null) : Entry;
 
     /// <summary>The system prompt and the tools, rendered once. With the entries after it, all that a request is made of.</summary>
     public sealed record Prompt(string System, IReadOnlyList<ToolSchema> Tools) : Entry;

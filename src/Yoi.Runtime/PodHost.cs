@@ -70,6 +70,7 @@ internal sealed class PodHost : IAsyncDisposable
         var hasShell = _document.SandboxLevel == SandboxLevel.Kernel;
         Tool[] tools = [.. FileTools.All(files, _time), .. hasShell ? ShellTools.All(shell, _time) : [], .. PodTools.All(_document, children, keeper, news, _time)];
         var runner = new ToolRunner(tools, journal);
+        var livedBefore = ledger.Created is not null;
         var processSeq = await BeginJournalAsync(ledger, journal, scope, files, tools, generation);
         await TellFoundAsync(table, journal);
 
@@ -81,6 +82,8 @@ internal sealed class PodHost : IAsyncDisposable
         Own(news).Start(journal);
         var controller = Own(new PodController(
             ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time, shell.EndAllAsync));
+
+        if (livedBefore) controller.Rest();
 
         var greeting = new Greeting(_document.Name, _document.Cwd, _document.Model.Alias ?? _document.Model.Provider, _document.Model.Model, "", [.. tools.Select(tool => tool.Schema.Name)], _document.SandboxLevel);
         var served = new ServedPod(
@@ -114,7 +117,8 @@ internal sealed class PodHost : IAsyncDisposable
         var row = new TableRow(
             _document.PodId, _document.Name, Directory, SpawnerId: null, _document.RootId, _document.Depth, Pending: false,
             Generation: 0, _document.Scope, _document.Limits, Environment.ProcessId);
-        return await table.AcquireAsync(row, ct);
+        if (_document.Restored is not { } restored) return await table.AcquireAsync(row, ct);
+        return (await table.TakeBackAsync(row, new PodTree(new PodRegistry(_document.Directories), table).SpawnerOf, restored.WithoutHeld, ct)).Generation;
     }
 
     /// <summary>What was found of commands of dead Pods as this one took its scope, its own earlier process among them.</summary>
@@ -136,7 +140,7 @@ internal sealed class PodHost : IAsyncDisposable
         if (ledger.Created is not null)
         {
             EndRecord.ForgetKill(Directory);
-            var seq = (await journal.AppendAsync(Durability.Synced, started))[0].Seq;
+            var seq = (await journal.AppendAsync(Durability.Synced, [started, .. _document.Restored?.Entries(_document.Scope, scope.Current()) ?? []]))[0].Seq;
             await Recovery.RunAsync(ledger, journal);
             return seq;
         }
@@ -148,7 +152,8 @@ internal sealed class PodHost : IAsyncDisposable
         [
             new Entry.PodCreated(
                 JournalCodec.Version, _document.PodId, _document.Name, _document.Cwd, _document.Model, _document.Scope, generation,
-                _document.Spawner, _document.Depth, _document.Role, _document.Limits, _document.KeySource, Program),
+                _document.Spawner, _document.Depth, _document.Role, _document.Limits, _document.KeySource, Program,
+                _document.RootId == _document.PodId ? null : _document.RootId, _document.Timing, _document.Network, _document.PlatformSet),
             started,
             new Entry.Prompt(system, [.. tools.Select(tool => tool.Schema)]),
             .. agents.Where(file => file.Warning is not null).Select(file => new Entry.Notification("warn", "agents_md", file.Warning!)),

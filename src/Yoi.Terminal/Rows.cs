@@ -42,6 +42,13 @@ internal sealed record WaitRow(string Name, string Id, string State, string? Run
 /// <summary>What <c>yoi stop --json</c> prints for one Pod.</summary>
 internal sealed record StopRow(string Name, string Id, PodEnd Reason, string? By, string? Detail, IReadOnlyList<ScopeRule> Returned, IReadOnlyList<string> Below);
 
+/// <summary>What <c>yoi restore --json</c> prints for one Pod.</summary>
+/// <param name="State"><c>idle</c>, or <c>paused</c>: then `yoi resume` goes on.</param>
+/// <param name="Lost">What it held and does not hold any more, in words.</param>
+/// <param name="Differences">What the settings say otherwise by now; it keeps what it has.</param>
+internal sealed record RestoredRow(
+    string Name, string Id, int Pid, string Socket, string State, IReadOnlyList<string> Lost, IReadOnlyList<string> Differences, ScopeRules Scope);
+
 /// <summary>What is left of a removed Pod: a file in <c>tombstones/</c> of the state directory.</summary>
 internal sealed record Tombstone(string Id, string Name, string? End, long LastSeq, DateTimeOffset RemovedAt);
 
@@ -55,6 +62,6 @@ internal sealed record CheckRow(string Name, string Status, string Detail);
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(IReadOnlyList<PodRow>)), JsonSerializable(typeof(IReadOnlyList<ScopeRow>)), JsonSerializable(typeof(StartedRow))]
 [JsonSerializable(typeof(RunResult)), JsonSerializable(typeof(ResultLine)), JsonSerializable(typeof(IReadOnlyList<WaitRow>))]
-[JsonSerializable(typeof(IReadOnlyList<StopRow>)), JsonSerializable(typeof(Tombstone)), JsonSerializable(typeof(ReadPage))]
+[JsonSerializable(typeof(IReadOnlyList<RestoredRow>)), JsonSerializable(typeof(IReadOnlyList<StopRow>)), JsonSerializable(typeof(Tombstone)), JsonSerializable(typeof(ReadPage))]
 [JsonSerializable(typeof(IReadOnlyList<CheckRow>)), JsonSerializable(typeof(DemoResult))]
 internal sealed partial class TerminalJson : JsonSerializerContext;

@@ -21,7 +21,7 @@ internal static class FrontDoor
         var root = new RootCommand("Yoi runs LLM agents as Pods: each an operating system process with a journal and a scope.")
         {
             RunCommand.Create(s), StartCommand.Create(s), PsCommand.Create(s), SendCommand.Create(s), ReadCommand.Create(s), WaitCommand.Create(s),
-            StopCommand.Create(s), AttachCommand.Create(s), LogCommand.Create(s), ScopesCommand.Create(s), RmCommand.Create(s),
+            StopCommand.Create(s), RestoreCommand.Create(s), ResumeCommand.Create(s), AttachCommand.Create(s), LogCommand.Create(s), ScopesCommand.Create(s), RmCommand.Create(s),
             DemoCommand.Create(s), DoctorCommand.Create(s), CompletionCommand.Create(s), ConfigCommand.Create(s),
         };
         root.SetAction(result => new HelpAction().Invoke(result));
@@ -50,18 +50,7 @@ internal static class FrontDoor
     /// <summary>An exception as words and an exit code; what nobody foresaw is shown whole.</summary>
     internal static int Explain(Surroundings s, Exception exception)
     {
-        var code = exception switch
-        {
-            CommandException e => e.ExitCode,
-            ConfigException or ModelChoiceException => ExitCode.Usage,
-            OperationCanceledException => ExitCode.Cancelled,
-            LaunchException { Step: PrivateDirectories.Step } => ExitCode.RunFailed,
-            LaunchException or ScopeException or StopException => ExitCode.Refused,
-            PodRefusedException e => e.Error.Code switch { ErrorCode.DiskError => ExitCode.Disk, ErrorCode.ProviderError => ExitCode.Provider, _ => ExitCode.Refused },
-            JournalException => ExitCode.Disk,
-            TimeoutException or IOException or UnauthorizedAccessException => ExitCode.RunFailed,
-            _ => ExitCode.Fault,
-        };
+        var code = Code(exception);
         if (code == ExitCode.Cancelled) return code;
         if (code == ExitCode.Fault)
         {
@@ -71,4 +60,17 @@ internal static class FrontDoor
         foreach (var line in exception.Message.Split('\n')) s.Screen.Error(line);
         return code;
     }
+
+    internal static int Code(Exception exception) => exception switch
+    {
+        CommandException e => e.ExitCode,
+        ConfigException or ModelChoiceException => ExitCode.Usage,
+        OperationCanceledException => ExitCode.Cancelled,
+        LaunchException { Step: PrivateDirectories.Step } => ExitCode.RunFailed,
+        LaunchException or ScopeException or StopException => ExitCode.Refused,
+        PodRefusedException e => e.Error.Code switch { ErrorCode.DiskError => ExitCode.Disk, ErrorCode.ProviderError => ExitCode.Provider, _ => ExitCode.Refused },
+        JournalException => ExitCode.Disk,
+        TimeoutException or IOException or UnauthorizedAccessException => ExitCode.RunFailed,
+        _ => ExitCode.Fault,
+    };
 }

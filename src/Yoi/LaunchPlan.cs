@@ -49,12 +49,23 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
         }
         Add(deny, wishes.DenyWrite, Permission.Write, path => ScopeRoots.Resolve(path, s.Cwd));
         Add(deny, wishes.DenyRead, Permission.Read, path => ScopeRoots.Resolve(path, s.Cwd));
-        Add(deny, settings.Scope.DenyWrite, Permission.Write, path => ScopeRoots.Resolve(path, cwd));
-        Add(deny, settings.Scope.DenyRead, Permission.Read, path => ScopeRoots.Resolve(path, cwd));
-        var builtIn = BuiltInDenies.For(s.Directories, s.Home, allow);
-        // What Yoi and the user keep secret is never readable; the human may only free what a Pod may write.
-        deny.AddRange((settings.Scope.BuiltInDenies == false ? builtIn.Where(rule => rule.Permission == Permission.Read) : builtIn).Except(deny));
+        deny.AddRange(Denied(s, settings, cwd, allow).Except(deny));
         return new ScopeRules(allow, deny);
+    }
+
+    /// <summary>What the settings and Yoi itself deny to a Pod with these allow rules.</summary>
+    internal static IReadOnlyList<ScopeRule> Denied(Surroundings s, Settings settings, string cwd, IReadOnlyList<ScopeRule> allow)
+    {
+        IEnumerable<ScopeRule> Rules(IReadOnlyList<string>? paths, Permission permission) => (paths ?? []).Select(path => new ScopeRule(ScopeRoots.Resolve(path, cwd), permission));
+        var builtIn = BuiltInDenies.For(s.Directories, s.Home, allow);
+        return
+        [
+            .. Rules(settings.Scope.DenyWrite, Permission.Write)
+                .Concat(Rules(settings.Scope.DenyRead, Permission.Read))
+                // What Yoi and the user keep secret is never readable; the human may only free what a Pod may write.
+                .Concat(settings.Scope.BuiltInDenies == false ? builtIn.Where(rule => rule.Permission == Permission.Read) : builtIn)
+                .Distinct(),
+        ];
     }
 
     private static string Existing(Surroundings s, string path, string flag)

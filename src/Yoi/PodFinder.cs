@@ -5,7 +5,7 @@ using Yoi.Terminal;
 
 namespace Yoi;
 
-/// <summary>From what a human typed to a Pod. A name means the newest Pod of that name; a whole id means that Pod.</summary>
+/// <summary>From what a human typed to a Pod. A name means the living Pod of that name, else the newest; a whole id means that Pod.</summary>
 internal static class PodFinder
 {
     /// <summary>Longest wait for a Pod to answer a verb that needs its answer.</summary>
@@ -15,7 +15,7 @@ internal static class PodFinder
     internal static KnownPod Find(Surroundings s, string nameOrId)
     {
         var pods = s.Registry.All();
-        if (pods.LastOrDefault(pod => pod.Name == nameOrId || pod.PodId == nameOrId) is { } found) return found;
+        if ((pods.FirstOrDefault(pod => pod.PodId == nameOrId) ?? PodRegistry.Named(pods, nameOrId)) is { } found) return found;
         var names = pods.Select(pod => pod.Name).Distinct().TakeLast(10).ToList();
         throw new CommandException(ExitCode.NotFound, names.Count == 0
             ? $"no Pod is called \"{nameOrId}\"; there are no Pods yet, `yoi run TASK` starts one"

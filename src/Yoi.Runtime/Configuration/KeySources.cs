@@ -8,6 +8,29 @@ internal static class KeySources
 {
     private static readonly TimeSpan CommandLimit = TimeSpan.FromSeconds(30);
 
+    /// <summary>A key anew from where a journal says that it came from. A command is run only if the user's settings still name it.</summary>
+    /// <param name="source"><c>env:NAME</c>, <c>file:PATH</c>, <c>command:…</c> or <c>none</c>.</param>
+    /// <exception cref="ModelChoiceException">It is not there any more.</exception>
+    internal static async Task<string?> AgainAsync(
+        string source, string provider, Settings settings, Func<string, string?> environment, TimeProvider time, CancellationToken ct)
+    {
+        var (kind, rest) = source.Split(':', 2) is [var before, var behind] ? (before, behind) : (source, "");
+        switch (kind)
+        {
+            case "none":
+                return null;
+            case "env":
+                return environment(rest)?.Trim() is { Length: > 0 } key
+                    ? key : throw new ModelChoiceException($"the key for {provider} came from {rest}, which is not set; set it");
+            case "file":
+                return FromFile(provider, rest);
+            default:
+                var command = settings.Providers.Values.Select(known => known.ApiKeyCommand).FirstOrDefault(known => known is not null && string.Join(' ', known) == rest)
+                    ?? throw new ModelChoiceException($"the key for {provider} came from `{rest}`, which the settings do not name any more; name it there again as `api_key_command`");
+                return await FromCommandAsync(provider, command, time, ct);
+        }
+    }
+
     internal static string FromFile(string provider, string path)
     {
         try

@@ -29,6 +29,7 @@ internal sealed class PodController : IAsyncDisposable
     private RunControl? _running;
     private string? _stoppedBy;
     private Entry.RunEnded? _owed;
+    private bool _resting;
 
     /// <param name="held">The rules that go back when the Pod ends.</param>
     /// <param name="beforeEnd">Ends what the Pod has running, before its end entry: nothing is appended behind that. Must not throw.</param>
@@ -82,12 +83,18 @@ internal sealed class PodController : IAsyncDisposable
         return _status.Make(state, trouble);
     }
 
+    /// <summary>A Pod that lived before starts nothing by itself: what waits, waits until somebody gives it work or says <c>resume</c>.</summary>
+    internal void Rest()
+    {
+        lock (_gate) _resting = true;
+    }
+
     /// <summary>Starts what waits: queued input first, then news that no request contains. Called once after the composition is complete.</summary>
     internal void StartWaiting()
     {
         lock (_gate)
         {
-            if (State_NeedsLock() != PodState.Idle || _owed is not null) return;
+            if (_resting || State_NeedsLock() != PodState.Idle || _owed is not null) return;
             long? queued, notice;
             lock (_ledger.Gate) (queued, notice) = (_ledger.FirstQueued, _ledger.WakingNotice);
             if (queued is { } seq) Begin_NeedsLock(new RunCause.Queued(seq));
@@ -153,10 +160,20 @@ internal sealed class PodController : IAsyncDisposable
             {
                 PodState.Running => throw new RefusedException(ErrorCode.AlreadyRunning, "Pod is already executing a turn"),
                 PodState.Idle => throw new RefusedException(ErrorCode.NotPaused, "Pod is not paused"),
-                _ => Begin_NeedsLock(new RunCause.Resumed(caller.Name)),
+                _ => Begin_NeedsLock(GoingOn_NeedsLock(caller)),
             };
         }
         return new ReplyResult.Accepted(await begun);
+    }
+
+    /// <summary>The run that was held or cut off; at a Pod that rests with none of these, what waits.</summary>
+    private RunCause GoingOn_NeedsLock(Caller caller)
+    {
+        lock (_ledger.Gate)
+        {
+            if (_ledger.Held || _ledger.Interrupted) return new RunCause.Resumed(caller.Name);
+            return _ledger.FirstQueued is { } seq ? new RunCause.Queued(seq) : new RunCause.Notices();
+        }
     }
 
     private async Task<ReplyResult> CancelAsync(Caller caller)
@@ -228,7 +245,11 @@ internal sealed class PodController : IAsyncDisposable
     {
         if (_stoppedBy is not null) return PodState.Stopping;
         if (Active_NeedsLock() is not null) return PodState.Running;
-        lock (_ledger.Gate) return _ledger.Held || _ledger.Interrupted ? PodState.Paused : PodState.Idle;
+        lock (_ledger.Gate)
+        {
+            var waits = _resting && (_ledger.FirstQueued is not null || _ledger.WakingNotice is not null || _news.Untold > 0);
+            return _ledger.Held || _ledger.Interrupted || waits ? PodState.Paused : PodState.Idle;
+        }
     }
 
     private void RefuseIfStopping_NeedsLock()
@@ -240,6 +261,7 @@ internal sealed class PodController : IAsyncDisposable
     private Task<long> Begin_NeedsLock(RunCause cause)
     {
         var accepted = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _resting = false;
         _running = new RunControl();
         _working = WorkAsync(_working, cause, _running, accepted);
         return accepted.Task;

@@ -15,6 +15,7 @@ internal sealed class PodLedger : IJournalFold
     private long _lastTurnStart;
     private long _newestNotice;
     private long _lastCancel;
+    private bool _interrupted, _inputWaits;
 
     internal Lock Gate { get; } = new();
 
@@ -28,8 +29,8 @@ internal sealed class PodLedger : IJournalFold
     /// <summary>True if that run is held after a turn.</summary>
     internal bool Held { get; private set; }
 
-    /// <summary>True if the last run was found unfinished after a crash; <c>resume</c> starts a new one.</summary>
-    internal bool Interrupted { get; private set; }
+    /// <summary>True if the last run was found unfinished after a crash, or never began with its input; <c>resume</c> starts a new one.</summary>
+    internal bool Interrupted => _interrupted || _inputWaits;
 
     internal int TurnsOfRun { get; private set; }
     internal int NextRun { get; private set; }
@@ -64,16 +65,17 @@ internal sealed class PodLedger : IJournalFold
         {
             case Entry.PodCreated created: Created = created; break;
             case Entry.Prompt prompt: Prompt = prompt; break;
-            case Entry.ProcessStarted started: SandboxLevel = started.SandboxLevel; break;
+            case Entry.ProcessStarted started: (SandboxLevel, Ended) = (started.SandboxLevel, null); break;
             case Entry.PodEnded ended: Ended = ended; break;
             case Entry.Input { Queued: true }: _queued.Enqueue(record.Seq); break;
+            case Entry.Input: _inputWaits = true; break; // Until the entry behind it, which begins its run.
             case Entry.Notify or Entry.News: _newestNotice = record.Seq; break;
             case Entry.RunStart start: Begin(start); break;
             case Entry.TurnStart turn: Take(record.Seq, turn); break;
             case Entry.Assistant assistant: Take(assistant); break;
             case Entry.ToolResult result: _openCalls.RemoveAll(call => call.CallId == result.CallId); break;
             case Entry.RunPaused: Held = true; break;
-            case Entry.RunResumed: Held = false; break;
+            case Entry.RunResumed: (Held, _inputWaits) = (false, false); break;
             case Entry.RunEnded ended: End(record.Seq, ended); break;
             case Entry.ChildSpawned child: _children[child.ChildId] = new ChildRef(child.Child, child.ChildId, Ended: false); break;
             case Entry.ChildEnded child: _children[child.ChildId] = new ChildRef(child.Child, child.ChildId, Ended: true); break;
@@ -82,7 +84,7 @@ internal sealed class PodLedger : IJournalFold
 
     private void Begin(Entry.RunStart start)
     {
-        (Run, NextRun, TurnsOfRun, Held, Interrupted) = (start.Run, start.Run + 1, 0, false, false);
+        (Run, NextRun, TurnsOfRun, Held, _interrupted, _inputWaits) = (start.Run, start.Run + 1, 0, false, false, false);
         if (start.Cause is { } cause && _queued.TryPeek(out var first) && first == cause) _queued.Dequeue();
         Totals = Totals with { Runs = Totals.Runs + 1 };
     }
@@ -109,6 +111,6 @@ internal sealed class PodLedger : IJournalFold
     {
         if (ended.Reason == RunEnd.Cancelled) _lastCancel = seq;
         (Run, Held) = (null, false);
-        Interrupted = ended.Reason == RunEnd.Interrupted;
+        _interrupted = ended.Reason == RunEnd.Interrupted;
     }
 }

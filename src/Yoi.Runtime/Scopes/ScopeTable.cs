@@ -62,6 +62,21 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
         return table.Find(row.PodId)!.Generation;
     }
 
+    /// <summary>
+    /// A restored Pod takes back what it had, its living descendants with it. The caller holds its own <c>pod.lock</c>, and nobody
+    /// above it lives.
+    /// </summary>
+    /// <param name="spawnerOf">Who spawned a Pod, as its journal says.</param>
+    /// <param name="withoutHeld">True: without the right to write what others hold by now.</param>
+    /// <returns>The row as it is now.</returns>
+    /// <exception cref="ScopeException">Held by another (names it), name in use, or busy.</exception>
+    internal async Task<TableRow> TakeBackAsync(TableRow row, Func<string, string?> spawnerOf, bool withoutHeld, CancellationToken ct)
+    {
+        _name = row.Name;
+        var table = await ChangeAsync(table => TableReturn.TakeBack(Living(table, _ => true), row, spawnerOf, withoutHeld), row.Directory, ct);
+        return table.Find(row.PodId)!;
+    }
+
     /// <summary>A spawner lends: checks subset, overlap, name, children, depth and tree limits, adds the child's row as pending.</summary>
     /// <returns>The grant's generation.</returns>
     internal async Task<long> LendAsync(string spawnerId, TableRow child, CancellationToken ct)

@@ -9,7 +9,8 @@ namespace Yoi.Runtime.Scopes;
 internal static class TableChange
 {
     /// <summary>A root's row, or a restored Pod's own row anew.</summary>
-    internal static TableDocument Acquire(TableDocument table, TableRow row)
+    /// <param name="again">True for a restored Pod: what helps if another holds its paths is something else.</param>
+    internal static TableDocument Acquire(TableDocument table, TableRow row, bool again = false)
     {
         RefuseBadRow(row);
         RefuseNameInUse(table, row);
@@ -22,7 +23,7 @@ internal static class TableChange
             // All that it was given, also where it has lent: that comes back to it.
             if (RuleSpace.SharedWrite(mine, new(other.Scope, [], 0)) is not { } point) continue;
             var holder = taken.Pods.FirstOrDefault(pod => pod.PodId != row.PodId && taken.PolicyOf(pod.PodId).AccessAt(point) == Access.Write) ?? other;
-            throw Held(RuleSpace.Show(point).Path, RuleSpace.Show(point).Path, holder);
+            throw Held(RuleSpace.Show(point).Path, RuleSpace.Show(point).Path, holder, again);
         }
         RefuseOtherNames(taken, row, _ => true);
         return taken;
@@ -148,8 +149,8 @@ internal static class TableChange
             throw new ScopeException($"{tree} Pods of this tree are living and {limits.PodsInTree} may: stop one (StopPod), or {Raise} --max-pods");
     }
 
-    private static ScopeException Held(string what, string path, TableRow holder) => new(
-        $"{what} is held for writing by {holder.Name}{Pid(holder)}. Ask for less with `--read {path}`, "
+    private static ScopeException Held(string what, string path, TableRow holder, bool again = false) => new(
+        $"{what} is held for writing by {holder.Name}{Pid(holder)}. {(again ? "Come back without it with `--without-held`" : $"Ask for less with `--read {path}`")}, "
         + $"talk to it with `yoi send {holder.Name}`, or end it with `yoi stop {holder.Name}`", holder.Name);
 
     private static string Pid(TableRow row) => row.Pending ? " (starting)" : row.Pid is { } pid ? $" (pid {pid})" : "";

@@ -117,6 +117,7 @@ internal static class EndRecord
         if (killed && File.ReadAllText(note).Split('\n', 2) is [var by, var why])
             return new(PodEnd.Killed, by, why, returned, new Totals(), writtenBy);
         var (reason, detail) = (exit ?? new ProcessExit(null, null)).AsEnd();
+        if (reason == PodEnd.Lost && pod.LastProcess() is { } last && last.BootId != PodProcess.BootId) detail = "the machine was restarted";
         return new(reason, null, detail, returned, new Totals(), writtenBy);
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Yoi.Protocol;
+using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Spawning;
 
@@ -13,12 +14,37 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="Network">True: commands have the host's network.</param>
 /// <param name="PlatformSet">Directories that the user's settings add to the platform set, resolved.</param>
 /// <param name="Grant">For a child: the pending grant to adopt. Null for a root, which acquires its scope itself.</param>
+/// <param name="Restored">Set if the Pod lived before: its journal goes on, and it takes back what it had.</param>
 internal sealed record LaunchDocument(
     int Version, string PodId, string Name, string Cwd, ModelChoice Model, ScopeRules Scope, long? Grant, SpawnerRef? Spawner,
     string RootId, int Depth, string? Role, PodLimits Limits, string KeySource, YoiDirectories Directories, ModelTiming Timing,
-    string SandboxLevel = "tools-only", bool Network = false, IReadOnlyList<string>? PlatformSet = null)
+    string SandboxLevel = "tools-only", bool Network = false, IReadOnlyList<string>? PlatformSet = null, Restoration? Restored = null)
 {
     internal const int CurrentVersion = 1;
+}
+
+/// <summary>How a Pod comes back.</summary>
+/// <param name="WithoutHeld">True: what others hold by now is left to them; else that is a refusal.</param>
+/// <param name="Changes">What is taken away from it, in words; nothing is ever added.</param>
+internal sealed record Restoration(bool WithoutHeld, IReadOnlyList<string> Changes)
+{
+    /// <summary>What stands in its journal of that: the scope that it has, and to user and model, what it has lost.</summary>
+    /// <param name="asked">The rules that it asked for.</param>
+    /// <param name="now">What it has.</param>
+    internal IReadOnlyList<Entry> Entries(ScopeRules asked, ScopePolicy now)
+    {
+        List<string> lost = [.. Changes];
+        if (now.Rules.Deny.Except(asked.Deny).ToList() is { Count: > 0 } held) lost.Add($"others hold by now, so it may only be read: {string.Join(", ", held.Select(rule => rule.Target))}");
+        var scope = new Entry.ScopeChanged(now.Rules, now.Lent, now.Generation, "restored");
+        if (lost.Count == 0) return [scope];
+        var words = string.Join("; ", lost);
+        return
+        [
+            scope,
+            new Entry.Notification("warn", "restore", words),
+            new Entry.Correction($"[yoi] Your process was started anew, and you hold less than before: {words}.\nYour scope now:\n{now.Summary()}"),
+        ];
+    }
 }
 
 /// <summary>What must not be written anywhere.</summary>

@@ -14,13 +14,16 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
     /// <summary>The process that serves it, by pid, start time and boot of its newest record of that; null if it is gone.</summary>
     internal PodProcess? FindProcess()
     {
-        PodProcess? Newest(long maxBytes) =>
-            Journal.ReadAfter(Cursor.Start, out _, maxBytes).Select(record => record.Entry).OfType<Entry.ProcessStarted>().LastOrDefault() is { } started
-                ? PodProcess.Open(started.Pid, started.StartTime, started.BootId) : null;
+        PodProcess? Newest(long maxBytes) => LastProcess(maxBytes) is { } started ? PodProcess.Open(started.Pid, started.StartTime, started.BootId) : null;
 
         // A Pod that was never restored has its one record right at the beginning.
         return Newest(FirstEntries) ?? (IsAlive ? Newest(long.MaxValue) : null);
     }
+
+    /// <summary>The newest record of a process that served it; null if there is none.</summary>
+    /// <param name="maxBytes">How much of the journal is looked at.</param>
+    internal Entry.ProcessStarted? LastProcess(long maxBytes = long.MaxValue) =>
+        Journal.ReadAfter(Cursor.Start, out _, maxBytes).Select(record => record.Entry).OfType<Entry.ProcessStarted>().LastOrDefault();
 
     private const long FirstEntries = 64 * 1024;
 }
@@ -39,6 +42,13 @@ internal sealed class PodRegistry(YoiDirectories directories)
             .OrderBy(pod => pod.PodId, StringComparer.Ordinal)];
     }
 
-    /// <summary>A name means the newest Pod of that name; null if there never was one.</summary>
-    internal KnownPod? Newest(string name) => All().LastOrDefault(pod => pod.Name == name);
+    /// <summary>A name means the living Pod of that name, else the newest; null if there never was one.</summary>
+    internal KnownPod? Newest(string name) => Named(All(), name);
+
+    /// <summary>The same among these, which are ordered by age.</summary>
+    internal static KnownPod? Named(IEnumerable<KnownPod> pods, string name)
+    {
+        List<KnownPod> named = [.. pods.Where(pod => pod.Name == name)];
+        return named.Count < 2 ? named.FirstOrDefault() : named.LastOrDefault(pod => pod.IsAlive) ?? named[^1];
+    }
 }

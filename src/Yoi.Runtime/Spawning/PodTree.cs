@@ -10,21 +10,36 @@ namespace Yoi.Runtime.Spawning;
 internal sealed class PodTree(PodRegistry registry, ScopeTable table)
 {
     private readonly Dictionary<string, string?> _spawners = new(StringComparer.Ordinal);
+    private Dictionary<string, KnownPod>? _known;
+
+    /// <summary>
+    /// Who spawned a Pod: what its journal says, else its row; null for a root, and for one that is not known. Which Pods there are is
+    /// looked up once.
+    /// </summary>
+    internal string? SpawnerOf(string podId)
+    {
+        if (_spawners.TryGetValue(podId, out var known)) return known;
+        _known ??= registry.All().ToDictionary(pod => pod.PodId, StringComparer.Ordinal);
+        if (_known.TryGetValue(podId, out var pod) && pod.Journal.First()?.Entry is Entry.PodCreated created)
+            return _spawners[podId] = created.Spawner?.PodId;
+        return Rows().FirstOrDefault(row => row.PodId == podId)?.SpawnerId;
+    }
+
+    /// <summary>The nearest Pod above this one that lives; null if none does.</summary>
+    internal KnownPod? LivingAbove(KnownPod pod)
+    {
+        var all = registry.All().ToDictionary(one => one.PodId, StringComparer.Ordinal);
+        var steps = 0;
+        for (var id = SpawnerOf(pod.PodId); id is not null && steps <= all.Count; id = SpawnerOf(id), steps++)
+            if (all.TryGetValue(id, out var above) && above.IsAlive) return above;
+        return null;
+    }
 
     /// <summary>The living Pods below this one, deepest first.</summary>
     internal IReadOnlyList<KnownPod> LivingBelow(KnownPod top)
     {
         var all = registry.All();
-        var directories = all.ToDictionary(pod => pod.PodId, StringComparer.Ordinal);
-        var rows = Rows().ToDictionary(row => row.PodId, StringComparer.Ordinal);
-
-        string? SpawnerOf(string podId)
-        {
-            if (_spawners.TryGetValue(podId, out var known)) return known;
-            if (directories.TryGetValue(podId, out var pod) && pod.Journal.First()?.Entry is Entry.PodCreated created)
-                return _spawners[podId] = created.Spawner?.PodId;
-            return rows.GetValueOrDefault(podId)?.SpawnerId;
-        }
+        _known = all.ToDictionary(pod => pod.PodId, StringComparer.Ordinal);
 
         int? LevelsBelowTop(KnownPod pod)
         {

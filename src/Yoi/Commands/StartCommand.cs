@@ -37,7 +37,9 @@ internal static class StartCommand
         catch (Exception e) when (e is IOException or TimeoutException or PodRefusedException)
         {
             await s.Stopper.StopAsync(started.Pod, "human", force: false, CancellationToken.None);
-            throw;
+            var name = started.Pod.Name;
+            if (!started.Pod.Journal.ReadAfter(Cursor.Start, out _).Any(record => record.Entry is Entry.Input)) throw;
+            throw new CommandException(ExitCode.RunFailed, $"{name} ended before it had acknowledged its task ({e.Message}); its journal holds it: `yoi restore {name}` and `yoi resume {name}` go on with it");
         }
     }
 

@@ -1,0 +1,72 @@
+using System.CommandLine;
+using Yoi.Protocol;
+using Yoi.Runtime.Spawning;
+using Yoi.Terminal;
+
+namespace Yoi.Commands;
+
+/// <summary><c>yoi restore NAME…</c>: brings ended Pods back with id, model, role, limits and history; what they held they take back, or are told who has it.</summary>
+internal static class RestoreCommand
+{
+    internal static Command Create(Surroundings s)
+    {
+        var names = PodFinder.Argument<string[]>(s, "NAME", "The Pods: names or ids.", ArgumentArity.ZeroOrMore, pod => !pod.IsAlive);
+        var all = new Option<bool>("--all", "-a") { Description = "Every Pod that did not end on purpose: killed, crashed, or gone with the machine." };
+        var withoutHeld = new Option<bool>("--without-held") { Description = "Come back without the right to write what others hold by now." };
+        var json = new Option<bool>("--json") { Description = "Print an array of objects." };
+        var command = new Command("restore", "Bring ended Pods back in the same journal; nothing starts by itself, `yoi resume` goes on.") { names, all, withoutHeld, json };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(all) == (result.GetValue(names) is { Length: > 0 })) result.AddError("name the Pods to restore, or give --all");
+        });
+        command.SetAction(async (parsed, ct) =>
+        {
+            var pods = parsed.GetValue(all) ? Died(s) : [.. parsed.GetValue(names)!.Select(name => PodFinder.Find(s, name))];
+            if (pods.Count == 0) s.Screen.Remark("no Pod died that could be restored; `yoi ps` shows how they ended");
+            return await RestoreAsync(s, pods, new PodRestorer(s, parsed.GetValue(withoutHeld)), parsed.GetValue(json), ct);
+        });
+        return command;
+    }
+
+    /// <summary>Those that did not end on purpose, spawners first. Of each name the newest, unless a Pod of that name lives.</summary>
+    private static List<KnownPod> Died(Surroundings s) =>
+    [
+        .. s.Registry.All().GroupBy(pod => pod.Name).Where(same => !same.Any(pod => pod.IsAlive)).Select(same => same.Last())
+            .Where(pod => !LaunchRecord.IsOnPurpose(EndRecord.Of(pod)))
+            .Select(pod => (pod, created: pod.Journal.First()?.Entry as Entry.PodCreated)).Where(found => found.created is not null)
+            .OrderBy(found => found.created!.Depth).Select(found => found.pod),
+    ];
+
+    private static async Task<int> RestoreAsync(Surroundings s, List<KnownPod> pods, PodRestorer restorer, bool json, CancellationToken ct)
+    {
+        List<RestoredRow> rows = [];
+        var code = ExitCode.Ok;
+        foreach (var pod in pods)
+        {
+            try
+            {
+                var row = await restorer.RestoreAsync(pod, ct);
+                rows.Add(row);
+                if (!json) Show(s, row);
+            }
+            catch (Exception e) when (IsRefusal(e) && pods.Count > 1)
+            {
+                // One that cannot come back keeps no other from it.
+                code = FrontDoor.Code(e);
+                s.Screen.Error($"{pod.Name}: {e.Message}");
+            }
+        }
+        if (json) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListRestoredRow);
+        return code;
+    }
+
+    private static bool IsRefusal(Exception e) => FrontDoor.Code(e) is not (ExitCode.Fault or ExitCode.Cancelled);
+
+    private static void Show(Surroundings s, RestoredRow row)
+    {
+        s.Screen.Line($"{row.Name}: {row.State}, process {row.Pid}");
+        foreach (var lost in row.Lost) s.Screen.Warn($"{row.Name}: {SafeText.Of(lost)}");
+        foreach (var difference in row.Differences) s.Screen.Remark($"{row.Name}: {SafeText.Of(difference)}");
+        if (row.State == "paused") s.Screen.Remark($"`yoi resume {row.Name}` goes on, `yoi log {row.Name}` shows where it was");
+    }
+}

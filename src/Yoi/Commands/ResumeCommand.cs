@@ -1,0 +1,23 @@
+using System.CommandLine;
+using Yoi.Protocol;
+
+namespace Yoi.Commands;
+
+/// <summary><c>yoi resume NAME</c>: goes on with a run that is paused or was cut off, or with what waits at a restored Pod.</summary>
+internal static class ResumeCommand
+{
+    internal static Command Create(Surroundings s)
+    {
+        var name = PodFinder.Argument<string>(s, "NAME", "The Pod.", ArgumentArity.ExactlyOne, pod => pod.IsAlive);
+        var command = new Command("resume", "Go on with a run that is paused or was cut off.") { name };
+        command.SetAction(async (parsed, ct) =>
+        {
+            var pod = PodFinder.Find(s, parsed.GetRequiredValue(name));
+            await using var client = await PodFinder.ConnectAsync(s, pod, ct);
+            await client.AskAsync(new Method.Resume(), ct);
+            s.Screen.Remark($"`yoi attach {pod.Name}` follows it");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,57 @@
+using System.Security.Cryptography;
+using Yoi.Protocol;
+using Yoi.Runtime.Spawning;
+using Yoi.Terminal;
+
+namespace Yoi;
+
+/// <summary>Brings one ended Pod back: in the same journal, with the same id, and nothing starts by itself.</summary>
+internal sealed class PodRestorer(Surroundings s, bool withoutHeld)
+{
+    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(60);
+
+    /// <exception cref="CommandException">It lives, or its journal does not say who it is.</exception>
+    /// <exception cref="LaunchException">Its process says why it cannot be: most often, who holds its paths.</exception>
+    internal async Task<RestoredRow> RestoreAsync(KnownPod pod, CancellationToken ct)
+    {
+        if (pod.IsAlive) throw new CommandException(ExitCode.Refused, $"{pod.Name} is alive; `yoi attach {pod.Name}` follows it");
+        if (LaunchRecord.Read(pod) is not { } record) throw new CommandException(ExitCode.Refused, $"the journal of {pod.Name} does not say who it is; it cannot be restored");
+        if (record.EndedOnPurpose) s.Screen.Remark($"{pod.Name} had ended on purpose: {EntryText.EndText(record.End!.Reason, record.End.By, record.End.Detail)}");
+        var plan = await RestorePlan.ComposeAsync(s, pod, record, withoutHeld, ct);
+        // Who reads its journal learns that there was an end between two lives, and what is known of it.
+        if (record.End is null) await EndRecord.CompleteAsync(pod, null, [], "human", s.Time, ct);
+        using var process = await LaunchAsync(plan, ct);
+        return await RowAsync(pod, plan, process, ct);
+    }
+
+    private async Task<PodProcess> LaunchAsync(RestorePlan plan, CancellationToken ct)
+    {
+        var secrets = plan.Secrets;
+        if (plan.Document.Spawner is not null)
+        {
+            // Nobody above it lives; whoever comes back there knows it by this.
+            secrets = secrets with { SpawnerToken = RandomNumberGenerator.GetHexString(32, lowercase: true) };
+            PrivateDirectories.Create(s.Directories.Runtime);
+            PrivateDirectories.WriteSecret(s.Directories.Token(plan.Document.PodId), secrets.SpawnerToken);
+        }
+        try
+        {
+            return (await PodLauncher.StartAsync(plan.Document, secrets, ReadyLimit, ct)).Process;
+        }
+        catch (LaunchException)
+        {
+            File.Delete(s.Directories.Token(plan.Document.PodId));
+            throw;
+        }
+    }
+
+    private async Task<RestoredRow> RowAsync(KnownPod pod, RestorePlan plan, PodProcess process, CancellationToken ct)
+    {
+        await using var client = await PodClient.ConnectAsync(s.Directories.Socket(pod.PodId), limit: ReadyLimit, ct: ct);
+        var status = await client.StatusAsync(ct);
+        List<string> lost = [.. plan.Document.Restored!.Changes];
+        if (status.Scope.Deny.Except(plan.Document.Scope.Deny).Select(rule => rule.Target).Distinct().ToList() is { Count: > 0 } held)
+            lost.Add($"others hold by now, so it may only be read: {string.Join(", ", held)}");
+        return new RestoredRow(pod.Name, pod.PodId, process.Pid, s.Directories.Socket(pod.PodId), Amounts.Name(status.State), lost, plan.Differences, status.Scope);
+    }
+}

@@ -3,8 +3,25 @@ using System.Text.Json.Serialization.Metadata;
 namespace Yoi.Protocol;
 
 /// <summary>One named case of a closed hierarchy.</summary>
-/// <param name="Bare">True if the case carries no members, so that nothing is written for it.</param>
-public sealed record Kind(string Name, Type Type, JsonTypeInfo Json, bool Bare = false);
+/// <param name="name">On the wire and in journals.</param>
+/// <param name="type">The case.</param>
+/// <param name="bare">True if the case carries no members, so that nothing is written for it.</param>
+public sealed class Kind(string name, Type type, bool bare = false)
+{
+    private JsonTypeInfo? _json;
+
+    /// <summary>On the wire and in journals.</summary>
+    public string Name => name;
+
+    /// <summary>The case.</summary>
+    public Type Type => type;
+
+    /// <summary>True if the case carries no members, so that nothing is written for it.</summary>
+    public bool Bare => bare;
+
+    /// <summary>How the case is read and written. Made when first needed: each costs time and memory, and a Pod at rest has met few.</summary>
+    public JsonTypeInfo Json => _json ??= YoiJson.Default.GetTypeInfo(type) ?? throw new InvalidOperationException($"{nameof(YoiJson)} does not name {type}");
+}
 
 /// <summary>The names of a closed hierarchy's cases: the one place where a name meets its type.</summary>
 public sealed class Kinds
@@ -36,73 +53,73 @@ public sealed class Kinds
 
     /// <summary>Journal entries. <see cref="Entry.Unknown"/> has no name of its own.</summary>
     public static Kinds Entries { get; } = new(
-        new("pod_created", typeof(Entry.PodCreated), YoiJson.Default.PodCreated),
-        new("prompt", typeof(Entry.Prompt), YoiJson.Default.Prompt),
-        new("process_started", typeof(Entry.ProcessStarted), YoiJson.Default.ProcessStarted),
-        new("scope_changed", typeof(Entry.ScopeChanged), YoiJson.Default.ScopeChanged),
-        new("pod_ended", typeof(Entry.PodEnded), YoiJson.Default.PodEnded),
-        new("repaired", typeof(Entry.Repaired), YoiJson.Default.Repaired),
-        new("input", typeof(Entry.Input), YoiJson.Default.Input),
-        new("notify", typeof(Entry.Notify), YoiJson.Default.Notify),
-        new("run_start", typeof(Entry.RunStart), YoiJson.Default.RunStart),
-        new("turn_start", typeof(Entry.TurnStart), YoiJson.Default.TurnStart),
-        new("assistant", typeof(Entry.Assistant), YoiJson.Default.Assistant),
-        new("tool_result", typeof(Entry.ToolResult), YoiJson.Default.ToolResult),
-        new("correction", typeof(Entry.Correction), YoiJson.Default.Correction),
-        new("run_paused", typeof(Entry.RunPaused), YoiJson.Default.RunPaused),
-        new("run_resumed", typeof(Entry.RunResumed), YoiJson.Default.RunResumed),
-        new("run_end", typeof(Entry.RunEnded), YoiJson.Default.RunEnded),
-        new("notification", typeof(Entry.Notification), YoiJson.Default.Notification),
-        new("lend_intended", typeof(Entry.LendIntended), YoiJson.Default.LendIntended),
-        new("child_spawned", typeof(Entry.ChildSpawned), YoiJson.Default.ChildSpawned),
-        new("spawn_failed", typeof(Entry.SpawnFailed), YoiJson.Default.SpawnFailed),
-        new("child_ended", typeof(Entry.ChildEnded), YoiJson.Default.ChildEnded),
-        new("news", typeof(Entry.News), YoiJson.Default.News),
-        new("command_started", typeof(Entry.CommandStarted), YoiJson.Default.CommandStarted),
-        new("command_ended", typeof(Entry.CommandEnded), YoiJson.Default.CommandEnded));
+        new("pod_created", typeof(Entry.PodCreated)),
+        new("prompt", typeof(Entry.Prompt)),
+        new("process_started", typeof(Entry.ProcessStarted)),
+        new("scope_changed", typeof(Entry.ScopeChanged)),
+        new("pod_ended", typeof(Entry.PodEnded)),
+        new("repaired", typeof(Entry.Repaired)),
+        new("input", typeof(Entry.Input)),
+        new("notify", typeof(Entry.Notify)),
+        new("run_start", typeof(Entry.RunStart)),
+        new("turn_start", typeof(Entry.TurnStart)),
+        new("assistant", typeof(Entry.Assistant)),
+        new("tool_result", typeof(Entry.ToolResult)),
+        new("correction", typeof(Entry.Correction)),
+        new("run_paused", typeof(Entry.RunPaused)),
+        new("run_resumed", typeof(Entry.RunResumed)),
+        new("run_end", typeof(Entry.RunEnded)),
+        new("notification", typeof(Entry.Notification)),
+        new("lend_intended", typeof(Entry.LendIntended)),
+        new("child_spawned", typeof(Entry.ChildSpawned)),
+        new("spawn_failed", typeof(Entry.SpawnFailed)),
+        new("child_ended", typeof(Entry.ChildEnded)),
+        new("news", typeof(Entry.News)),
+        new("command_started", typeof(Entry.CommandStarted)),
+        new("command_ended", typeof(Entry.CommandEnded)));
 
     /// <summary>Methods a client may call.</summary>
     public static Kinds Methods { get; } = new(
-        new("run", typeof(Method.Run), YoiJson.Default.Run),
-        new("notify", typeof(Method.Notify), YoiJson.Default.MethodNotify),
-        new("resume", typeof(Method.Resume), YoiJson.Default.Resume, Bare: true),
-        new("cancel", typeof(Method.Cancel), YoiJson.Default.Cancel, Bare: true),
-        new("shutdown", typeof(Method.Shutdown), YoiJson.Default.Shutdown, Bare: true),
-        new("get_history", typeof(Method.GetHistory), YoiJson.Default.GetHistory, Bare: true),
-        new("hello", typeof(Method.Hello), YoiJson.Default.Hello),
-        new("status", typeof(Method.Status), YoiJson.Default.Status, Bare: true),
-        new("read", typeof(Method.Read), YoiJson.Default.Read),
-        new("attach", typeof(Method.Attach), YoiJson.Default.Attach),
-        new("pause", typeof(Method.Pause), YoiJson.Default.Pause, Bare: true),
-        new("poke", typeof(Method.Poke), YoiJson.Default.Poke));
+        new("run", typeof(Method.Run)),
+        new("notify", typeof(Method.Notify)),
+        new("resume", typeof(Method.Resume), bare: true),
+        new("cancel", typeof(Method.Cancel), bare: true),
+        new("shutdown", typeof(Method.Shutdown), bare: true),
+        new("get_history", typeof(Method.GetHistory), bare: true),
+        new("hello", typeof(Method.Hello)),
+        new("status", typeof(Method.Status), bare: true),
+        new("read", typeof(Method.Read)),
+        new("attach", typeof(Method.Attach)),
+        new("pause", typeof(Method.Pause), bare: true),
+        new("poke", typeof(Method.Poke)));
 
     /// <summary>Events a Pod sends. The last three go only to attached clients.</summary>
     public static Kinds Events { get; } = new(
-        new("turn_start", typeof(Event.TurnStart), YoiJson.Default.EventTurnStart),
-        new("turn_end", typeof(Event.TurnEnd), YoiJson.Default.TurnEnd),
-        new("text_delta", typeof(Event.TextDelta), YoiJson.Default.TextDelta),
-        new("text_done", typeof(Event.TextDone), YoiJson.Default.TextDone),
-        new("tool_call_start", typeof(Event.ToolCallStart), YoiJson.Default.ToolCallStart),
-        new("tool_call_args_delta", typeof(Event.ToolCallArgsDelta), YoiJson.Default.ToolCallArgsDelta),
-        new("tool_call_done", typeof(Event.ToolCallDone), YoiJson.Default.ToolCallDone),
-        new("tool_result", typeof(Event.ToolResult), YoiJson.Default.EventToolResult),
-        new("usage", typeof(Event.UsageReport), YoiJson.Default.UsageReport),
-        new("run_end", typeof(Event.RunEnd), YoiJson.Default.EventRunEnd),
-        new("error", typeof(Event.Error), YoiJson.Default.Error),
-        new("history", typeof(Event.History), YoiJson.Default.EventHistory),
-        new("notification", typeof(Event.Notification), YoiJson.Default.EventNotification),
-        new("shutdown", typeof(Event.Shutdown), YoiJson.Default.EventShutdown, Bare: true),
-        new("entry", typeof(Event.Appended), YoiJson.Default.Appended),
-        new("delta", typeof(Event.Delta), YoiJson.Default.Delta),
-        new("gap", typeof(Event.Gap), YoiJson.Default.Gap));
+        new("turn_start", typeof(Event.TurnStart)),
+        new("turn_end", typeof(Event.TurnEnd)),
+        new("text_delta", typeof(Event.TextDelta)),
+        new("text_done", typeof(Event.TextDone)),
+        new("tool_call_start", typeof(Event.ToolCallStart)),
+        new("tool_call_args_delta", typeof(Event.ToolCallArgsDelta)),
+        new("tool_call_done", typeof(Event.ToolCallDone)),
+        new("tool_result", typeof(Event.ToolResult)),
+        new("usage", typeof(Event.UsageReport)),
+        new("run_end", typeof(Event.RunEnd)),
+        new("error", typeof(Event.Error)),
+        new("history", typeof(Event.History)),
+        new("notification", typeof(Event.Notification)),
+        new("shutdown", typeof(Event.Shutdown), bare: true),
+        new("entry", typeof(Event.Appended)),
+        new("delta", typeof(Event.Delta)),
+        new("gap", typeof(Event.Gap)));
 
     /// <summary>Results of requests. The name is not on the wire: the method decides the case.</summary>
     public static Kinds Results { get; } = new(
-        new("accepted", typeof(ReplyResult.Accepted), YoiJson.Default.Accepted),
-        new("done", typeof(ReplyResult.Done), YoiJson.Default.Done),
-        new("welcome", typeof(ReplyResult.Welcome), YoiJson.Default.Welcome),
-        new("status", typeof(ReplyResult.Status), YoiJson.Default.ReplyStatus),
-        new("page", typeof(ReplyResult.Page), YoiJson.Default.Page),
-        new("attached", typeof(ReplyResult.Attached), YoiJson.Default.Attached),
-        new("history", typeof(ReplyResult.History), YoiJson.Default.ReplyHistory));
+        new("accepted", typeof(ReplyResult.Accepted)),
+        new("done", typeof(ReplyResult.Done)),
+        new("welcome", typeof(ReplyResult.Welcome)),
+        new("status", typeof(ReplyResult.Status)),
+        new("page", typeof(ReplyResult.Page)),
+        new("attached", typeof(ReplyResult.Attached)),
+        new("history", typeof(ReplyResult.History)));
 }

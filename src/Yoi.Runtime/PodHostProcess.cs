@@ -47,10 +47,12 @@ internal static class PodHostProcess
         var secrets = await reader.ReadLineAsync() ?? "{}";
         try
         {
-            var parsed = JsonSerializer.Deserialize(document, LaunchJson.Default.LaunchDocument) ?? throw new InvalidDataException("no launch document");
+            // A context of its own, so that the collection after the start finds it gone: it is never needed again.
+            var json = new LaunchJson(new JsonSerializerOptions(LaunchJson.Default.Options));
+            var parsed = JsonSerializer.Deserialize(document, json.LaunchDocument) ?? throw new InvalidDataException("no launch document");
             if (parsed.Version != LaunchDocument.CurrentVersion)
                 throw new InvalidDataException($"launch document version {parsed.Version} is not {LaunchDocument.CurrentVersion}: yoi was replaced on disk; start the Pod again");
-            return (parsed, JsonSerializer.Deserialize(secrets, LaunchJson.Default.LaunchSecrets) ?? new LaunchSecrets(null, null));
+            return (parsed, JsonSerializer.Deserialize(secrets, json.LaunchSecrets) ?? new LaunchSecrets(null, null));
         }
         catch (JsonException e)
         {

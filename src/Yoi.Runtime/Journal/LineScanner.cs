@@ -12,7 +12,7 @@ internal sealed class LineScanner : IDisposable
 {
     private readonly SafeFileHandle _file;
     private readonly long _to;
-    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(64 * 1024);
+    private byte[] _buffer;
     private int _start, _end;
     private long _dropped;
     private long _read;
@@ -20,6 +20,8 @@ internal sealed class LineScanner : IDisposable
     internal LineScanner(SafeFileHandle file, long from, long to)
     {
         (_file, _to) = (file, to);
+        // Not more than there is to read: a new journal has nothing.
+        _buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(to - from, 16, 64 * 1024));
         _read = Offset = from;
     }
 

@@ -7,6 +7,12 @@ internal sealed record PodProgram(string Path, IReadOnlyList<string> Arguments)
 {
     private const string Deleted = " (deleted)";
 
+    /// <summary>
+    /// Addresses that the collector reserves, in hexadecimal: 16 GiB, which is also the most that a Pod's heap can have. Its map of them
+    /// is memory that no two Pods share: 256 KiB for what it reserves by itself.
+    /// </summary>
+    private const string HeapRange = "400000000";
+
     /// <summary>This very program with the verb <c>serve</c>.</summary>
     /// <exception cref="LaunchException">It is no longer on disk.</exception>
     internal static PodProgram Own() =>
@@ -27,8 +33,8 @@ internal sealed record PodProgram(string Path, IReadOnlyList<string> Arguments)
     }
 
     /// <summary>
-    /// The environment of a Pod: the launcher's without API keys, which a Pod gets on its stdin, and with the
-    /// runtime's diagnostics socket (open to every process of the same user) switched off.
+    /// The environment of a Pod: the launcher's without API keys, which a Pod gets on its stdin, with the runtime's
+    /// diagnostics socket (open to every process of the same user) switched off, and what keeps a Pod's memory small.
     /// </summary>
     internal static IReadOnlyList<string> PodEnvironment(string keySource)
     {
@@ -41,6 +47,8 @@ internal sealed record PodProgram(string Path, IReadOnlyList<string> Arguments)
         }
         variables["DOTNET_EnableDiagnostics"] = "0";
         variables["DOTNET_TieredPGO"] = "0";
+        variables["DOTNET_GCRegionRange"] = HeapRange;
+        variables["MALLOC_ARENA_MAX"] = "1"; // Else each thread has one of its own, a page or more of it touched.
         return [.. variables.Select(v => $"{v.Key}={v.Value}")];
     }
 

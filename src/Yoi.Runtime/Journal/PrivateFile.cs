@@ -50,7 +50,7 @@ internal static class PrivateFile
         if (!made && Marshal.GetLastPInvokeError() is not Errno.Exist and var errno) throw new LinuxException("mkdir " + path, errno);
         using (var directory = OpenDirectory(path))
         {
-            var status = Libc.StatusOf(directory, path);
+            var status = Libc.Identify(directory, path);
             if (status.Owner != Libc.Geteuid()) throw new IOException($"{path} belongs to user {status.Owner}, not to you");
             if (made && status.Permissions != DirectoryMode && Libc.Fchmod(directory, DirectoryMode) != 0) throw Libc.Failed("chmod " + path);
         }
@@ -82,8 +82,8 @@ internal static class PrivateFile
     {
         try
         {
-            var status = Libc.StatusOf(file, path);
-            if (!status.IsRegular) throw new IOException($"{path} is not a regular file");
+            var status = Libc.Identify(file, path);
+            if (!status.IsFile) throw new IOException($"{path} is not a regular file");
             if (status.Owner != Libc.Geteuid()) throw new IOException($"{path} belongs to user {status.Owner}, not to you");
             if (!writable) return file;
             if ((status.Permissions & FileMode) != FileMode)

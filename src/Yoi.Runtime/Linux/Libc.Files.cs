@@ -32,21 +32,9 @@ internal static partial class Libc
     [LibraryImport(Name, EntryPoint = "geteuid")]
     internal static partial uint Geteuid();
 
-    /// <summary>What is known of an open file. statx, because its buffer is the same on every architecture; that of fstat is not.</summary>
-    /// <exception cref="LinuxException">The call failed.</exception>
-    internal static FileStatus StatusOf(SafeFileHandle file, string name)
-    {
-        const int emptyPath = 0x1000;
-        const uint basicStats = 0x7ff;
-        return Statx(file, "", emptyPath, basicStats, out var status) == 0 ? status : throw Failed("statx " + name);
-    }
-
-    [LibraryImport(Name, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Statx(SafeFileHandle directory, string path, int flags, uint mask, out FileStatus status);
-
     /// <summary>The number of the file system's kind, as in linux/magic.h.</summary>
     /// <exception cref="LinuxException">The call failed.</exception>
-    internal static long FileSystemOf(SafeFileHandle file, string name)
+    internal static long FileSystemOf(SafeFileHandle file, string name = "an open file")
     {
         Span<long> buffer = stackalloc long[64]; // struct statfs begins with f_type, a word, on x64 and arm64; 120 bytes in all.
         return Fstatfs(file, buffer) == 0 ? buffer[0] : throw Failed("fstatfs " + name);
@@ -70,25 +58,4 @@ internal static class OpenFlags
     internal static int LargeFile { get; } = IsArm ? 0x20000 : 0x8000;
 
     private static bool IsArm => RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
-}
-
-/// <summary>The part of struct statx that is used.</summary>
-[StructLayout(LayoutKind.Explicit, Size = 256)]
-internal struct FileStatus
-{
-    private const int KindMask = 0xf000, RegularKind = 0x8000, DirectoryKind = 0x4000, LinkKind = 0xa000;
-
-    [FieldOffset(16)] internal uint Links;
-    [FieldOffset(20)] internal uint Owner;
-    [FieldOffset(28)] internal ushort Mode;
-    [FieldOffset(32)] internal ulong Inode;
-    [FieldOffset(40)] internal ulong Size;
-
-    internal readonly bool IsRegular => (Mode & KindMask) == RegularKind;
-
-    internal readonly bool IsDirectory => (Mode & KindMask) == DirectoryKind;
-
-    internal readonly bool IsLink => (Mode & KindMask) == LinkKind;
-
-    internal readonly int Permissions => Mode & 0xfff;
 }

@@ -18,7 +18,7 @@ internal enum Sight
 /// <summary>One place of the view. Laid over those before it.</summary>
 /// <param name="IsFile">What is there on the host.</param>
 /// <param name="Opaque">For a mask: nothing below it is seen either.</param>
-internal sealed record Place(string Path, Sight Sight, FileIdentity OnHost, bool IsFile = false, bool Opaque = true);
+internal sealed record Place(string Path, Sight Sight, FileStatus OnHost, bool IsFile = false, bool Opaque = true);
 
 /// <summary>
 /// A policy as a list of places, computed from the file system as it is now; never wider than the file tools. Only a mount point cannot be
@@ -101,7 +101,7 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
         }
 
         /// <summary>The directory's own files as they are now; not what is made later, and nothing below.</summary>
-        private void LayFlat(string directory, FileIdentity found)
+        private void LayFlat(string directory, FileStatus found)
         {
             _places[directory] = new(directory, Sight.Frame, found);
             Pin(directory);

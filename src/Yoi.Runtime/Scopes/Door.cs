@@ -71,10 +71,10 @@ internal static class Door
         return length < 0 ? throw Libc.Failed("readlink") : PathText.Decode(target[..(int)length]);
     }
 
-    internal static PathStatus StatusOf(SafeFileHandle handle) =>
+    internal static FileStatus StatusOf(SafeFileHandle handle) =>
         Libc.TryStatAt(handle, "\0"u8, out var status, out _) ? status : throw Libc.Failed("statx");
 
-    internal static PathStatus? StatusOf(SafeFileHandle directory, string name) =>
+    internal static FileStatus? StatusOf(SafeFileHandle directory, string name) =>
         Libc.TryStatAt(directory, PathText.Encode(name), out var status, out _) ? status : null;
 
     /// <summary>The names in a directory that is open for reading, as they are now.</summary>
@@ -102,12 +102,12 @@ internal static class Door
     }
 
     /// <summary>True for /proc: what is there are processes, not files, and its links lead around every rule.</summary>
-    internal static bool IsProcess(SafeFileHandle handle) => Libc.FileSystemKind(handle) == ProcessFiles;
+    internal static bool IsProcess(SafeFileHandle handle) => Libc.FileSystemOf(handle) == ProcessFiles;
 
     /// <summary>True for what a walk does not enter by itself.</summary>
-    internal static bool IsNoTree(SafeFileHandle handle) => Libc.FileSystemKind(handle) is ProcessFiles or SystemFiles;
+    internal static bool IsNoTree(SafeFileHandle handle) => Libc.FileSystemOf(handle) is ProcessFiles or SystemFiles;
 
-    internal static NodeKind KindOf(in PathStatus status) =>
+    internal static NodeKind KindOf(in FileStatus status) =>
         status.IsFile ? NodeKind.File : status.IsDirectory ? NodeKind.Directory : status.IsLink ? NodeKind.Link : NodeKind.Other;
 
     /// <summary>The path of <paramref name="path"/> from a directory at or above it.</summary>

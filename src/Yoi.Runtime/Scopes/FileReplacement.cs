@@ -109,7 +109,7 @@ internal static class FileReplacement
 
     /// <summary>Writes a spare file and renames it over the name. False, with nothing done, if the owner cannot be kept.</summary>
     private static bool PutBeside(
-        SafeFileHandle directory, string spare, string name, string path, PathStatus? before, ReadOnlyMemory<byte> content, CancellationToken ct)
+        SafeFileHandle directory, string spare, string name, string path, FileStatus? before, ReadOnlyMemory<byte> content, CancellationToken ct)
     {
         var renamed = false;
         using var file = Make(directory, spare, path, before is null ? 0x1b6u : 0x180u);

@@ -185,7 +185,7 @@ internal sealed class Quarantine(string command, CommandMark mark)
         return null;
     }
 
-    internal sealed record Found(DeniedNames.Thing Thing, PathStatus Status, SafeFileHandle Parent) : IDisposable
+    internal sealed record Found(DeniedNames.Thing Thing, FileStatus Status, SafeFileHandle Parent) : IDisposable
     {
         public void Dispose() => Parent.Dispose();
     }

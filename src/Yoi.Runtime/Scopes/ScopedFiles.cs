@@ -144,10 +144,10 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
         return new(path, Door.Reopen(handle, asked), status.Size, status.Modified, NodeKind.File) { Stamp = StampOf(status) };
     }
 
-    internal static string StampOf(in PathStatus status) =>
+    internal static string StampOf(in FileStatus status) =>
         string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{status.Device}:{status.Inode}:{status.Size}:{status.ModifiedSeconds}.{status.ModifiedNanoseconds}");
 
-    internal static PathException NoFile(in PathStatus status, string asked) => new($"{PathText.Shown(asked)} is {status.Type switch
+    internal static PathException NoFile(in FileStatus status, string asked) => new($"{PathText.Shown(asked)} is {status.Type switch
     {
         0x4000 => "a directory; Glob lists what is in it",
         0x1000 => "a named pipe (FIFO), not a regular file",

@@ -36,7 +36,7 @@ internal static class StateRoot
         if (errno != 0) return $"{path}: {Marshal.GetPInvokeErrorMessage(errno)}";
         if (found.IsLink) return $"{path} is a symbolic link; it must be a directory of yours";
         if (!found.IsDirectory) return $"{path} is not a directory";
-        if (found.Uid != Libc.Geteuid()) return $"{path} belongs to uid {found.Uid}, not to you (uid {Libc.Geteuid()})";
+        if (found.Owner != Libc.Geteuid()) return $"{path} belongs to uid {found.Owner}, not to you (uid {Libc.Geteuid()})";
         return (found.Permissions & 0x12) == 0 ? null
             : $"others may write {path} (mode {Convert.ToString(found.Permissions, 8)}); look at what is in it, then `chmod 700 {path}`";
     }

@@ -23,7 +23,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
 
     private Kept? _kept;
 
-    private sealed record Kept(SafeFileHandle File, FileIdentity Identity, TableDocument Document);
+    private sealed record Kept(SafeFileHandle File, FileStatus Identity, TableDocument Document);
 
     /// <summary>The document now; null if there is no file. The same object as long as the file is the same.</summary>
     /// <exception cref="ScopeException">Unreadable or impossible content; names the repair command.</exception>
@@ -32,7 +32,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
         var errno = Libc.Identify(directories.ScopeTable, out var now);
         if (errno is Errno.NoEnt or Errno.NotDir) return null;
         if (errno != 0) throw Untrusted(Marshal.GetPInvokeErrorMessage(errno));
-        if (Volatile.Read(ref _kept) is { } kept && kept.Identity.IsSameContent(now)) return kept.Document;
+        if (Volatile.Read(ref _kept) is { } kept && kept.Identity.IsUnchanged(now)) return kept.Document;
         SafeFileHandle? file = null;
         try
         {

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
@@ -19,9 +20,9 @@ internal sealed class SocketFile : IDisposable
 
     private readonly SafeFileHandle _directory;
     private readonly string _name;
-    private readonly Sys.Identity _identity;
+    private readonly FileStatus _identity;
 
-    private SocketFile(NetSocket listener, string path, SafeFileHandle directory, Sys.Identity identity)
+    private SocketFile(NetSocket listener, string path, SafeFileHandle directory, FileStatus identity)
     {
         Listener = listener;
         FullPath = path;
@@ -40,7 +41,7 @@ internal sealed class SocketFile : IDisposable
         get
         {
             using var now = Sys.OpenPath(FullPath);
-            return !now.IsInvalid && Sys.Statx(now, "", Sys.AtEmptyPath, Sys.StatxBasic, out var found) == 0 && found.IsSameFile(_identity);
+            return !now.IsInvalid && Libc.TryStatAt(now, "\0"u8, out var found, out _) && found.IsSameFile(_identity);
         }
     }
 
@@ -59,7 +60,7 @@ internal sealed class SocketFile : IDisposable
             // Disposing a .NET socket unlinks the path that it bound: bound under a passing name, it can unlink no successor.
             listener.Bind(new UnixDomainSocketEndPoint(UnixAddress.Through(directory, passing)));
             if (Sys.ChmodAt(directory, passing, 0x180 /* 0600 */, 0) != 0) throw Libc.Failed($"chmod {path}");
-            if (Sys.Statx(directory, passing, Sys.AtSymlinkNoFollow, Sys.StatxBasic, out var identity) != 0) throw Libc.Failed($"stat {path}");
+            if (!TryStat(directory, passing, out var identity, out _)) throw Libc.Failed($"stat {path}");
             listener.Listen(Backlog);
             if (Sys.RenameAt(directory, passing, directory, name) != 0) throw Libc.Failed($"rename to {path}");
             return new SocketFile(listener, path, directory, identity);
@@ -84,13 +85,13 @@ internal sealed class SocketFile : IDisposable
         var directory = Sys.OpenPath(path);
         try
         {
-            if (directory.IsInvalid || Sys.Statx(directory, "", Sys.AtEmptyPath, Sys.StatxBasic, out var found) != 0)
+            if (directory.IsInvalid || !Libc.TryStatAt(directory, "\0"u8, out var found, out _))
                 throw Libc.Failed($"open the runtime directory {path}");
-            if (found.Type != Sys.TypeDirectory)
+            if (!found.IsDirectory)
                 throw new IOException($"the runtime directory {path} is {Describe(found)}, no directory; remove it or set YOI_HOME");
-            if (found.Uid != Libc.Geteuid() || (found.Permissions & 0x3F) != 0)
+            if (found.Owner != Libc.Geteuid() || (found.Permissions & 0x3F) != 0)
                 throw new IOException(
-                    $"the runtime directory {path} belongs to uid {found.Uid} with mode {Octal(found.Permissions)}; " +
+                    $"the runtime directory {path} belongs to uid {found.Owner} with mode {Octal(found.Permissions)}; " +
                     $"it must be of uid {Libc.Geteuid()} with mode 0700. Mend it, or set YOI_HOME or XDG_RUNTIME_DIR");
             return directory;
         }
@@ -115,14 +116,14 @@ internal sealed class SocketFile : IDisposable
 
     private static void RefuseWhatIsNotStale(SafeFileHandle directory, string name, string path)
     {
-        if (Sys.Statx(directory, name, Sys.AtSymlinkNoFollow, Sys.StatxBasic, out var found) != 0)
+        if (!TryStat(directory, name, out var found, out var error))
         {
-            if (Marshal.GetLastPInvokeError() == Errno.NoEnt) return;
+            if (error == Errno.NoEnt) return;
             throw Libc.Failed($"stat {path}");
         }
-        var what = $"{path} is {Describe(found)} of uid {found.Uid} with mode {Octal(found.Permissions)}";
-        if (found.Type != Sys.TypeSocket) throw new IOException($"{what}; a socket was to be made there. Remove it if it is not needed");
-        if (found.Uid != Libc.Geteuid()) throw new IOException($"{what}; it is not ours to replace");
+        var what = $"{path} is {Describe(found)} of uid {found.Owner} with mode {Octal(found.Permissions)}";
+        if (!found.IsSocket) throw new IOException($"{what}; a socket was to be made there. Remove it if it is not needed");
+        if (found.Owner != Libc.Geteuid()) throw new IOException($"{what}; it is not ours to replace");
         if (ListeningPid(directory, name) is { } pid) throw new IOException($"{what}; process {pid} listens there");
     }
 
@@ -146,14 +147,17 @@ internal sealed class SocketFile : IDisposable
         return PeerCredentials.Of(probe).Pid;
     }
 
-    private static string Describe(in Sys.Identity found) => found.Type switch
+    private static string Describe(in FileStatus found) => found switch
     {
-        Sys.TypeSocket => "a socket",
-        Sys.TypeLink => "a symbolic link",
-        Sys.TypeDirectory => "a directory",
-        0x8000 => "a regular file",
+        { IsSocket: true } => "a socket",
+        { IsLink: true } => "a symbolic link",
+        { IsDirectory: true } => "a directory",
+        { IsFile: true } => "a regular file",
         _ => "a special file",
     };
+
+    private static bool TryStat(SafeFileHandle directory, string name, out FileStatus status, out int error) =>
+        Libc.TryStatAt(directory, Encoding.UTF8.GetBytes(name + '\0'), out status, out error);
 
     private static string Octal(int mode) => Convert.ToString(mode, 8).PadLeft(4, '0');
 
@@ -161,7 +165,7 @@ internal sealed class SocketFile : IDisposable
     public void Dispose()
     {
         if (_directory.IsClosed) return;
-        if (Sys.Statx(_directory, _name, Sys.AtSymlinkNoFollow, Sys.StatxBasic, out var found) == 0 && found.IsSameFile(_identity))
+        if (TryStat(_directory, _name, out var found, out _) && found.IsSameFile(_identity))
             _ = Sys.UnlinkAt(_directory, _name, 0);
         Listener.Dispose();
         _directory.Dispose();

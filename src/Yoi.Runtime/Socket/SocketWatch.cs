@@ -58,10 +58,10 @@ internal sealed unsafe class SocketWatch : IDisposable
 
     private void Sleep(int notify)
     {
-        var fds = stackalloc Sys.PollFd[2];
-        fds[0] = new Sys.PollFd { Fd = notify, Events = Sys.PollIn };
-        fds[1] = new Sys.PollFd { Fd = _wake, Events = Sys.PollIn };
-        while (Sys.Poll(fds, 2, -1) < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() == Errno.Intr)
+        var fds = stackalloc PollFd[2];
+        fds[0] = new PollFd { Fd = notify, Events = Libc.PollIn };
+        fds[1] = new PollFd { Fd = _wake, Events = Libc.PollIn };
+        while (Libc.Poll(fds, 2, -1) < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() == Errno.Intr)
         {
             // A signal; the wait goes on.
         }

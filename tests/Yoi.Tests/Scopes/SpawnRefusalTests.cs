@@ -115,6 +115,8 @@ public sealed class SpawnRefusalTests : IAsyncDisposable
     }
 
     /// <summary>All that is on disk: state, sockets, tokens, journals and work.</summary>
-    private string Everything() => string.Join('\n', Directory.EnumerateFileSystemEntries(_root.Path, "*", SearchOption.AllDirectories)
-        .Order(StringComparer.Ordinal).Select(path => $"{path} {Native.Describe(path)}"));
+    private string Everything() => string.Join('\n', Below(_root.Path).Order(StringComparer.Ordinal).Select(path => $"{path} {Native.Describe(path)}"));
+
+    private static IEnumerable<string> Below(string directory) => Directory.EnumerateFileSystemEntries(directory).SelectMany(path =>
+        Directory.Exists(path) && new FileInfo(path).LinkTarget is null ? Below(path).Prepend(path) : [path]);
 }

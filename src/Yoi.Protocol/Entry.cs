@@ -191,6 +191,15 @@ public sealed record SpawnerRef(string Name, string PodId, string Socket);
 /// <param name="PodsInTree">Living Pods in one tree, the root included.</param>
 public sealed record PodLimits(int TurnsPerRun = 200, int Children = 16, int Depth = 4, int PodsInTree = 32);
 
+/// <summary>Limits of one command that a Pod runs; each is raised by the human, by configuration.</summary>
+/// <param name="Processes">Processes and threads at a time.</param>
+/// <param name="MemoryMb">Memory in MiB: of all its processes together where the kernel counts that for us, of each one alone elsewhere.</param>
+/// <param name="FileMb">Largest file, in MiB.</param>
+/// <param name="TempMb">Each of its file systems in memory (<c>/dev/shm</c>), in MiB.</param>
+/// <param name="OutputMb">What it may write to its output before it is ended, in MiB.</param>
+/// <param name="Seconds">Longest time in the foreground that a model may ask for.</param>
+public sealed record CommandLimits(int Processes = 1024, int MemoryMb = 8192, int FileMb = 8192, int TempMb = 1024, int OutputMb = 64, int Seconds = 600);
+
 /// <summary>A part of a scope that is lent out.</summary>
 public sealed record LentRules(string Child, string ChildId, IReadOnlyList<ScopeRule> Rules, long Generation);
 

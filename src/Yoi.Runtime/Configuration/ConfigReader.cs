@@ -123,6 +123,9 @@ internal static class ConfigReader
         [
             ("max_output_tokens", config.MaxOutputTokens), ("thinking_tokens", config.ThinkingTokens),
             ("limits.turns_per_run", config.Limits?.TurnsPerRun), ("limits.pods_in_tree", config.Limits?.PodsInTree),
+            ("limits.commands.processes", config.Limits?.Commands?.Processes), ("limits.commands.memory_mb", config.Limits?.Commands?.MemoryMb),
+            ("limits.commands.file_mb", config.Limits?.Commands?.FileMb), ("limits.commands.temp_mb", config.Limits?.Commands?.TempMb),
+            ("limits.commands.output_mb", config.Limits?.Commands?.OutputMb), ("limits.commands.seconds", config.Limits?.Commands?.Seconds),
             ("timing.connect_ms", config.Timing?.ConnectMs), ("timing.first_event_ms", config.Timing?.FirstEventMs),
             ("timing.silence_ms", config.Timing?.SilenceMs), ("timing.max_tries", config.Timing?.MaxTries),
         ];

@@ -53,10 +53,16 @@ internal static class ProjectConfig
             Lower("limits.children", project.Limits?.Children, user.Limits.Children),
             Lower("limits.depth", project.Limits?.Depth, user.Limits.Depth),
             Lower("limits.pods_in_tree", project.Limits?.PodsInTree, user.Limits.PodsInTree));
+        var (commands, asked) = (user.Commands, project.Limits?.Commands);
+        commands = new CommandLimits(
+            Lower("limits.commands.processes", asked?.Processes, commands.Processes), Lower("limits.commands.memory_mb", asked?.MemoryMb, commands.MemoryMb),
+            Lower("limits.commands.file_mb", asked?.FileMb, commands.FileMb), Lower("limits.commands.temp_mb", asked?.TempMb, commands.TempMb),
+            Lower("limits.commands.output_mb", asked?.OutputMb, commands.OutputMb), Lower("limits.commands.seconds", asked?.Seconds, commands.Seconds));
         var narrowed = user with
         {
             Model = project.Model ?? user.Model,
             Limits = limits,
+            Commands = commands,
             MaxOutputTokens = LowerOrSame("max_output_tokens", project.MaxOutputTokens, user.MaxOutputTokens ?? new ModelChoice("", "").MaxOutputTokens),
             ThinkingTokens = LowerOrSame("thinking_tokens", project.ThinkingTokens, user.ThinkingTokens),
             Role = project.Role is null ? user.Role : user.Role is null ? project.Role : user.Role + "\n\n" + project.Role,

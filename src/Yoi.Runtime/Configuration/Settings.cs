@@ -11,7 +11,7 @@ namespace Yoi.Runtime.Configuration;
 /// <param name="PlatformSet">Directories, resolved as far as they are there.</param>
 /// <param name="Files">The files that were read, the user's first.</param>
 internal sealed record Settings(
-    string? Model, IReadOnlyDictionary<string, ProviderConfig> Providers, PodLimits Limits, ScopeConfig Scope, ModelTiming Timing,
+    string? Model, IReadOnlyDictionary<string, ProviderConfig> Providers, PodLimits Limits, CommandLimits Commands, ScopeConfig Scope, ModelTiming Timing,
     int? MaxOutputTokens, int? ThinkingTokens, string? Role, IReadOnlyList<string> Files,
     string Sandbox = Settings.Auto, bool Network = false, IReadOnlyList<string>? PlatformSet = null)
 {
@@ -60,12 +60,17 @@ internal sealed record Settings(
             new PodLimits(
                 config.Limits?.TurnsPerRun ?? none.TurnsPerRun, config.Limits?.Children ?? none.Children,
                 config.Limits?.Depth ?? none.Depth, config.Limits?.PodsInTree ?? none.PodsInTree),
+            OfCommands(config.Limits?.Commands, new()),
             new ScopeConfig(
                 Absolute("scope.write", scope.Write), Absolute("scope.read", scope.Read), Absolute("scope.deny_write", scope.DenyWrite),
                 Absolute("scope.deny_read", scope.DenyRead), scope.BuiltInDenies),
             config.Timing ?? new ModelTiming(), config.MaxOutputTokens, config.ThinkingTokens, config.Role, [], config.Sandbox ?? Auto, config.Network ?? false, Platform(config.PlatformSet));
         return problems.Count > 0 ? throw new ConfigException(file, problems) : settings;
     }
+
+    private static CommandLimits OfCommands(CommandConfig? given, CommandLimits none) => new(
+        given?.Processes ?? none.Processes, given?.MemoryMb ?? none.MemoryMb, given?.FileMb ?? none.FileMb,
+        given?.TempMb ?? none.TempMb, given?.OutputMb ?? none.OutputMb, given?.Seconds ?? none.Seconds);
 
     /// <summary>Replaces a leading <c>~/</c>.</summary>
     internal static string Expand(string path, string home) =>

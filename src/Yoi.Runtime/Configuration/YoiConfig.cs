@@ -50,7 +50,17 @@ internal sealed record LimitsConfig(
     [property: Description("Model requests in one run.")] int? TurnsPerRun = null,
     [property: Description("Living children of one Pod.")] int? Children = null,
     [property: Description("Levels of Pods below a root.")] int? Depth = null,
-    [property: Description("Living Pods in one tree, the root included.")] int? PodsInTree = null);
+    [property: Description("Living Pods in one tree, the root included.")] int? PodsInTree = null,
+    [property: Description("Limits of each command that a Pod runs.")] CommandConfig? Commands = null);
+
+/// <summary>Limits of one command; null leaves the limit as it is.</summary>
+internal sealed record CommandConfig(
+    [property: Description("Processes and threads at a time.")] int? Processes = null,
+    [property: Description("Memory in MiB: of all its processes together where a control group can be had, else of each one.")] int? MemoryMb = null,
+    [property: Description("Largest file, in MiB.")] int? FileMb = null,
+    [property: Description("Each of its file systems in memory (/dev/shm, and /tmp where it is one), in MiB.")] int? TempMb = null,
+    [property: Description("Output in MiB; at the limit the command is ended.")] int? OutputMb = null,
+    [property: Description("Longest time in the foreground, in seconds.")] int? Seconds = null);
 
 /// <summary>Rules that hold besides the flags of one start.</summary>
 internal sealed record ScopeConfig(

@@ -42,6 +42,16 @@ internal static partial class Libc
 
     [LibraryImport(Name, EntryPoint = "fstatfs", SetLastError = true)]
     private static partial int Fstatfs(SafeFileHandle file, Span<long> buffer);
+
+    /// <summary>A short extended attribute as text; null if there is none.</summary>
+    internal static string? Attribute(string path, string name)
+    {
+        Span<byte> value = stackalloc byte[64];
+        return GetXattr(path, name, value, value.Length) is >= 0 and var length ? System.Text.Encoding.ASCII.GetString(value[..(int)length]) : null;
+    }
+
+    [LibraryImport(Name, EntryPoint = "getxattr", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint GetXattr(string path, string name, Span<byte> value, nint size);
 }
 
 /// <summary>Flags of open(2). Some of them differ between architectures.</summary>

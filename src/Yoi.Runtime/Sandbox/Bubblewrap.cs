@@ -1,4 +1,5 @@
 using System.Globalization;
+using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
 
@@ -37,7 +38,7 @@ internal static class Bubblewrap
         string program, SandboxPolicy policy, SandboxView seen, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null)
     {
         if (policy.Access.AccessAt(program) == Access.Write) throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
-        List<string> view = [.. policy.Network ? [] : new[] { "--unshare-net" }, .. View(policy, seen, own), "--chdir", "/"];
+        List<string> view = [.. policy.Network ? [] : new[] { "--unshare-net" }, .. View(policy, seen, own, limits), "--chdir", "/"];
         string[] arguments =
         [
             program, "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
@@ -48,7 +49,7 @@ internal static class Bubblewrap
         return new(program, arguments, CommandGate.Environment(environment, PrivatePlaces.InsideHome, PrivatePlaces.InsideTemp), SeccompFilter.Bytes(policy.Network), read);
     }
 
-    private static IEnumerable<string> View(SandboxPolicy policy, SandboxView view, PrivatePlaces own)
+    private static IEnumerable<string> View(SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits)
     {
         var reserved = view.Places.FirstOrDefault(place => place.Path == "/" || ScopePath.IsAtOrBelow(place.Path, "/yoi") || place.Path is "/proc" or "/dev" or "/sys");
         if (reserved is not null) throw new SandboxException($"a scope that holds {reserved.Path} itself cannot be held by the kernel: name the directories that are meant");
@@ -56,27 +57,27 @@ internal static class Bubblewrap
         foreach (var (name, target) in policy.Platform.Links) foreach (var word in new[] { "--symlink", target, name }) yield return word;
         foreach (var (name, real) in policy.Platform.Files)
             if (name != real) foreach (var word in new[] { "--ro-bind", real, name }) yield return word;
-        foreach (var word in Temp(view, own)) yield return word;
+        foreach (var word in Temp(view, own, limits)) yield return word;
         foreach (var place in view.Places)
             foreach (var word in Of(place, own, closed)) yield return word;
         foreach (var path in closed) foreach (var word in new[] { "--remount-ro", path }) yield return word;
         string[] last =
         [
-            "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--bind", own.Home, PrivatePlaces.InsideHome, "--bind", own.Temp, PrivatePlaces.InsideTemp,
+            "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--perms", "1777", "--size", Bytes(limits.TempMb), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--bind", own.Home, PrivatePlaces.InsideHome, "--bind", own.Temp, PrivatePlaces.InsideTemp,
             "--ro-bind", own.Output, PrivatePlaces.InsideOutput, "--dir", "/run", "--remount-ro", "/",
         ];
         foreach (var word in last) yield return word;
     }
 
     /// <summary>The Pod's own temporary files; where a place lies below, one that is new for each command, so that nothing planted is mounted over.</summary>
-    private static IEnumerable<string> Temp(SandboxView view, PrivatePlaces own)
+    private static IEnumerable<string> Temp(SandboxView view, PrivatePlaces own, CommandLimits limits)
     {
         if (view.Places.Any(place => place.Path == "/tmp")) return [];
         var below = view.Places.Where(place => ScopePath.IsAtOrBelow(place.Path, "/tmp")).ToList();
         if (below.Count == 0) return ["--bind", own.Temp, "/tmp"];
         // The directories above a place are not on any disk: what was written there would be lost, so nothing is.
         var above = below.SelectMany(place => Above(place.Path)).Where(path => !view.Places.Any(place => ScopePath.IsAtOrBelow(path, place.Path))).Distinct().Order(StringComparer.Ordinal);
-        return [.. (string[])["--perms", "1777", "--size", "1073741824", "--tmpfs", "/tmp"], .. above.SelectMany(path => new[] { "--perms", "0555", "--dir", path })];
+        return [.. (string[])["--perms", "1777", "--size", Bytes(limits.TempMb), "--tmpfs", "/tmp"], .. above.SelectMany(path => new[] { "--perms", "0555", "--dir", path })];
     }
 
     private static IEnumerable<string> Above(string path)
@@ -96,6 +97,8 @@ internal static class Bubblewrap
                 return ["--perms", place.Sight == Sight.Frame ? "0555" : place.Opaque ? "0000" : "0111", "--size", "65536", "--tmpfs", place.Path];
         }
     }
+
+    private static string Bytes(int megabytes) => string.Create(CultureInfo.InvariantCulture, $"{(long)megabytes << 20}");
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,12 +1,7 @@
 using System.Globalization;
+using Yoi.Protocol;
 
 namespace Yoi.Runtime.Sandbox;
-
-/// <summary>Limits of one command; the shell at the gate takes them on before it waits.</summary>
-/// <param name="Processes">Of the sandbox's user namespace; the kernel does not hold root to it.</param>
-/// <param name="DataBytes">Private memory of one process.</param>
-/// <param name="FileBytes">Largest file.</param>
-internal sealed record CommandLimits(int Processes = 1024, long DataBytes = 8L << 30, long FileBytes = 8L << 30, int OpenFiles = 4096, long OutputBytes = 64L << 20);
 
 /// <summary>
 /// How a command begins at every level: a shell that takes on the limits, says that it is ready, waits, and becomes the command; and the
@@ -18,6 +13,8 @@ internal static class CommandGate
 
     /// <summary>What the gate says when the view stands, and what it waits for. At the end of its stdin it ends, having run nothing.</summary>
     internal const string ReadyLine = "yoi: at the gate\n", GoLine = "go\n";
+
+    private const int OpenFiles = 4096;
 
     // One shell is gate and command: $1 is the command, $2 where it leaves its working directory, $3 where it begins, and if that was
     // removed meanwhile, $4. As text it is only ever an argument.
@@ -55,8 +52,9 @@ internal static class CommandGate
     internal static string PathOf(Func<string, string?> environment) =>
         environment("PATH") is { Length: > 0 } path ? path : "/usr/local/bin:/usr/bin:/bin";
 
+    // Root is not held to a number of processes; where a control group can be had, that holds everybody.
     private static string GateText(CommandLimits limits) =>
-        $"ulimit -c 0; {Limit('n', limits.OpenFiles)} {Limit('u', limits.Processes)} {Limit('d', limits.DataBytes / 1024)} {Limit('f', limits.FileBytes / 1024)}\n{Gate}";
+        $"ulimit -c 0; {Limit('n', OpenFiles)} {Limit('u', limits.Processes)} {Limit('d', limits.MemoryMb * 1024L)} {Limit('f', limits.FileMb * 1024L)}\n{Gate}";
 
     private static string Limit(char what, long most) => string.Create(CultureInfo.InvariantCulture, $"ulimit -{what} {most} 2>/dev/null;");
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
+using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
@@ -32,36 +33,39 @@ internal sealed class BubblewrapHold : ICommandHold
     /// <param name="about">What is to be settled when it is gone, also by others if the Pod dies; null: nothing.</param>
     /// <exception cref="SandboxException">It does not come that far; says what bubblewrap said. Nothing is left.</exception>
     internal static async Task<SandboxedCommand> StartAsync(
-        string podDirectory, SandboxCommand command, string outputPath, long outputLimit, TimeProvider time, CancellationToken ct, string? about = null)
+        string podDirectory, SandboxCommand command, string outputPath, CommandLimits limits, TimeProvider time, CancellationToken ct, string? about = null)
     {
         PodProcess? outer = null, inner = null;
         SafeFileHandle? gate = null;
         CommandOutput? output = null;
+        CommandGroup? group = null;
         var started = false;
         try
         {
             (outer, gate, var information, var words) = await SpawnThread.RunAsync(() => Execute(command));
-            output = CommandOutput.Start(words, outputPath, CommandGate.ReadyLine, outputLimit, () => (inner ?? outer).Signal(Libc.SigKill));
+            output = CommandOutput.Start(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20, () => (inner ?? outer).Signal(Libc.SigKill));
             var pid = await ChildOf(information, output, time, ct);
             inner = PodProcess.Open(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
             var beginning = await output.Beginning.WaitAsync(StartLimit, time, ct);
             if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the sandbox could not be made: {Said(beginning, output)}");
+            group = CommandGroup.TryMake(limits);
+            foreach (var waiting in group is null ? [] : PodProcess.ChildrenOf(pid)) group!.Add(waiting);
             var mark = CommandMarks.Put(podDirectory, process, about);
             started = true;
-            return new(mark, process, new BubblewrapHold(outer, inner, gate, time), output);
+            return new(mark, process, new BubblewrapHold(outer, inner, gate, time), output, group);
         }
         catch (TimeoutException)
         {
             throw new SandboxException($"the sandbox was not ready within {StartLimit.TotalSeconds:0} s");
         }
-        catch (LinuxException e)
+        catch (Exception e) when (e is LinuxException or IOException)
         {
             throw new SandboxException($"the sandbox could not be started: {e.Message}");
         }
         finally
         {
-            if (!started) await GiveUpAsync(outer, inner, gate, output);
+            if (!started) await GiveUpAsync(outer, inner, gate, group, output);
         }
     }
 
@@ -136,13 +140,14 @@ internal sealed class BubblewrapHold : ICommandHold
         return exit;
     }
 
-    private static async Task GiveUpAsync(PodProcess? outer, PodProcess? inner, SafeFileHandle? gate, CommandOutput? output)
+    private static async Task GiveUpAsync(PodProcess? outer, PodProcess? inner, SafeFileHandle? gate, CommandGroup? group, CommandOutput? output)
     {
         gate?.Dispose();
         inner?.Signal(Libc.SigKill);
         outer?.Signal(Libc.SigKill);
         if (inner is not null) await inner.Exited;
         if (outer is not null) await outer.Exited;
+        group?.Remove();
         if (output is not null)
         {
             await output.Ended;

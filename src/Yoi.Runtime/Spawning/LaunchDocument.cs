@@ -13,12 +13,14 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="SandboxLevel">How far the kernel holds what the model starts, as it was proven before; without Bash if nothing was.</param>
 /// <param name="Network">True: commands have the host's network.</param>
 /// <param name="PlatformSet">Directories that the user's settings add to the platform set, resolved.</param>
+/// <param name="Commands">Limits of each command; null for the defaults.</param>
 /// <param name="Grant">For a child: the pending grant to adopt. Null for a root, which acquires its scope itself.</param>
 /// <param name="Restored">Set if the Pod lived before: its journal goes on, and it takes back what it had.</param>
 internal sealed record LaunchDocument(
     int Version, string PodId, string Name, string Cwd, ModelChoice Model, ScopeRules Scope, long? Grant, SpawnerRef? Spawner,
     string RootId, int Depth, string? Role, PodLimits Limits, string KeySource, YoiDirectories Directories, ModelTiming Timing,
-    string SandboxLevel = "tools-only", bool Network = false, IReadOnlyList<string>? PlatformSet = null, Restoration? Restored = null)
+    string SandboxLevel = "tools-only", bool Network = false, IReadOnlyList<string>? PlatformSet = null, Restoration? Restored = null,
+    CommandLimits? Commands = null)
 {
     internal const int CurrentVersion = 1;
 }

@@ -46,6 +46,13 @@ internal sealed class PodProcess : IDisposable
     /// <summary>Start time of a process; null if there is none.</summary>
     internal static string? StartTimeOf(int pid) => Stat(pid)?[19];
 
+    /// <summary>Pids of what a process has started and not yet buried; of its first thread only.</summary>
+    internal static IReadOnlyList<int> ChildrenOf(int pid)
+    {
+        var path = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/task/{pid}/children");
+        return File.Exists(path) ? [.. File.ReadAllText(path).Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => int.Parse(word, CultureInfo.InvariantCulture))] : [];
+    }
+
     /// <summary>True while it is held by SIGSTOP (or a debugger).</summary>
     internal bool IsHeld => IsHeldNow(Pid, StartTime);
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Yoi.Protocol;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Scopes;
 
@@ -66,7 +67,7 @@ internal static class SandboxTrial
         var places = PrivatePlaces.Make(scratch, policy.Platform, home);
         var variables = string.Create(CultureInfo.InvariantCulture, $"OUT={Quoted(scratch + "/out")} STATE={Quoted(directories.State)} POD={Environment.ProcessId}\n");
         var command = Bubblewrap.Compose(program, policy, SandboxView.Of(policy, []), places, new(), scratch + "/w", variables + Script, environment);
-        await using var running = await BubblewrapHold.StartAsync(scratch, command, places.Output + "/trial.log", 1 << 20, time, ct);
+        await using var running = await BubblewrapHold.StartAsync(scratch, command, places.Output + "/trial.log", new(OutputMb: 1), time, ct);
         running.Go();
         await running.Ended.WaitAsync(Limit, time, ct);
         var findings = running.Output.Text(0, 1 << 16).Split('\n').Select(line => line.Split('=', 2)).Where(parts => parts.Length == 2)
@@ -74,7 +75,15 @@ internal static class SandboxTrial
         if (findings.Count != Script.Split('\n').Count(line => line.StartsWith("try '", StringComparison.Ordinal)))
             return [new("the trial", false, "it did not come to its end: " + running.Output.Text(0, 500).Trim())];
         var outside = await File.ReadAllTextAsync(scratch + "/out/f", ct) == "canary" && Directory.GetFileSystemEntries(scratch + "/out").Length == 1;
-        return [.. findings, new("seen from outside", outside && File.Exists(scratch + "/w/in/made"), outside ? "ok" : "a file outside was changed")];
+        return [.. findings, Limits(), new("seen from outside", outside && File.Exists(scratch + "/w/in/made"), outside ? "ok" : "a file outside was changed")];
+    }
+
+    /// <summary>No hole in the scope, whatever it says: what holds is said.</summary>
+    private static SandboxFinding Limits()
+    {
+        var (processes, memory) = CommandGroup.Counts;
+        var number = processes ? "processes of a command are held as a whole" : Libc.Geteuid() == 0 ? "the kernel does not hold root to a number of processes" : "processes are held by user";
+        return new("limits of commands", true, $"{number}, memory {(memory ? "as a whole" : "by process")}{(processes && memory ? "" : " (no control group of its own can be made)")}");
     }
 
     private static string Quoted(string text) => "'" + text.Replace("'", "'\\''", StringComparison.Ordinal) + "'";

@@ -17,7 +17,9 @@ internal interface ICommandHold : IDisposable
 
 /// <summary>How a command ended: its tree is gone.</summary>
 /// <param name="Exit">The shell's exit; null if it was killed.</param>
-internal sealed record CommandEnd(ProcessExit? Exit);
+/// <param name="Processes">True if the kernel refused it more processes.</param>
+/// <param name="Memory">True if the kernel ended processes of it for lack of memory.</param>
+internal sealed record CommandEnd(ProcessExit? Exit, bool Processes, bool Memory);
 
 /// <summary>
 /// One command in a sandbox, from the gate to the end of its tree. Started, it waits at the gate inside: nothing of it has run. Whoever
@@ -26,11 +28,13 @@ internal sealed record CommandEnd(ProcessExit? Exit);
 internal sealed class SandboxedCommand : IAsyncDisposable
 {
     private readonly ICommandHold _hold;
+    private readonly CommandGroup? _group;
 
     /// <summary>Takes over a command that waits at the gate and is marked.</summary>
-    internal SandboxedCommand(CommandMark mark, CommandProcess process, ICommandHold hold, CommandOutput output)
+    /// <param name="group">What holds it to its limits as a whole; null where that cannot be had.</param>
+    internal SandboxedCommand(CommandMark mark, CommandProcess process, ICommandHold hold, CommandOutput output, CommandGroup? group)
     {
-        (Mark, Process, _hold, Output) = (mark, process, hold, output);
+        (Mark, Process, _hold, Output, _group) = (mark, process, hold, output, group);
         Ended = EndAsync();
     }
 
@@ -63,7 +67,9 @@ internal sealed class SandboxedCommand : IAsyncDisposable
     {
         var exit = await _hold.Gone;
         await Output.Ended;
+        var (processes, memory) = _group?.Reached() ?? default;
+        _group?.Remove();
         if (Mark.About is null) Mark.Remove();
-        return new(exit.Signal is null ? exit : null);
+        return new(exit.Signal is null ? exit : null, processes, memory);
     }
 }

@@ -45,7 +45,7 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string T
             LaunchDocument.CurrentVersion, id, request.Name, WorkingDirectory(request, own, policy, scope),
             request.Model is { Length: > 0 } model ? own.Model with { Model = model } : own.Model,
             scope, null, new SpawnerRef(own.Name, own.PodId, own.Directories.Socket(own.PodId)), own.RootId, own.Depth + 1,
-            request.Role, own.Limits, own.KeySource, own.Directories, own.Timing, own.SandboxLevel, request.Network, own.PlatformSet);
+            request.Role, own.Limits, own.KeySource, own.Directories, own.Timing, own.SandboxLevel, request.Network, own.PlatformSet, Commands: own.Commands);
         var row = new TableRow(
             id, request.Name, own.Directories.Pod(request.Name, id), own.PodId, own.RootId, own.Depth + 1, Pending: true, 0, scope, own.Limits, null);
         return new SpawnPlan(document, row, request.Task);

@@ -40,6 +40,8 @@ public sealed class SettingsTests : IDisposable
     [InlineData("""{ "model": "a/b" """, "line 1")]
     [InlineData("""[]""", "JSON")]
     [InlineData("""{ "limits": { "turns_per_run": 0 } }""", "`limits.turns_per_run` is 0; it is at least 1")]
+    [InlineData("""{ "limits": { "commands": { "memory_mb": 0 } } }""", "`limits.commands.memory_mb` is 0; it is at least 1")]
+    [InlineData("""{ "limits": { "commands": { "memory": 3 } } }""", "unknown key `limits.commands.memory`; did you mean `memory_mb`?")]
     [InlineData("""{ "limits": { "depth": -1 } }""", "`limits.depth` is negative")]
     [InlineData("""{ "timing": { "max_tries": 0 } }""", "`timing.max_tries` is 0")]
     [InlineData("""{ "providers": { "lan": { } } }""", "needs a `base_url`")]
@@ -98,6 +100,14 @@ public sealed class SettingsTests : IDisposable
         Assert.Equal(2, settings.Files.Count);
     }
 
+    [Fact]
+    public void Limits_of_commands_are_the_users_to_raise_and_a_project_s_to_lower()
+    {
+        var settings = _room.User("""{ "limits": { "commands": { "processes": 5000, "memory_mb": 20000 } } }""")
+            .OfProject("""{ "limits": { "commands": { "processes": 4000, "seconds": 60 } } }""").Load(_room.Project);
+        Assert.Equal(new CommandLimits(Processes: 4000, MemoryMb: 20000, Seconds: 60), settings.Commands);
+    }
+
     [Fact, Trait("case", "V13")]
     public void The_users_own_file_may_set_what_a_project_may_not()
     {
@@ -120,6 +130,12 @@ public sealed class SettingsTests : IDisposable
     [InlineData("""{ "limits": { "children": 17 } }""", "`limits.children`")]
     [InlineData("""{ "limits": { "depth": 5 } }""", "`limits.depth`")]
     [InlineData("""{ "limits": { "pods_in_tree": 33 } }""", "`limits.pods_in_tree`")]
+    [InlineData("""{ "limits": { "commands": { "processes": 1025 } } }""", "`limits.commands.processes`")]
+    [InlineData("""{ "limits": { "commands": { "memory_mb": 8193 } } }""", "`limits.commands.memory_mb`")]
+    [InlineData("""{ "limits": { "commands": { "file_mb": 8193 } } }""", "`limits.commands.file_mb`")]
+    [InlineData("""{ "limits": { "commands": { "temp_mb": 1025 } } }""", "`limits.commands.temp_mb`")]
+    [InlineData("""{ "limits": { "commands": { "output_mb": 65 } } }""", "`limits.commands.output_mb`")]
+    [InlineData("""{ "limits": { "commands": { "seconds": 601 } } }""", "`limits.commands.seconds`")]
     [InlineData("""{ "max_output_tokens": 1000000 }""", "`max_output_tokens`")]
     [InlineData("""{ "model": "evil/model" }""", "`model`")]
     [InlineData("""{ "model": "scripted:/tmp/x" }""", "`model`")]

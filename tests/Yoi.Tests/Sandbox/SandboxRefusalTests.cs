@@ -29,7 +29,7 @@ public sealed class SandboxRefusalTests
         ];
         foreach (var (name, command) in broken)
         {
-            var refused = await Assert.ThrowsAsync<SandboxException>(() => BubblewrapHold.StartAsync(room.PodDirectory, command, output, 1 << 20, TimeProvider.System, SandboxRoom.Ct));
+            var refused = await Assert.ThrowsAsync<SandboxException>(() => BubblewrapHold.StartAsync(room.PodDirectory, command, output, new(OutputMb: 1), TimeProvider.System, SandboxRoom.Ct));
             Assert.True(refused.Message.Length > 20, name);
             Assert.False(File.Exists(room.W + "/ran"), name);
             Assert.False(File.Exists(output), name);
@@ -44,10 +44,10 @@ public sealed class SandboxRefusalTests
         await room.Run("true");
         var policy = SandboxPolicy.Of(room.Scope.Current(), PlatformSet.Find(room.Home, "/usr/bin", false), room.Document.Directories, room.Home, false);
         var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, SandboxView.Of(policy, []), PrivatePlaces.Of(room.PodDirectory), new(), room.W, "echo x > ran", _ => null);
-        await using (var gated = await BubblewrapHold.StartAsync(room.PodDirectory, command, room.PodDirectory + "/sandbox/output/gated.log", 1 << 20, TimeProvider.System, SandboxRoom.Ct))
+        await using (var gated = await BubblewrapHold.StartAsync(room.PodDirectory, command, room.PodDirectory + "/sandbox/output/gated.log", new(OutputMb: 1), TimeProvider.System, SandboxRoom.Ct))
             Assert.Equal(gated.Process, CommandMarks.Look(gated.Process.Pid));
         Assert.False(File.Exists(room.W + "/ran"));
-        await using var let = await BubblewrapHold.StartAsync(room.PodDirectory, command, room.PodDirectory + "/sandbox/output/let.log", 1 << 20, TimeProvider.System, SandboxRoom.Ct);
+        await using var let = await BubblewrapHold.StartAsync(room.PodDirectory, command, room.PodDirectory + "/sandbox/output/let.log", new(OutputMb: 1), TimeProvider.System, SandboxRoom.Ct);
         let.Go();
         Assert.Equal(0, (await let.Ended).Exit?.Code);
         Assert.True(File.Exists(room.W + "/ran"));

@@ -48,7 +48,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
 
     /// <param name="rules">As in the journal, below the root: <c>write:/W</c>, <c>-read:/W/secret</c>; default: write W.</param>
     /// <param name="scene">Makes files before the scope is taken.</param>
-    internal static async Task<SandboxRoom> MakeAsync(string[]? rules = null, bool network = false, Action<string>? scene = null)
+    internal static async Task<SandboxRoom> MakeAsync(string[]? rules = null, bool network = false, Action<string>? scene = null, CommandLimits? limits = null)
     {
         if (!File.Exists("/usr/bin/bwrap") && System.Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
         var root = ScopeRoots.Resolve(System.IO.Directory.CreateTempSubdirectory("yoi-sandbox-").FullName, "/");
@@ -64,7 +64,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
             [.. (rules ?? []).Where(rule => rule[0] == '-').Select(rule => Rule(rule[1..], root))]);
         var document = new LaunchDocument(
             LaunchDocument.CurrentVersion, PodName.NewId(TimeProvider.System), "pod", root + "/W", new ModelChoice("scripted", "scripted"), scope, null, null, "root", 0,
-            null, new PodLimits(), "none", directories, new ModelTiming(), "kernel", network);
+            null, new PodLimits(), "none", directories, new ModelTiming(), "kernel", network, Commands: limits);
         var table = new ScopeTable(directories, TimeProvider.System);
         table.Open();
         var pod = directories.Pod(document.Name, document.PodId);

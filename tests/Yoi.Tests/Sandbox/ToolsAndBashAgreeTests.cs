@@ -55,7 +55,7 @@ public sealed class ToolsAndBashAgreeTests
         var places = PrivatePlaces.Of(room.PodDirectory);
         var script = string.Concat(files.Select(file => $"r=-; w=-; {{ : < {file}; }} 2>/dev/null && r=r; {{ : >> {file}; }} 2>/dev/null && w=w; echo $r$w\n"));
         var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, new(), "/yoi/home", script, _ => null);
-        await using var running = await BubblewrapHold.StartAsync(room.PodDirectory, command, $"{places.Output}/{Guid.NewGuid():n}", 1 << 20, TimeProvider.System, SandboxRoom.Ct);
+        await using var running = await BubblewrapHold.StartAsync(room.PodDirectory, command, $"{places.Output}/{Guid.NewGuid():n}", new(OutputMb: 1), TimeProvider.System, SandboxRoom.Ct);
         Assert.Null(view.Mismatch(running.Process.Pid));
         running.Go();
         await running.Ended;

@@ -37,14 +37,12 @@ internal sealed class BashOutputTool(Shell shell, TimeProvider time) : Tool
         command.Shown = length;
         if (skipped > 0) text = $"[{skipped} bytes left out; all of it is in {BashTool.InsidePath(output)}, which commands can read]\n" + text;
         if (command.Ended.IsCompletedSuccessfully)
-            foreach (var found in Found(command)) text += $"\n[yoi] {found}";
+            foreach (var line in End(command).Found.Concat(End(command).Limits)) text += $"\n[yoi] {line}";
         return new($"`{command.Name}` [{state}]; {(length == from ? "nothing new" : $"{length - from} new byte(s)")}", text.Length == 0 ? null : text);
     }
 
     internal static string State(ShellCommand command) => !command.Ended.IsCompletedSuccessfully ? "running"
         : End(command) is { Why: "exited" } end ? $"ended, exit code {end.ExitCode ?? 0}" : $"ended: {End(command).Why}";
-
-    private static IReadOnlyList<string> Found(ShellCommand command) => End(command).Found;
 
     private static ShellEnd End(ShellCommand command) => command.Ended.GetAwaiter().GetResult();
 

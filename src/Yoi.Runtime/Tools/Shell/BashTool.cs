@@ -19,7 +19,7 @@ internal static class ShellTools
 /// </summary>
 internal sealed class BashTool(Shell shell, TimeProvider time) : Tool
 {
-    private const int DefaultTimeoutMs = 120_000, MostTimeoutMs = 600_000, LongestCommand = 100_000;
+    private const int DefaultTimeoutMs = 120_000, LongestCommand = 100_000;
 
     internal override Protocol.ToolSchema Schema { get; } = Resources.Schema("Bash", "Tools/Shell/Bash");
 
@@ -33,7 +33,8 @@ internal sealed class BashTool(Shell shell, TimeProvider time) : Tool
         if (line.Contains('\0')) throw new ToolFailure("`command` has a NUL in it");
         if (Encoding.UTF8.GetByteCount(line) > LongestCommand) throw new ToolFailure($"`command` is longer than {LongestCommand} bytes: write it to a file and run that");
         _ = given.TextOrNull("description");
-        var limit = TimeSpan.FromMilliseconds(given.Number("timeout", 1, MostTimeoutMs) ?? DefaultTimeoutMs);
+        var most = (int)Math.Min(shell.Limits.Seconds * 1000L, int.MaxValue - 1);
+        var limit = TimeSpan.FromMilliseconds(given.Number("timeout", 1, most) ?? Math.Min(DefaultTimeoutMs, most));
         var background = given.Flag("run_in_background");
         var name = given.TextOrNull("name");
         if (name is not null && !background) throw new ToolFailure("`name` is for background commands: add run_in_background, or leave it out");
@@ -80,21 +81,21 @@ internal sealed class BashTool(Shell shell, TimeProvider time) : Tool
         {
             "exited" => end.ExitCode is null or 0 ? $"exit code 0 after {seconds} s" : $"exit code {end.ExitCode} after {seconds} s{Signal(end.ExitCode.Value)}",
             "timeout" => $"ended after its limit of {limit.TotalMilliseconds:0} ms, with everything it had started; for long work use run_in_background, or a higher `timeout`",
-            "output_limit" => $"ended because it wrote more than {output.Length >> 20} MiB",
+            "output_limit" => $"ended because it wrote more than its limit of {output.Length >> 20} MiB of output",
             "cancelled" => $"cancelled after {seconds} s, with everything it had started",
             var other => $"ended after {seconds} s ({other})",
         };
         var content = CommandText.Inline(output, InsidePath(output));
-        foreach (var found in end.Found) content += $"\n[yoi] {found}";
-        if (end.Why == "exited" && end.ExitCode != 0 && CommandText.LooksRefused(content)) content += "\n" + CommandText.Hint(shell);
+        var failed = end.Why == "exited" && end.ExitCode is not (null or 0);
+        foreach (var line in end.Found.Concat(end.Limits)) content += $"\n[yoi] {line}";
+        if (failed && end.Limits.Count == 0 && LimitText.Hint(end.ExitCode, content, shell.Limits) is { } hint) content += $"\n[yoi] {hint}";
+        if (failed && CommandText.LooksRefused(content)) content += "\n" + CommandText.Hint(shell);
         if (output.Length <= CommandText.InlineBytes) output.Delete();
         return new ToolOutcome(summary, content.Length == 0 ? null : content, IsError: end is not { Why: "exited", ExitCode: null or 0 });
     }
 
     private static string Signal(int code) => code switch
     {
-        137 => " (killed: perhaps a limit on memory)",
-        153 => " (a file grew above the limit)",
         > 128 and < 160 => $" (signal {code - 128})",
         _ => "",
     };

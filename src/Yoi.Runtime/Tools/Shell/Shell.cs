@@ -33,7 +33,8 @@ internal sealed class ShellCommand(string name, string line, bool background, Sa
 }
 
 /// <summary>How a command ended, and what was found afterwards.</summary>
-internal sealed record ShellEnd(int? ExitCode, string Why, IReadOnlyList<string> Found);
+/// <param name="Limits">Limits that the kernel had to enforce, in words.</param>
+internal sealed record ShellEnd(int? ExitCode, string Why, IReadOnlyList<string> Found, IReadOnlyList<string> Limits);
 
 /// <summary>
 /// The commands of one Pod: starts each in a sandbox made from the scope as it is at that moment, keeps the working directory between
@@ -46,11 +47,13 @@ internal sealed class Shell(
 
     private readonly string _podDirectory = own.Directories.Pod(own.Name, own.PodId);
     private readonly string _home = PlatformSet.HomeOf(environment);
-    private readonly CommandLimits _limits = new();
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
     private int _number, _outputs;
     private bool _closed;
+
+    /// <summary>Of each command.</summary>
+    internal CommandLimits Limits { get; } = own.Commands ?? new();
 
     /// <summary>Where the next command begins.</summary>
     internal string Cwd { get; private set; } = own.Cwd;
@@ -153,10 +156,10 @@ internal sealed class Shell(
         var places = PrivatePlaces.Make(_podDirectory, platform, _home);
         if (Cwd != own.Cwd && !IsSeen(view, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
         if (!IsSeen(view, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
-        var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, _limits, Cwd, line, environment, home: own.Cwd);
+        var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, Limits, Cwd, line, environment, home: own.Cwd);
         var names = DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent);
         var output = string.Create(CultureInfo.InvariantCulture, $"{places.Output}/{Interlocked.Increment(ref _outputs)}-{name}.log");
-        var process = await BubblewrapHold.StartAsync(_podDirectory, command, output, _limits.OutputBytes, time, ct, names.ToText());
+        var process = await BubblewrapHold.StartAsync(_podDirectory, command, output, Limits, time, ct, names.ToText());
         if (view.Mismatch(process.Process.Pid) is { } changed)
         {
             await process.DisposeAsync();
@@ -186,7 +189,7 @@ internal sealed class Shell(
         Entry[] entries = [new Entry.CommandEnded(command.Name, code, why), .. found.Select(text => new Entry.Notification("warn", "sandbox", text))];
         await journal.AppendAsync(Durability.Written, entries);
         mark.Remove();
-        return new(code, why, found);
+        return new(code, why, found, LimitText.Met(end, Limits));
     }
 
     private string Reserve(string? name, bool background)

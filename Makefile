@@ -1,6 +1,6 @@
 # One line a job; what takes more than a few lines is in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help format build test check publish aot-proof arm64 end-to-end bench locks clean
+.PHONY: help format build test check publish aot-proof agree arm64 end-to-end bench locks clean
 CONFIGURATION ?= Debug
 
 help: ## what can be made
@@ -14,6 +14,9 @@ build: ## everything, warnings are errors
 
 test: ## unit, structure and end-to-end tests on the debug build
 	dotnet test Yoi.slnx -c $(CONFIGURATION) --no-progress
+
+agree: build ## file tools, commands and the reference model on 1,000 random rule sets (YOI_RULE_SETS, YOI_SEED)
+	YOI_RULE_SETS=$${YOI_RULE_SETS:-1000} artifacts/bin/Yoi.Tests/debug/Yoi.Tests --no-progress --filter-class '*ToolsAndBashAgreeTests' --output Detailed
 
 check: format build test ## what must be green before a commit
 

@@ -18,6 +18,7 @@ internal static class PodHostProcess
     internal static async Task<int> RunAsync(Stream input, Stream output, TimeProvider time)
     {
         var answered = false;
+        Console.SetError(new StderrLog());
         try
         {
             var (document, secrets) = await ReadLaunchAsync(input);

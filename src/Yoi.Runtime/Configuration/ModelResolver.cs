@@ -5,7 +5,7 @@ namespace Yoi.Runtime.Configuration;
 /// <summary>A model, ready to be asked.</summary>
 /// <param name="Name"><c>provider/model</c>, as the human writes it.</param>
 /// <param name="ApiKey">Never written anywhere.</param>
-/// <param name="KeySource"><c>env:NAME</c>, <c>file:PATH</c>, <c>command:…</c> or <c>none</c>.</param>
+/// <param name="KeySource"><c>env:NAME</c>, <c>file:PATH</c>, <c>command:PROGRAM</c> (its arguments may be secret) or <c>none</c>.</param>
 internal sealed record ResolvedModel(string Name, ModelChoice Choice, string? ApiKey, string KeySource, IReadOnlyList<string> Warnings);
 
 /// <summary>No model, or no key for it; the message says which variable, flag or file helps.</summary>
@@ -98,7 +98,7 @@ internal sealed class ModelResolver(Settings settings, Func<string, string?> env
                 ? ($"env:{variable}", value)
                 : throw new ModelChoiceException($"the key for {name} comes from {variable}, which is not set; set it, or change `providers.{name}` in yoi.jsonc");
         if (provider.ApiKeyFile is { } file) return ($"file:{Settings.Expand(file, home)}", KeySources.FromFile(name, Settings.Expand(file, home)));
-        if (provider.ApiKeyCommand is { } command) return ($"command:{string.Join(' ', command)}", await KeySources.FromCommandAsync(name, command, time, ct));
+        if (provider.ApiKeyCommand is { } command) return ($"command:{command[0]}", await KeySources.FromCommandAsync(name, command, time, ct));
         return name is "anthropic" or "openai" && Set(Variable(name, "API_KEY")) is { } usual
             ? ($"env:{Variable(name, "API_KEY")}", usual) : ("none", null);
     }

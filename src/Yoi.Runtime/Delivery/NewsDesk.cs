@@ -13,7 +13,11 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
     /// <summary>Bytes of a child's journal held in memory at a time.</summary>
     private const long PageBytes = 1 << 20;
 
+    /// <summary>Most children that wait to be looked at because of a poke; more than a Pod can have alive.</summary>
+    private const int MostPoked = 1024;
+
     private readonly Channel<string> _pokes = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly HashSet<string> _poked = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _reading = new(1, 1), _telling = new(1, 1);
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ChildView> _views = new(StringComparer.Ordinal);
@@ -50,8 +54,17 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
         _loop = ListenAsync();
     }
 
-    /// <summary>A child says that its journal has something new, or its process ended. A lost poke costs nothing.</summary>
-    internal void Poked(string childId) => _pokes.Writer.TryWrite(childId);
+    /// <summary>
+    /// A child says that its journal has something new, or its process ended. However often it says so before it is looked at, it is looked
+    /// at once. A lost poke costs nothing.
+    /// </summary>
+    internal void Poked(string childId)
+    {
+        lock (_gate)
+        {
+            if (_poked.Count < MostPoked && _poked.Add(childId)) _pokes.Writer.TryWrite(childId);
+        }
+    }
 
     /// <summary>Reads on in the journals of these children and returns what is known of them then.</summary>
     internal async Task<IReadOnlyList<ChildState>> LookAsync(IEnumerable<KnownChild> children, CancellationToken ct)
@@ -165,6 +178,7 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
     {
         await foreach (var childId in _pokes.Reader.ReadAllAsync())
         {
+            lock (_gate) _poked.Remove(childId); // Before the look: what comes from here on wants another one.
             if (Book.WithId(childId) is { } child) await ReadOnAsync(child, CancellationToken.None);
         }
     }
@@ -176,7 +190,7 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
         try
         {
             Failpoint.Pass(Failpoints.DeliverRead);
-            var reader = new JournalReader(Path.Combine(directories.Pod(child.Name, child.PodId), PodFiles.Journal));
+            var reader = new JournalReader(Path.Combine(directories.Pod(child.Name, child.PodId), PodFiles.Journal), synced: true);
             while (reader.ReadAfter(StateOf(child).ReadTo, out _, PageBytes) is { Count: > 0 } page) Announce(TakeIn(child, page));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -16,7 +16,8 @@ internal sealed class JournalAppender(string path, JournalFile file, TimeProvide
 
     private ArrayBufferWriter<byte> _lines = new(1024);
     private long _lastSeq = lastSeq;
-    private bool _unsynced;
+    private long _synced = file.Length; // Opening has synced what it found.
+    private bool _doubtful;
     private JournalException? _broken;
 
     /// <summary>Where the file and the numbering stand.</summary>
@@ -41,7 +42,6 @@ internal sealed class JournalAppender(string path, JournalFile file, TimeProvide
             throw Failed(e, "an entry could not be written");
         }
         _lastSeq += records.Length;
-        _unsynced |= records.Length > 0;
         if (_lines.Capacity > KeptBuffer) _lines = new(1024);
         return records;
     }
@@ -51,15 +51,17 @@ internal sealed class JournalAppender(string path, JournalFile file, TimeProvide
     internal void SyncOrCut((long Seq, long Length) mark)
     {
         if (_broken is not null) throw new JournalException(_broken.Message, _broken);
-        if (!_unsynced) return;
+        if (_synced == file.Length) return;
         try
         {
+            if (_doubtful) file.WriteAgain(_synced);
             file.Sync();
-            _unsynced = false;
+            (_synced, _doubtful) = (file.Length, false);
         }
         catch (IOException e)
         {
             CutTo(mark);
+            _doubtful = file.Length > _synced; // Entries of before, which memory and clients know.
             throw Failed(e, "it could not be synced");
         }
     }

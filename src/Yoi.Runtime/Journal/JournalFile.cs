@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Journal;
@@ -48,6 +49,24 @@ internal class JournalFile : IDisposable
         Flush();
     }
 
+    /// <summary>
+    /// Writes again, in its place, what was appended from an offset on: after a sync that failed the kernel takes it for written, whatever
+    /// became of it.
+    /// </summary>
+    /// <exception cref="IOException">It is no longer what was appended, or it cannot be written now.</exception>
+    internal void WriteAgain(long from)
+    {
+        var bytes = new byte[Length - from];
+        if (RandomAccess.Read(Handle, bytes, from) != bytes.Length) throw new IOException($"{_path} is shorter than what was appended to it");
+        for (var rest = bytes.AsSpan(); rest.Length > 0; rest = rest[(rest.IndexOf((byte)'\n') + 1)..])
+        {
+            var line = rest[..Math.Max(0, rest.IndexOf((byte)'\n'))];
+            if (JournalCodec.Checksum(line) is null) throw new IOException($"{_path} no longer holds what was appended to it");
+        }
+        using var place = PrivateFile.OpenToWrite(_path); // The journal's own handle only appends.
+        RandomAccess.Write(place, bytes, from);
+    }
+
     /// <summary>Cuts the file. If that fails it is tried again before the next append.</summary>
     /// <exception cref="IOException">The file could not be cut now.</exception>
     internal void CutTo(long length)
@@ -77,13 +96,7 @@ internal class JournalFile : IDisposable
         }
     }
 
-    protected virtual void Flush()
-    {
-        while (Libc.Fdatasync(Handle) != 0)
-        {
-            if (!Retry()) throw Libc.Failed("fdatasync " + _path);
-        }
-    }
+    protected virtual void Flush() => PrivateFile.Sync(Handle, _path);
 
     protected virtual void Truncate(long length)
     {

@@ -26,11 +26,8 @@ internal static class JournalOpening
             Apply(record);
         }
         var found = pass.Health;
-        if (found.UnfinishedBytes > 0)
-        {
-            file.CutTo(pass.End);
-            file.Sync();
-        }
+        if (found.UnfinishedBytes > 0) file.CutTo(pass.End);
+        if (!file.IsNew) file.Sync(); // What a process wrote that is gone need not be on disk; from here on others act on it.
         // A damaged line at the end was a record, too: its seq is not given to another.
         var appender = new JournalAppender(path, file, time, pass.LastSeq + pass.RecordsLostAtEnd);
         var mark = appender.Mark;

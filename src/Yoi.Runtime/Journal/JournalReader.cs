@@ -18,7 +18,11 @@ internal sealed record JournalHealth(int DamagedLines, long UnfinishedBytes, (in
 /// Reads any Pod's journal, its own or another's, alive or dead. Repairs nothing. Drops records with a seq seen before.
 /// A journal that is not there has no records.
 /// </summary>
-internal sealed class JournalReader(string path)
+/// <param name="synced">
+/// True for whoever acts on what another Pod said: reads only what is on disk. A record that is written and not yet synced may still be
+/// taken back, or be lost with the power.
+/// </param>
+internal sealed class JournalReader(string path, bool synced = false)
 {
     /// <summary>Bytes that this reader has read from the file.</summary>
     internal long BytesRead { get; private set; }
@@ -34,7 +38,7 @@ internal sealed class JournalReader(string path)
         health = JournalHealth.Good;
         using var file = PrivateFile.OpenToRead(path);
         if (file is null) return [];
-        using var pass = new JournalPass(file, HintHolds(file, after) ? after.Offset : 0, long.MaxValue, Math.Max(0, after.Seq));
+        using var pass = new JournalPass(file, HintHolds(file, after) ? after.Offset : 0, synced ? SyncedLength(file) : long.MaxValue, Math.Max(0, after.Seq));
         var records = new List<JournalRecord>();
         long bytes = 0;
         while (pass.Next() is { } record)
@@ -80,6 +84,15 @@ internal sealed class JournalReader(string path)
             end = start;
         }
         return null;
+    }
+
+    // Nobody writes it: then it is this reader that syncs what was left behind.
+    private long SyncedLength(SafeFileHandle file)
+    {
+        if (PodLock.SyncedLength(Path.GetDirectoryName(path)!) is { } length) return length;
+        length = RandomAccess.GetLength(file);
+        PrivateFile.Sync(file, path);
+        return length;
     }
 
     private bool HintHolds(SafeFileHandle file, Cursor cursor)

@@ -44,10 +44,12 @@ internal sealed class JournalTail(string path)
         }
     }
 
-    internal JournalFeed Subscribe(long fromSeq, int maxBacklogBytes)
+    /// <param name="from">Null: from now on, with nothing read from the file.</param>
+    internal JournalFeed Subscribe(long? from, int maxBacklogBytes)
     {
         lock (_gate)
         {
+            var fromSeq = from ?? _headSeq + 1;
             var feed = new JournalFeed(this, path, fromSeq, StartOf(fromSeq), _end, _headSeq, maxBacklogBytes);
             foreach (var delta in _partial.SoFar()) feed.Begin(delta);
             if (_closed) feed.End();

@@ -65,10 +65,12 @@ internal sealed class JournalWriter : IAsyncDisposable
         var opened = false;
         try
         {
+            podLock.NothingSynced();
             file = open(path);
             if (file.IsNew) PrivateFile.SyncDirectory(podDirectory);
             var tail = new JournalTail(path);
             var (appender, found) = JournalOpening.Replay(path, file, time, folds, tail);
+            podLock.Synced(file.Length);
             opened = true;
             return new JournalWriter(appender, podLock, folds, tail, found);
         }
@@ -115,6 +117,9 @@ internal sealed class JournalWriter : IAsyncDisposable
     /// Backlog in bytes is bounded; a reader that falls behind gets <see cref="FeedItem.Gap"/> and the feed ends.
     /// </summary>
     internal JournalFeed Subscribe(long fromSeq, int maxBacklogBytes) => _tail.Subscribe(Math.Max(1, fromSeq), maxBacklogBytes);
+
+    /// <summary>What is appended from now on; reads nothing from the file.</summary>
+    internal JournalFeed SubscribeFromNow(int maxBacklogBytes) => _tail.Subscribe(null, maxBacklogBytes);
 
     /// <summary>Hands a delta (no fact) to subscribers, behind all records appended before.</summary>
     internal void PublishDelta(Event.Delta delta) => _commands.Writer.TryWrite(new Command.Stream(delta));
@@ -184,6 +189,7 @@ internal sealed class JournalWriter : IAsyncDisposable
         try
         {
             _appender.SyncOrCut(mark);
+            _podLock.Synced(_appender.Mark.Length);
         }
         catch (JournalException e)
         {

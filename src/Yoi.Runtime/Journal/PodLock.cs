@@ -6,11 +6,15 @@ namespace Yoi.Runtime.Journal;
 
 /// <summary>
 /// A Pod's life-lock: open-file-description locks on its <c>pod.lock</c>. Byte 0 is held for life; byte 1 is the right
-/// to write the journal. The kernel gives both back when the last descriptor closes, however the process ends.
+/// to write the journal. Far behind them stands what of the journal is not on disk yet: everything from <see cref="Unsynced"/> plus
+/// its synced length on is locked while somebody writes it. The kernel gives all back when the last descriptor closes, however the process ends.
 /// </summary>
 internal sealed class PodLock : IDisposable
 {
     private const long LifeByte = 0, JournalByte = 1;
+
+    /// <summary>Where the range begins that stands for the journal's bytes: no journal is that long.</summary>
+    private const long Unsynced = 1L << 40;
 
     private readonly SafeFileHandle _file;
     private int _writers;
@@ -93,7 +97,31 @@ internal sealed class PodLock : IDisposable
     /// <summary>One writer at a time in this process, too; false if there is one.</summary>
     internal bool TryClaimWriter() => Interlocked.Exchange(ref _writers, 1) == 0;
 
-    internal void ReleaseWriter() => Volatile.Write(ref _writers, 0);
+    internal void ReleaseWriter()
+    {
+        if (!_file.IsClosed) Libc.UnlockRange(_file, Unsynced, 0, Directory);
+        Volatile.Write(ref _writers, 0);
+    }
+
+    /// <summary>From here on nobody takes a byte of the journal for synced before <see cref="Synced"/> says so.</summary>
+    /// <exception cref="IOException">Locks do not work.</exception>
+    internal void NothingSynced() => Libc.LockFrom(_file, Unsynced, Directory);
+
+    /// <summary>The journal is on disk up to this length, and is never cut below it.</summary>
+    /// <exception cref="IOException">Locks do not work.</exception>
+    internal void Synced(long length)
+    {
+        if (length > 0) Libc.UnlockRange(_file, Unsynced, length, Directory);
+    }
+
+    /// <summary>Up to where the journal is on disk, as the process that writes it says; null if none writes it. Waits for no disk.</summary>
+    /// <exception cref="IOException">It cannot be known.</exception>
+    internal static long? SyncedLength(string podDirectory)
+    {
+        var path = PathIn(podDirectory);
+        using var file = PrivateFile.OpenToRead(path);
+        return file is null ? null : Libc.FirstLockedFrom(file, Unsynced, path) - Unsynced;
+    }
 
     /// <remarks>
     /// Unlocks by hand before it closes: a program that another thread starts right now holds a copy of the descriptor
@@ -104,8 +132,7 @@ internal sealed class PodLock : IDisposable
         if (_file.IsClosed) return;
         try
         {
-            Libc.UnlockByte(_file, LifeByte, Directory);
-            Libc.UnlockByte(_file, JournalByte, Directory);
+            Libc.UnlockRange(_file, 0, 0, Directory);
         }
         finally
         {

@@ -57,12 +57,53 @@ internal static class PrivateFile
         if (made) SyncDirectory(Path.GetDirectoryName(path) ?? "/");
     }
 
+    /// <summary>Told of everything that has become durable: a file's content, a directory's names. For tests, which forget all else.</summary>
+    internal static Action<string>? Durable { get; set; }
+
+    /// <summary>Makes a file's content and length durable.</summary>
+    /// <exception cref="LinuxException">It failed; what was written since the last time may be lost.</exception>
+    internal static void Sync(SafeFileHandle file, string path)
+    {
+        while (Libc.Fdatasync(file) != 0)
+        {
+            if (Marshal.GetLastPInvokeError() != Errno.Intr) throw Libc.Failed("fdatasync " + path);
+        }
+        Durable?.Invoke(path);
+    }
+
     /// <summary>Makes the names in a directory durable.</summary>
     /// <exception cref="LinuxException">It cannot be opened or synced.</exception>
     internal static void SyncDirectory(string path)
     {
         using var directory = OpenDirectory(path);
         if (Libc.Fsync(directory) != 0) throw Libc.Failed("fsync " + path);
+        Durable?.Invoke(path);
+    }
+
+    /// <summary>
+    /// Puts a file in the place of an older one, or of a link that stands there: whole or not at all, 0600. One writer at a time.
+    /// </summary>
+    /// <param name="durable">True if it must survive a power loss when this returns.</param>
+    /// <exception cref="IOException">It failed; what was there before still is.</exception>
+    internal static void Replace(string path, ReadOnlySpan<byte> content, bool durable)
+    {
+        var aside = path + ".new"; // What a killed writer left under this name goes first.
+        File.Delete(aside);
+        try
+        {
+            using (var file = OpenToWrite(aside, OpenFlags.Exclusive))
+            {
+                RandomAccess.Write(file, content, 0);
+                if (durable) Sync(file, aside);
+            }
+            if (Libc.Rename(aside, path) != 0) throw Libc.Failed("rename " + aside);
+        }
+        catch (IOException)
+        {
+            _ = Libc.Unlink(aside);
+            throw;
+        }
+        if (durable) SyncDirectory(Path.GetDirectoryName(path)!);
     }
 
     internal static SafeFileHandle OpenDirectory(string path)

@@ -42,6 +42,31 @@ internal static partial class Libc
         return range.Type != Unlock;
     }
 
+    /// <summary>Takes everything from an offset on.</summary>
+    /// <exception cref="LinuxException">Another holds a part of it, or the file system cannot lock.</exception>
+    internal static void LockFrom(SafeFileHandle file, long offset, string name)
+    {
+        var range = new LockRange { Type = WriteLock, Start = offset };
+        if (FcntlLock(file, OfdSetLock, ref range) != 0) throw Failed("lock " + name);
+    }
+
+    /// <summary>Gives a range back; what is held around it stays held.</summary>
+    /// <exception cref="LinuxException">The call failed.</exception>
+    internal static void UnlockRange(SafeFileHandle file, long offset, long length, string name)
+    {
+        var range = new LockRange { Type = Unlock, Start = offset, Length = length };
+        if (FcntlLock(file, OfdSetLock, ref range) != 0) throw Failed("unlock " + name);
+    }
+
+    /// <summary>Where what another open file description holds from an offset on begins; null if nothing is held there.</summary>
+    /// <exception cref="LinuxException">The file system cannot lock.</exception>
+    internal static long? FirstLockedFrom(SafeFileHandle file, long offset, string name)
+    {
+        var range = new LockRange { Type = WriteLock, Start = offset };
+        if (FcntlLock(file, OfdGetLock, ref range) != 0) throw Failed("probe " + name);
+        return range.Type == Unlock ? null : range.Start;
+    }
+
     // fcntl is variadic; Linux passes variadic arguments in registers like any others, on arm64 too.
     [LibraryImport(Name, EntryPoint = "fcntl", SetLastError = true)]
     private static partial int FcntlLock(SafeFileHandle file, int command, ref LockRange range);

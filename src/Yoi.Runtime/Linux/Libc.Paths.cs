@@ -30,6 +30,19 @@ internal static partial class Libc
     [LibraryImport(Name, EntryPoint = "renameat", SetLastError = true)]
     internal static partial int RenameAt(SafeFileHandle fromDirectory, ReadOnlySpan<byte> from, SafeFileHandle toDirectory, ReadOnlySpan<byte> to);
 
+    /// <summary>Renames within a directory; fails with EEXIST if the new name is taken, with EINVAL where the file system cannot say.</summary>
+    internal static int RenameWithoutReplacing(SafeFileHandle directory, ReadOnlySpan<byte> from, ReadOnlySpan<byte> to)
+    {
+        const uint noReplace = 1;
+        return RenameAt2(directory, from, directory, to, noReplace);
+    }
+
+    [LibraryImport(Name, EntryPoint = "renameat2", SetLastError = true)]
+    private static partial int RenameAt2(SafeFileHandle fromDirectory, ReadOnlySpan<byte> from, SafeFileHandle toDirectory, ReadOnlySpan<byte> to, uint flags);
+
+    [LibraryImport(Name, EntryPoint = "linkat", SetLastError = true)]
+    internal static partial int LinkAt(SafeFileHandle fromDirectory, ReadOnlySpan<byte> from, SafeFileHandle toDirectory, ReadOnlySpan<byte> to, int flags);
+
     [LibraryImport(Name, EntryPoint = "unlinkat", SetLastError = true)]
     internal static partial int UnlinkAt(SafeFileHandle directory, ReadOnlySpan<byte> path, int flags);
 

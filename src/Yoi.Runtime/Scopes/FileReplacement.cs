@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
@@ -75,7 +74,7 @@ internal static class FileReplacement
                 here = Door.OpenBeneath(here, name, ForListing | OpenFlags.Directory, out error) ?? throw Door.Failed("cannot open the directory", path, error);
                 made.Add(here);
             }
-            var spare = SpareName();
+            var spare = SpareFile.NewName();
             var inPlace = policy.AccessAt(ScopePath.Join(path, spare)) != Access.Write;
             if (inPlace) WriteNew(here, names[^1], place.Path, content);
             else PutBeside(here, spare, names[^1], place.Path, null, content, ct);
@@ -92,7 +91,7 @@ internal static class FileReplacement
         ScopePolicy policy, SafeFileHandle directory, string path, OpenedFile existing, string asked, ReadOnlyMemory<byte> content, CancellationToken ct)
     {
         var before = Door.StatusOf(existing.Handle);
-        var spare = SpareName();
+        var spare = SpareFile.NewName();
         var inPlace = policy.AccessAt(ScopePath.Join(Door.DirectoryOf(path), spare)) != Access.Write;
         if (!inPlace) inPlace = !PutBeside(directory, spare, Door.NameOf(path), path, before, content, ct);
         if (inPlace)
@@ -112,7 +111,7 @@ internal static class FileReplacement
         SafeFileHandle directory, string spare, string name, string path, FileStatus? before, ReadOnlyMemory<byte> content, CancellationToken ct)
     {
         var renamed = false;
-        using var file = Make(directory, spare, path, before is null ? 0x1b6u : 0x180u);
+        using var file = SpareFile.Make(directory, spare, path, before is null ? 0x1b6u : 0x180u);
         try
         {
             if (before is { } old)
@@ -125,8 +124,12 @@ internal static class FileReplacement
             Fill(file, content, path);
             Pass(path);
             ct.ThrowIfCancellationRequested();
-            if (Door.StatusOf(directory, name) is { } now ? before is not { } then || !now.IsUnchanged(then) : before is not null) throw Changed(path);
-            if (Libc.RenameAt(directory, PathText.Encode(spare), directory, PathText.Encode(name)) < 0) throw Door.Failed("cannot write", path, LastError());
+            if (before is null) SpareFile.PutWhereNothingIs(directory, spare, name, path);
+            else
+            {
+                if (Door.StatusOf(directory, name) is not { } now || !now.IsUnchanged(before.Value)) throw Changed(path);
+                if (Libc.RenameAt(directory, PathText.Encode(spare), directory, PathText.Encode(name)) < 0) throw Door.Failed("cannot write", path, LastError());
+            }
             return renamed = true;
         }
         finally
@@ -142,7 +145,7 @@ internal static class FileReplacement
         Fill(file, content, path);
     }
 
-    private static SafeFileHandle Make(SafeFileHandle directory, string name, string path, uint mode)
+    internal static SafeFileHandle Make(SafeFileHandle directory, string name, string path, uint mode)
     {
         const int flags = OpenFlags.WriteOnly | OpenFlags.Create | OpenFlags.Exclusive | OpenFlags.CloseOnExec;
         return Libc.TryOpenAt(directory, PathText.Encode(name), flags | OpenFlags.NoFollow, mode, out var error)
@@ -180,9 +183,7 @@ internal static class FileReplacement
         }
     }
 
-    private static PathException Changed(string path) => new($"{PathText.Shown(path)} was changed by somebody else meanwhile; nothing was written. Read it again.");
-
-    private static string SpareName() => $".yoi-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}.tmp";
+    internal static PathException Changed(string path) => new($"{PathText.Shown(path)} was changed by somebody else meanwhile; nothing was written. Read it again.");
 
     private static int LastError() => Marshal.GetLastPInvokeError();
 }

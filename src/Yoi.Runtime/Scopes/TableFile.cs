@@ -69,7 +69,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
             Failpoint.Pass(Failpoints.TableWrite);
             RandomAccess.Write(file, JsonSerializer.SerializeToUtf8Bytes(document, Json.TableDocument), 0);
             Failpoint.Pass(Failpoints.TableSync);
-            if (Libc.Fsync(file) != 0) throw Libc.Failed("fsync " + temporary);
+            PrivateFile.Sync(file, temporary);
             Failpoint.Pass(Failpoints.TableRename);
             if (Libc.Rename(temporary, directories.ScopeTable) != 0) throw Libc.Failed("rename " + temporary);
             renamed = true;

@@ -9,10 +9,8 @@ namespace Yoi.Runtime.Socket;
 /// </summary>
 internal sealed class Broadcast : IAsyncDisposable
 {
-    private const int OwnBacklogBytes = 64 << 20;
-
     private readonly JournalWriter _journal;
-    private readonly int _keep;
+    private readonly SocketLimits _limits;
     private readonly Lock _lock = new();
     private readonly HashSet<PodConnection> _connections = [];
     private readonly Queue<ReadOnlyMemory<byte>> _notifications = [];
@@ -21,10 +19,9 @@ internal sealed class Broadcast : IAsyncDisposable
     private readonly Task _pump;
 
     /// <param name="fromSeq">Notifications from here on are kept; events are told from now on.</param>
-    internal Broadcast(JournalWriter journal, long fromSeq, int keepNotifications)
+    internal Broadcast(JournalWriter journal, long fromSeq, SocketLimits limits)
     {
-        _journal = journal;
-        _keep = keepNotifications;
+        (_journal, _limits) = (journal, limits);
         var replayTo = journal.HeadSeq; // Now, not when the task gets a thread: what is appended meanwhile is told.
         _pump = Task.Run(() => PumpAsync(fromSeq, replayTo));
     }
@@ -57,9 +54,11 @@ internal sealed class Broadcast : IAsyncDisposable
 
     private async Task PumpAsync(long fromSeq, long replayTo)
     {
+        var unreadable = false;
         while (!_stop.IsCancellationRequested)
         {
-            await using var feed = _journal.Subscribe(fromSeq, OwnBacklogBytes);
+            await using var feed = unreadable ? _journal.SubscribeFromNow(_limits.BroadcastBytes) : _journal.Subscribe(fromSeq, _limits.BroadcastBytes);
+            if (unreadable) Told.Advance(feed.HeadSeq);
             var gap = false;
             try
             {
@@ -77,12 +76,27 @@ internal sealed class Broadcast : IAsyncDisposable
                         Told.Advance(seq);
                     }
                 }
+                unreadable = false;
             }
             catch (OperationCanceledException)
             {
                 return; // The server ends.
             }
-            if (!gap) return; // The journal closed.
+            catch (IOException e)
+            {
+                unreadable = true;
+                CutOff($"the journal cannot be read: {e.Message}; connect again");
+            }
+            if (!gap && !unreadable) return; // The journal closed.
+        }
+    }
+
+    /// <summary>Events were missed that nobody can be told any more: who listened must not believe that nothing happened.</summary>
+    private void CutOff(string why)
+    {
+        lock (_lock)
+        {
+            foreach (var connection in _connections) connection.Missed_NeedsLock(why);
         }
     }
 
@@ -98,7 +112,7 @@ internal sealed class Broadcast : IAsyncDisposable
                         connection.Hear_NeedsLock(line, _notifications, everybody: @event is Event.Shutdown);
                 if (@event is not Event.Notification) continue;
                 _notifications.Enqueue(line);
-                if (_notifications.Count > _keep) _notifications.Dequeue();
+                if (_notifications.Count > _limits.Notifications) _notifications.Dequeue();
             }
         }
     }

@@ -307,6 +307,12 @@ internal sealed class PodConnection : IDisposable
         if (_speaks == Speaks.Base || (everybody && _attachment is not { TellsEnd: true })) Send(line);
     }
 
+    /// <summary>Called with the broadcast's lock held: events were lost that a listener should have heard.</summary>
+    internal void Missed_NeedsLock(string why)
+    {
+        if (_speaks == Speaks.Base) CutOff(ErrorCode.Internal, why);
+    }
+
     private async Task EndAsync()
     {
         if (_attachment is { } attachment) await attachment.DisposeAsync();

@@ -30,7 +30,7 @@ internal sealed class PodServer : IAsyncDisposable
     private PodServer(ServedPod pod, SocketFile file, SocketLimits limits, TimeProvider time, Action<string> warn)
     {
         (_pod, _file, _limits, _time, _warn) = (pod, file, limits, time, warn);
-        _broadcast = new Broadcast(pod.Journal, pod.ProcessSeq, limits.Notifications);
+        _broadcast = new Broadcast(pod.Journal, pod.ProcessSeq, limits);
         _accepting = Task.Run(AcceptAsync);
         _watch = new SocketWatch(file.FullPath, RestoreFile);
     }

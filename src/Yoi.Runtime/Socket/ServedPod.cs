@@ -24,6 +24,9 @@ internal sealed record SocketLimits
     /// <summary>Bytes that wait for one reader before it is cut off. What is told to everybody is held once, not once a reader.</summary>
     internal int BacklogBytes { get; init; } = 16 << 20;
 
+    /// <summary>Bytes of the journal's tail that wait to be told to everybody before they are read from the file instead.</summary>
+    internal int BroadcastBytes { get; init; } = 64 << 20;
+
     /// <summary>Requests of one connection in work at a time; further lines wait in the socket.</summary>
     internal int InFlight { get; init; } = 256;
 

@@ -30,9 +30,6 @@ internal static class PodLauncher
     /// <summary>Longest answer, and how much of a Pod's last words is quoted.</summary>
     private const int MaxAnswer = 64 * 1024, MaxWords = 4 * 1024;
 
-    /// <summary>Above this size a Pod's stderr is begun anew at its next start.</summary>
-    private const long MaxStderr = 256 * 1024;
-
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);
 
     /// <summary>Starts one; returns when it is ready to take work.</summary>
@@ -49,7 +46,7 @@ internal static class PodLauncher
         PrivateDirectories.Create(document.Directories.State, document.Directories.Pods, document.Directories.Runtime, directory);
         var stderr = Path.Combine(directory, PodFiles.Stderr);
         var before = File.Exists(stderr) ? new FileInfo(stderr).Length : 0;
-        if (before > MaxStderr) before = 0;
+        if (before > StderrLog.MaxBytes) before = 0;
         var ready = false;
         var gone = true;
         try

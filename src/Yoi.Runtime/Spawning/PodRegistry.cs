@@ -11,6 +11,9 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
 
     internal JournalReader Journal => new(System.IO.Path.Combine(Directory, PodFiles.Journal));
 
+    /// <summary>The same for whoever acts on what it says: only what is on disk.</summary>
+    internal JournalReader SyncedJournal => new(System.IO.Path.Combine(Directory, PodFiles.Journal), synced: true);
+
     /// <summary>The process that serves it, by pid, start time and boot of its newest record of that; null if it is gone.</summary>
     internal PodProcess? FindProcess()
     {

@@ -27,15 +27,6 @@ internal static class PrivateDirectories
         }
     }
 
-    /// <summary>Writes a file that only its user may read, 0600, in place of an older one.</summary>
-    internal static void WriteSecret(string path, string text)
-    {
-        using var file = new FileStream(path, new FileStreamOptions
-        {
-            Mode = FileMode.Create,
-            Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        });
-        file.Write(System.Text.Encoding.UTF8.GetBytes(text));
-    }
+    /// <summary>Writes a file that only its user may read, 0600, in place of an older one; a link that stands there is replaced, not followed.</summary>
+    internal static void WriteSecret(string path, string text) => PrivateFile.Replace(path, System.Text.Encoding.UTF8.GetBytes(text), durable: false);
 }

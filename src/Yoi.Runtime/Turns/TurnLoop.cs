@@ -144,7 +144,7 @@ internal sealed class TurnLoop(
         var text = message.DroppedCall is { } name
             ? $"[yoi] Your call of {name} was cut off at the output limit and was not run. Send it again in smaller pieces."
             : "[yoi] Your message was cut off at the output limit. Go on from where it stopped.";
-        await journal.AppendAsync(Durability.Written, new Entry.Correction(text));
+        await journal.AppendAsync(Durability.Synced, new Entry.Correction(text));
         return null;
     }
 }

@@ -70,14 +70,6 @@ internal static class RmCommand
     {
         var directory = s.Directories.State + "/tombstones";
         PrivateFile.CreateDirectory(directory);
-        var path = $"{directory}/{tombstone.Name}.{tombstone.Id}.json";
-        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite };
-        using (var file = new FileStream(path + ".new", options))
-        {
-            JsonSerializer.Serialize(file, tombstone, TerminalJson.Default.Tombstone);
-            file.Flush(flushToDisk: true);
-        }
-        File.Move(path + ".new", path, overwrite: true);
-        PrivateFile.SyncDirectory(directory);
+        PrivateFile.Replace($"{directory}/{tombstone.Name}.{tombstone.Id}.json", JsonSerializer.SerializeToUtf8Bytes(tombstone, TerminalJson.Default.Tombstone), durable: true);
     }
 }

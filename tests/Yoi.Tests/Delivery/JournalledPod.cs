@@ -26,7 +26,7 @@ internal sealed class JournalledPod : IAsyncDisposable
 
     internal Entry.ChildSpawned Spawned => new(Name, Id, 1, "0", "boot", [], 1, null);
 
-    internal Task<IReadOnlyList<JournalRecord>> Says(params IReadOnlyList<Entry> entries) => Journal.AppendAsync(Durability.Written, entries);
+    internal Task<IReadOnlyList<JournalRecord>> Says(params IReadOnlyList<Entry> entries) => Journal.AppendAsync(Durability.Synced, entries);
 
     /// <summary>A run with one message.</summary>
     internal Task Runs(int run, string text, RunEnd end = RunEnd.Completed, string? detail = null) => Says(

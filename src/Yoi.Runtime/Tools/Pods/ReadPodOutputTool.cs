@@ -45,7 +45,7 @@ internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : 
     }
 
     private OutputPage Read(KnownChild child, Told? from, int maxBytes) =>
-        OutputPage.Read(children.PodOf(child).Journal, child.PodId, from, maxBytes);
+        OutputPage.Read(children.PodOf(child).SyncedJournal, child.PodId, from, maxBytes);
 
     private async Task<bool> IsWorkingAsync(KnownChild child, CancellationToken ct) =>
         (await children.Desk.LookAsync([child], ct)) is [{ End: null } now] && (now.RunIsOpen || now.InputsWaiting > 0 || now.RunsEnded == 0);

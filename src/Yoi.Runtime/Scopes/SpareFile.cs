@@ -1,0 +1,83 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+using Yoi.Runtime.Linux;
+
+namespace Yoi.Runtime.Scopes;
+
+/// <summary>
+/// The file beside another that is renamed over it: <c>.yoi-0123456789abcdef.tmp</c>. Whoever writes one holds a flock on it, so that one
+/// that nobody locks was left behind by a process that was killed: the next that writes in that directory removes it.
+/// </summary>
+internal static class SpareFile
+{
+    private const string Prefix = ".yoi-", Suffix = ".tmp";
+    private const int IdBytes = 8, NameLength = 5 + (2 * IdBytes) + 4;
+
+    /// <summary>Directories that this process has looked through: what another leaves there later waits for the next process.</summary>
+    private static readonly ConcurrentDictionary<(ulong Device, ulong Inode), bool> LookedThrough = new();
+
+    internal static string NewName() => Prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(IdBytes)) + Suffix;
+
+    /// <summary>Makes one, after those that were left behind are gone.</summary>
+    /// <exception cref="PathException">It cannot be made.</exception>
+    internal static SafeFileHandle Make(SafeFileHandle directory, string name, string path, uint mode)
+    {
+        var status = Door.StatusOf(directory);
+        if (LookedThrough.TryAdd((status.Device, status.Inode), true)) Clear(directory);
+        for (var tries = 0; ; tries++)
+        {
+            var file = FileReplacement.Make(directory, name, path, mode);
+            // Another process that clears this very moment may have taken it for one that was left.
+            if (IsHeld(file) || tries == Door.MostTries) return file;
+            file.Dispose();
+        }
+    }
+
+    /// <summary>Gives it its name, if nothing has that name: checked by the kernel in the same step.</summary>
+    /// <exception cref="PathException">Something has, or it failed.</exception>
+    internal static void PutWhereNothingIs(SafeFileHandle directory, string spare, string name, string path)
+    {
+        if (Libc.RenameWithoutReplacing(directory, PathText.Encode(spare), PathText.Encode(name)) == 0) return;
+        var error = Marshal.GetLastPInvokeError();
+        if (error is Errno.Inval or Errno.NoSys)
+        {
+            // A file system without that flag: a hard link is refused by a name that is there, too.
+            error = Libc.LinkAt(directory, PathText.Encode(spare), directory, PathText.Encode(name), 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
+            if (error == 0) _ = Libc.UnlinkAt(directory, PathText.Encode(spare), 0);
+        }
+        if (error == Errno.Exist) throw FileReplacement.Changed(path);
+        if (error != 0) throw Door.Failed("cannot write", path, error);
+    }
+
+    private static bool IsHeld(SafeFileHandle file)
+    {
+        try
+        {
+            return Libc.TryFlock(file) && Door.StatusOf(file).Links > 0;
+        }
+        catch (LinuxException)
+        {
+            return true; // No locks here: then nobody clears anything here either.
+        }
+    }
+
+    private static void Clear(SafeFileHandle directory)
+    {
+        try
+        {
+            foreach (var path in Directory.EnumerateFiles($"/proc/self/fd/{directory.DangerousGetHandle()}", Prefix + "*" + Suffix))
+            {
+                var name = Path.GetFileName(path);
+                if (name.Length != NameLength || !name[Prefix.Length..^Suffix.Length].All(char.IsAsciiHexDigitLower)) continue;
+                using var file = Door.OpenBeneath(directory, name, OpenFlags.ReadOnly | OpenFlags.NoFollow | OpenFlags.NonBlock, out _);
+                if (file is not null && Door.StatusOf(file).IsFile && Libc.TryFlock(file)) _ = Libc.UnlinkAt(directory, PathText.Encode(name), 0);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // What was left stays: it is in nobody's way.
+        }
+    }
+}

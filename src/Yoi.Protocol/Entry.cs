@@ -49,7 +49,8 @@ public abstract record Entry
     /// <summary>What opening the journal found and did.</summary>
     /// <param name="CutBytes">Bytes of an unfinished last record that were cut off.</param>
     /// <param name="DamagedLines">Lines in the middle whose checksum does not hold; they are skipped and never served.</param>
-    public sealed record Repaired(long CutBytes, int DamagedLines) : Entry;
+    /// <param name="Lost">True if this entry stands in the place of one or more that were damaged and could not be restored.</param>
+    public sealed record Repaired(long CutBytes, int DamagedLines, bool Lost = false) : Entry;
 
     // ---- input and runs ----
 

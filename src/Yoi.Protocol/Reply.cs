@@ -45,10 +45,11 @@ public abstract record ReplyResult
 /// <param name="HeadSeq">Seq of the newest entry.</param>
 /// <param name="SandboxLevel"><c>kernel</c>, <c>partial</c> or <c>tools-only</c>.</param>
 /// <param name="UnreadNews">News of children that no entry tells yet.</param>
+/// <param name="Damaged">Where the journal was found damaged when this process opened it; null if it was whole.</param>
 public sealed record PodStatus(
     string PodId, string Name, PodState State, int Pid, string Cwd, string Provider, string Model, string SandboxLevel,
     ScopeRules Scope, IReadOnlyList<LentRules> Lent, SpawnerRef? Spawner, IReadOnlyList<ChildRef> Children,
-    string? WaitingFor, DateTimeOffset LastActivity, long HeadSeq, Totals Totals, int QueuedInputs, int UnreadNews);
+    string? WaitingFor, DateTimeOffset LastActivity, long HeadSeq, Totals Totals, int QueuedInputs, int UnreadNews, string? Damaged = null);
 
 /// <summary>A child as its spawner's journal knows it.</summary>
 public sealed record ChildRef(string Name, string PodId, bool Ended);

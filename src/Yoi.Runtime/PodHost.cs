@@ -140,14 +140,12 @@ internal sealed class PodHost : IAsyncDisposable
         if (ledger.Created is not null)
         {
             EndRecord.ForgetKill(Directory);
-            var seq = (await journal.AppendAsync(Durability.Synced, [started, .. _document.Restored?.Entries(_document.Scope, scope.Current()) ?? []]))[0].Seq;
+            // The prompt is missing if it was killed within its first entries, or if that line was damaged.
+            Entry[] again = [started, .. ledger.Prompt is null ? Prompt(scope, files, tools) : [], .. _document.Restored?.Entries(_document.Scope, scope.Current()) ?? []];
+            var seq = (await journal.AppendAsync(Durability.Synced, again))[0].Seq;
             await Recovery.RunAsync(ledger, journal);
             return seq;
         }
-        var agents = AgentsMd.Find(files, _document.Cwd);
-        var system = SystemPrompt.Render(
-            _document.Name, _document.Cwd, scope.Current().Summary(), _document.Role, [.. agents.Where(file => file.Text.Length > 0).Select(file => new Instructions(file.Path, file.Text))],
-            shell: _document.SandboxLevel == SandboxLevel.Kernel);
         Entry[] entries =
         [
             new Entry.PodCreated(
@@ -155,10 +153,20 @@ internal sealed class PodHost : IAsyncDisposable
                 _document.Spawner, _document.Depth, _document.Role, _document.Limits, _document.KeySource, Program,
                 _document.RootId == _document.PodId ? null : _document.RootId, _document.Timing, _document.Network, _document.PlatformSet),
             started,
-            new Entry.Prompt(system, [.. tools.Select(tool => tool.Schema)]),
-            .. agents.Where(file => file.Warning is not null).Select(file => new Entry.Notification("warn", "agents_md", file.Warning!)),
+            .. Prompt(scope, files, tools),
         ];
         return (await journal.AppendAsync(Durability.Synced, entries))[1].Seq;
+    }
+
+    /// <summary>The prompt, rendered once, and what a user should know of the files that it is made of.</summary>
+    private IEnumerable<Entry> Prompt(LiveScope scope, ScopedFiles files, IReadOnlyList<Tool> tools)
+    {
+        var agents = AgentsMd.Find(files, _document.Cwd);
+        var system = SystemPrompt.Render(
+            _document.Name, _document.Cwd, scope.Current().Summary(), _document.Role, [.. agents.Where(file => file.Text.Length > 0).Select(file => new Instructions(file.Path, file.Text))],
+            shell: _document.SandboxLevel == SandboxLevel.Kernel);
+        yield return new Entry.Prompt(system, [.. tools.Select(tool => tool.Schema)]);
+        foreach (var file in agents.Where(file => file.Warning is not null)) yield return new Entry.Notification("warn", "agents_md", file.Warning!);
     }
 
     /// <summary>The living child whose token this is; null if it is nobody's.</summary>

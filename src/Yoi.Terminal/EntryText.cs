@@ -34,6 +34,9 @@ internal static class EntryText
             case Entry.PodEnded e:
                 yield return new(Tone.Strong, $"Pod ended: {EndText(e.Reason, e.By, e.Detail)}");
                 break;
+            case Entry.Repaired { Lost: true }:
+                yield return new(Tone.Warning, "journal repaired: what stood here was damaged and could not be restored");
+                break;
             case Entry.Repaired e:
                 yield return new(Tone.Warning, $"journal repaired: {e.CutBytes} bytes of an unfinished record cut off, {Amounts.Count(e.DamagedLines, "damaged line")} skipped");
                 break;

@@ -78,10 +78,11 @@ internal static class Listings
     /// <summary>A Pod's state in words, with what it waits for or why it ended.</summary>
     internal static string StateText(PodRow pod) => pod.State switch
     {
-        "not_answering" => "alive, not answering",
+        "not_answering" => "alive, not answering" + (pod.Note is { } note ? $", damaged: {note}" : ""),
         "ended" => $"ended: {pod.End}",
         "dead" => "dead, end not recorded",
         "damaged" => $"damaged: {pod.Note}",
+        _ when pod.Note is { } note => $"{pod.State}, damaged: {note}",
         _ when pod.WaitingFor is { } what => $"{pod.State} ({(what.StartsWith("tool:", StringComparison.Ordinal) ? what["tool:".Length..] : what)})",
         _ when pod.UnreadNews > 0 => $"{pod.State}, {Amounts.Count(pod.UnreadNews.Value, "unread item of news", "unread items of news")}",
         _ => pod.State,

@@ -55,6 +55,28 @@ internal sealed record Tombstone(string Id, string Name, string? End, long LastS
 /// <summary>What <c>yoi read --json</c> prints.</summary>
 internal sealed record ReadPage(string Name, string Id, IReadOnlyList<string> Text, long NextSeq, string State);
 
+/// <summary>What <c>yoi gc --json</c> prints.</summary>
+/// <param name="DryRun">True if nothing was removed.</param>
+/// <param name="Pods">Pods whose files go or are gone.</param>
+/// <param name="Kept">Those that would go but for a reason.</param>
+/// <param name="Bytes">What all that goes takes.</param>
+/// <param name="LeftBytes">What all other Pods take.</param>
+internal sealed record GcResult(bool DryRun, IReadOnlyList<GcRow> Pods, IReadOnlyList<GcRow> Kept, IReadOnlyList<GcLeftover> Leftovers, long Bytes, long LeftBytes);
+
+/// <summary>A Pod that goes, or stays and why.</summary>
+internal sealed record GcRow(string Name, string Id, string State, string? End, long Bytes, DateTimeOffset LastActivity, string? Why);
+
+/// <summary>A file or directory that a process that is gone left behind.</summary>
+internal sealed record GcLeftover(string Path, long Bytes);
+
+/// <summary>What <c>yoi repair --json</c> prints for one Pod.</summary>
+/// <param name="Kept">Files that hold what was there before.</param>
+internal sealed record RepairRow(string Name, string Id, IReadOnlyList<RepairPlace> Places, IReadOnlyList<string> Kept);
+
+/// <summary>One damaged place and what came of it.</summary>
+/// <param name="Line">From 1; 0 if the whole file, or its unfinished end, is meant.</param>
+internal sealed record RepairPlace(string File, int Line, long Offset, string What, bool Restored, string Outcome);
+
 /// <summary>One thing that <c>yoi doctor</c> looked at.</summary>
 /// <param name="Status"><c>ok</c>, <c>warning</c>, <c>failed</c> or <c>info</c>.</param>
 internal sealed record CheckRow(string Name, string Status, string Detail);
@@ -63,5 +85,5 @@ internal sealed record CheckRow(string Name, string Status, string Detail);
 [JsonSerializable(typeof(IReadOnlyList<PodRow>)), JsonSerializable(typeof(IReadOnlyList<ScopeRow>)), JsonSerializable(typeof(StartedRow))]
 [JsonSerializable(typeof(RunResult)), JsonSerializable(typeof(ResultLine)), JsonSerializable(typeof(IReadOnlyList<WaitRow>))]
 [JsonSerializable(typeof(IReadOnlyList<RestoredRow>)), JsonSerializable(typeof(IReadOnlyList<StopRow>)), JsonSerializable(typeof(Tombstone)), JsonSerializable(typeof(ReadPage))]
-[JsonSerializable(typeof(IReadOnlyList<CheckRow>)), JsonSerializable(typeof(DemoResult))]
+[JsonSerializable(typeof(IReadOnlyList<CheckRow>)), JsonSerializable(typeof(IReadOnlyList<RepairRow>)), JsonSerializable(typeof(GcResult)), JsonSerializable(typeof(DemoResult))]
 internal sealed partial class TerminalJson : JsonSerializerContext;

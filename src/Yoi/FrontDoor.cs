@@ -21,7 +21,7 @@ internal static class FrontDoor
         var root = new RootCommand("Yoi runs LLM agents as Pods: each an operating system process with a journal and a scope.")
         {
             RunCommand.Create(s), StartCommand.Create(s), PsCommand.Create(s), SendCommand.Create(s), ReadCommand.Create(s), WaitCommand.Create(s),
-            StopCommand.Create(s), RestoreCommand.Create(s), ResumeCommand.Create(s), AttachCommand.Create(s), LogCommand.Create(s), ScopesCommand.Create(s), RmCommand.Create(s),
+            StopCommand.Create(s), RestoreCommand.Create(s), ResumeCommand.Create(s), AttachCommand.Create(s), LogCommand.Create(s), ScopesCommand.Create(s), RmCommand.Create(s), RepairCommand.Create(s), GcCommand.Create(s),
             DemoCommand.Create(s), DoctorCommand.Create(s), CompletionCommand.Create(s), ConfigCommand.Create(s),
         };
         root.SetAction(result => new HelpAction().Invoke(result));
@@ -67,7 +67,7 @@ internal static class FrontDoor
         ConfigException or ModelChoiceException => ExitCode.Usage,
         OperationCanceledException => ExitCode.Cancelled,
         LaunchException { Step: PrivateDirectories.Step } => ExitCode.RunFailed,
-        LaunchException or ScopeException or StopException => ExitCode.Refused,
+        LaunchException or ScopeException or StopException or RepairException => ExitCode.Refused,
         PodRefusedException e => e.Error.Code switch { ErrorCode.DiskError => ExitCode.Disk, ErrorCode.ProviderError => ExitCode.Provider, _ => ExitCode.Refused },
         JournalException => ExitCode.Disk,
         TimeoutException or IOException or UnauthorizedAccessException => ExitCode.RunFailed,

@@ -14,7 +14,7 @@ internal static class PodListing
     internal static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(3);
 
     internal static async Task<IReadOnlyList<PodRow>> CollectAsync(Surroundings s, IEnumerable<KnownPod> pods, CancellationToken ct) =>
-        await Task.WhenAll(pods.Select(pod => Task.Run(() => RowAsync(s, pod, ct), ct)));
+        await Task.WhenAll(pods.Select(pod => Task.Run(async () => WithDamage(pod, await RowAsync(s, pod, ct)), ct)));
 
     internal static async Task<PodRow> RowAsync(Surroundings s, KnownPod pod, CancellationToken ct)
     {
@@ -36,6 +36,14 @@ internal static class PodListing
         }
     }
 
+    /// <summary>What lives keeps its state, and its damage is a note.</summary>
+    private static PodRow WithDamage(KnownPod pod, PodRow row)
+    {
+        if (PodRepair.Look(pod) is not { Count: > 0 } found) return row;
+        var note = $"{found[0]}{(found.Count > 1 ? $", and {found.Count - 1} more" : "")}; `yoi repair {pod.Name}` restores what can be restored";
+        return row with { State = row.State is "ended" or "dead" || found[0].File == PodFiles.Lock ? "damaged" : row.State, Note = note };
+    }
+
     private static PodRow FromStatus(PodStatus status, string socket) => new(
         status.PodId, status.Name, Amounts.Name(status.State), status.Pid, socket, status.Spawner?.PodId, status.Scope, status.SandboxLevel,
         status.Provider == "scripted" ? "scripted" : $"{status.Provider}/{status.Model}", status.Cwd, status.Totals.Turns,
@@ -54,7 +62,7 @@ internal static class PodListing
             return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: e.Message);
         }
         if (first?.Entry is not Entry.PodCreated created)
-            return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: "its journal does not begin with who it is");
+            return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: $"{PodFiles.Journal} does not begin with who it is");
         var row = new PodRow(
             pod.PodId, pod.Name, silentSocket is null ? "dead" : "not_answering", Socket: silentSocket, Spawner: created.Spawner?.PodId, Scope: created.Scope,
             Model: created.Model.Provider == "scripted" ? "scripted" : EntryText.ModelName(created.Model), Cwd: created.Cwd, LastActivity: last?.Time);

@@ -133,6 +133,8 @@ internal static class ConfigReader
             if (value < 1) yield return $"`{name}` is {value}; it is at least 1";
         if (config.Limits?.Children < 0) yield return "`limits.children` is negative; 0 means no children";
         if (config.Limits?.Depth < 0) yield return "`limits.depth` is negative; 0 means no children";
+        if (config.Retention?.Days is < 0 or > 36_500) yield return $"`retention.days` is {config.Retention.Days}; it is 0 to 36500";
+        if (config.Retention?.MaxMb < 0) yield return "`retention.max_mb` is negative; 0 means as little as can be";
         if (config.Sandbox is { } sandbox && !Settings.SandboxWords.Contains(sandbox)) yield return $"`sandbox` is \"{sandbox}\"; it is {string.Join(", ", Settings.SandboxWords)}";
         foreach (var (name, provider) in config.Providers ?? new Dictionary<string, ProviderConfig>())
             foreach (var problem in ProviderProblems(name, provider))

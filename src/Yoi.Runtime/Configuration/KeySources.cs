@@ -9,7 +9,7 @@ internal static class KeySources
     private static readonly TimeSpan CommandLimit = TimeSpan.FromSeconds(30);
 
     /// <summary>A key anew from where a journal says that it came from. A command is run only if the user's settings still name it.</summary>
-    /// <param name="source"><c>env:NAME</c>, <c>file:PATH</c>, <c>command:…</c> or <c>none</c>.</param>
+    /// <param name="source"><c>env:NAME</c>, <c>file:PATH</c>, <c>command:PROGRAM</c> or <c>none</c>.</param>
     /// <exception cref="ModelChoiceException">It is not there any more.</exception>
     internal static async Task<string?> AgainAsync(
         string source, string provider, Settings settings, Func<string, string?> environment, TimeProvider time, CancellationToken ct)
@@ -25,8 +25,9 @@ internal static class KeySources
             case "file":
                 return FromFile(provider, rest);
             default:
-                var command = settings.Providers.Values.Select(known => known.ApiKeyCommand).FirstOrDefault(known => known is not null && string.Join(' ', known) == rest)
-                    ?? throw new ModelChoiceException($"the key for {provider} came from `{rest}`, which the settings do not name any more; name it there again as `api_key_command`");
+                // The journal names the program; its arguments, which may be secret, are the settings' alone.
+                var command = settings.Providers.GetValueOrDefault(provider)?.ApiKeyCommand is [var program, ..] named && program == rest ? named
+                    : throw new ModelChoiceException($"the key for {provider} came from `{rest}`, which the settings do not name any more; name it there again as `api_key_command`");
                 return await FromCommandAsync(provider, command, time, ct);
         }
     }

@@ -39,6 +39,7 @@ internal static class ProjectConfig
         Refuse(project.Scope?.BuiltInDenies is not null, "scope.built_in_denies", "only the human removes what protects the human");
         Refuse(project.Sandbox is not null, "sandbox", "how commands are held is the user's");
         Refuse(project.PlatformSet is not null, "platform_set", "what every Pod may read is the user's");
+        Refuse(project.Retention is not null, "retention", "how long your Pods' files stay is yours");
         Refuse(project.Network is not null, "network", "only the human gives the network");
         if (project.Model is { } model && WhyNotModel(user, model) is { } why) Refuse(true, "model", why);
 

@@ -13,7 +13,7 @@ namespace Yoi.Runtime.Configuration;
 internal sealed record Settings(
     string? Model, IReadOnlyDictionary<string, ProviderConfig> Providers, PodLimits Limits, CommandLimits Commands, ScopeConfig Scope, ModelTiming Timing,
     int? MaxOutputTokens, int? ThinkingTokens, string? Role, IReadOnlyList<string> Files,
-    string Sandbox = Settings.Auto, bool Network = false, IReadOnlyList<string>? PlatformSet = null)
+    string Sandbox = Settings.Auto, bool Network = false, IReadOnlyList<string>? PlatformSet = null, int RetentionDays = 30, int? RetentionMb = null)
 {
     /// <summary>The level that can be had.</summary>
     internal const string Auto = "auto";
@@ -64,7 +64,8 @@ internal sealed record Settings(
             new ScopeConfig(
                 Absolute("scope.write", scope.Write), Absolute("scope.read", scope.Read), Absolute("scope.deny_write", scope.DenyWrite),
                 Absolute("scope.deny_read", scope.DenyRead), scope.BuiltInDenies),
-            config.Timing ?? new ModelTiming(), config.MaxOutputTokens, config.ThinkingTokens, config.Role, [], config.Sandbox ?? Auto, config.Network ?? false, Platform(config.PlatformSet));
+            config.Timing ?? new ModelTiming(), config.MaxOutputTokens, config.ThinkingTokens, config.Role, [], config.Sandbox ?? Auto, config.Network ?? false, Platform(config.PlatformSet),
+            config.Retention?.Days ?? 30, config.Retention?.MaxMb);
         return problems.Count > 0 ? throw new ConfigException(file, problems) : settings;
     }
 

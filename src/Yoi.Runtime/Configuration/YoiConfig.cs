@@ -30,7 +30,9 @@ internal sealed record YoiConfig(
     [property: Description("True: commands of new Pods have the network. Default: false. User file only.")]
     bool? Network = null,
     [property: Description("Directories of toolchains and package caches that every Pod may read, besides those that Yoi knows. Absolute or ~/. User file only.")]
-    IReadOnlyList<string>? PlatformSet = null);
+    IReadOnlyList<string>? PlatformSet = null,
+    [property: Description("What `yoi gc` removes where no flag says otherwise. User file only.")]
+    RetentionConfig? Retention = null);
 
 /// <summary>Where a provider is and where its key comes from. The key itself is never in a file of settings.</summary>
 internal sealed record ProviderConfig(
@@ -74,6 +76,11 @@ internal sealed record ScopeConfig(
     IReadOnlyList<string>? DenyRead = null,
     [property: Description("False lets Pods write what is run later outside of them: .git/hooks, .git/config, .yoi, editor and agent settings. User file only.")]
     bool? BuiltInDenies = null);
+
+/// <summary>How long ended Pods stay; null leaves it as it is.</summary>
+internal sealed record RetentionConfig(
+    [property: Description("Days that an ended Pod's files stay. Default: 30.")] int? Days = null,
+    [property: Description("Only while all Pods together take more than this, in MiB, the oldest first. Default: whatever they take.")] int? MaxMb = null);
 
 /// <summary>A settings file that cannot be used, with each thing that is wrong in it and what to do.</summary>
 internal sealed class ConfigException(string file, IReadOnlyList<string> problems)

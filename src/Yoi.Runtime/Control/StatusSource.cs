@@ -21,7 +21,7 @@ internal sealed class StatusSource(
             return new PodStatus(
                 created.PodId, created.Name, state, Environment.ProcessId, created.Cwd, created.Model.Alias ?? created.Model.Provider, created.Model.Model,
                 ledger.SandboxLevel, rules, lent, created.Spawner, ledger.Children, waitingFor, journal.LastTime, journal.HeadSeq,
-                ledger.Totals, ledger.QueuedInputs, news.Untold);
+                ledger.Totals, ledger.QueuedInputs, news.Untold, journal.Found.Words);
         }
     }
 }

@@ -13,6 +13,8 @@ internal sealed class CommandMark(string path)
     internal const string AboutWord = "about ";
     private const string ToldWord = "told ", MadeWord = "made ", SettledWord = "settled";
 
+    internal string Name => Path.GetFileName(path);
+
     internal string FirstLine => Lines()[0];
 
     /// <summary>What is to be settled; null if nothing is.</summary>

@@ -25,7 +25,7 @@ internal static class CommandMarks
     internal static CommandMark Put(string podDirectory, CommandProcess process, string? about = null)
     {
         PrivateFile.CreateDirectory(Path.Combine(podDirectory, PodFiles.Commands));
-        var path = Path.Combine(podDirectory, PodFiles.Commands, string.Create(CultureInfo.InvariantCulture, $"{process.Pid}-{process.StartTime}"));
+        var path = Path.Combine(podDirectory, PodFiles.Commands, NameOf(process));
         using var file = PrivateFile.OpenToWrite(path, OpenFlags.Exclusive);
         var first = string.Create(CultureInfo.InvariantCulture, $"{process.Pid} {process.StartTime} {process.BootId} {process.Namespace}\n");
         RandomAccess.Write(file, Encoding.UTF8.GetBytes(about is null ? first : $"{first}{CommandMark.AboutWord}{about}\n"), 0);
@@ -51,7 +51,9 @@ internal static class CommandMarks
             var left = false;
             foreach (var mark in Of(podDirectory))
             {
-                if (Parse(mark.FirstLine) is { } process && !End(process)) left = true;
+                var process = Parse(mark.FirstLine);
+                // A mark that does not say what its name says is damaged, or was never whole: then its command never began.
+                if (process is null || mark.Name != NameOf(process) ? IsThere(mark.Name) : !End(process)) left = true;
                 else if (mark.About is null) mark.Remove();
             }
             return left;
@@ -96,6 +98,11 @@ internal static class CommandMarks
         var poll = new PollFd { Fd = (int)pidfd.DangerousGetHandle(), Events = Libc.PollIn };
         return Libc.Poll(&poll, 1, EndMs) == 1;
     }
+
+    private static string NameOf(CommandProcess process) => string.Create(CultureInfo.InvariantCulture, $"{process.Pid}-{process.StartTime}");
+
+    // Not to be signalled: that takes all four.
+    private static bool IsThere(string name) => name.Split('-') is [var pid, var start] && int.TryParse(pid, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && Look(number)?.StartTime == start;
 
     private static CommandProcess? Parse(string line)
     {

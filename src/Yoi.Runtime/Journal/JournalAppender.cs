@@ -6,13 +6,16 @@ using Yoi.Runtime.Linux;
 namespace Yoi.Runtime.Journal;
 
 /// <summary>
-/// Numbers, stamps and writes records. After a failure the file and the next seq are as before. A full disk or quota is
-/// over when there is space again; any other failure to write or sync is final until the process restarts, because what
-/// the kernel then holds in memory need not be what is on the disk.
+/// Numbers, stamps and writes records. After a failure the file and the next seq are as before. A full disk or quota is over when there is
+/// space again, a file system that takes no writes when it does again; any other failure to write or sync is final until the process
+/// restarts, because what the kernel then holds in memory need not be what is on the disk.
 /// </summary>
-internal sealed class JournalAppender(string path, JournalFile file, TimeProvider time, long lastSeq) : IDisposable
+internal sealed class JournalAppender(string path, JournalFile file, TimeProvider time, long lastSeq, long most = JournalAppender.MostBytes) : IDisposable
 {
     private const int KeptBuffer = 64 * 1024;
+
+    /// <summary>From here on no work is taken in: a Pod that is replayed at each start must not grow for ever.</summary>
+    internal const long MostBytes = 4L << 30;
 
     private ArrayBufferWriter<byte> _lines = new(1024);
     private long _lastSeq = lastSeq;
@@ -28,6 +31,8 @@ internal sealed class JournalAppender(string path, JournalFile file, TimeProvide
     internal IReadOnlyList<JournalRecord> Append(IReadOnlyList<Entry> entries)
     {
         if (_broken is not null) throw new JournalException(_broken.Message, _broken);
+        if (file.Length >= most && entries.Any(entry => entry is Entry.Input or Entry.Notify or Entry.TurnStart))
+            throw new JournalException($"{path}: it has reached {most >> 20} MiB and takes no more work; start a new Pod");
         _lines.ResetWrittenCount();
         var mark = Mark;
         var records = new JournalRecord[entries.Count];
@@ -39,7 +44,7 @@ internal sealed class JournalAppender(string path, JournalFile file, TimeProvide
         catch (IOException e)
         {
             CutTo(mark);
-            throw Failed(e, "an entry could not be written");
+            throw Failed(e, "an entry could not be written", e is LinuxException { Errno: Errno.Rofs });
         }
         _lastSeq += records.Length;
         if (_lines.Capacity > KeptBuffer) _lines = new(1024);
@@ -113,13 +118,13 @@ internal sealed class JournalAppender(string path, JournalFile file, TimeProvide
     /// <summary>Why the tail could not be cut at once, for the message.</summary>
     private IOException? Cut { get; set; }
 
-    private JournalException Failed(Exception e, string what)
+    private JournalException Failed(Exception e, string what, bool passes = false)
     {
-        var full = e is LinuxException { Errno: Errno.NoSpc or Errno.DQuot };
+        var full = passes || e is LinuxException { Errno: Errno.NoSpc or Errno.DQuot };
         var tail = Cut is null ? "" : $"; the unfinished tail is still there ({Cut.Message})";
         Cut = null;
         var failure = full
-            ? new JournalException($"{path}: {what}: {e.Message}. Nothing was recorded; free some space and try again{tail}", e)
+            ? new JournalException($"{path}: {what}: {e.Message}. Nothing was recorded; {(passes ? "make the file system writable" : "free some space")} and try again{tail}", e)
             : new JournalException($"{path}: {what}: {e.Message}. Nothing more is recorded until this Pod is restarted{tail}", e);
         if (!full) _broken = failure;
         return failure;

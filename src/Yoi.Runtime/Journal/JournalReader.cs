@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Protocol;
 
@@ -12,6 +13,10 @@ namespace Yoi.Runtime.Journal;
 internal sealed record JournalHealth(int DamagedLines, long UnfinishedBytes, (int Line, long Offset)? FirstDamage, bool More = false)
 {
     internal static JournalHealth Good { get; } = new(0, 0, null);
+
+    /// <summary>Where the first damaged line is, and how many there are; null if there is none.</summary>
+    internal string? Words => FirstDamage is not { } at ? null
+        : string.Create(CultureInfo.InvariantCulture, $"{PodFiles.Journal} line {at.Line} (byte {at.Offset}): the checksum does not hold{(DamagedLines > 1 ? $", and {DamagedLines - 1} more" : "")}");
 }
 
 /// <summary>

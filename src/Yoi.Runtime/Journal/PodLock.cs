@@ -47,6 +47,19 @@ internal sealed class PodLock : IDisposable
     /// <exception cref="IOException">It cannot be known; that is not "dead".</exception>
     internal static bool IsAlive(string podDirectory) => IsHeld(podDirectory) || CommandMarks.AnyLeft(podDirectory);
 
+    /// <summary>The same, but true also where it cannot be known: what may live keeps what it holds, and is in nobody else's way.</summary>
+    internal static bool MayLive(string podDirectory)
+    {
+        try
+        {
+            return IsAlive(podDirectory);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return true;
+        }
+    }
+
     private static bool IsHeld(string podDirectory)
     {
         var path = PathIn(podDirectory);

@@ -70,6 +70,27 @@ internal sealed class PrivatePlaces
         return ScopePath.Problem(text) is null ? text : null;
     }
 
+    /// <summary>A file for a command's output that no other command has, nor one of an earlier process of this Pod.</summary>
+    internal string NewOutput(string name, Func<int> next)
+    {
+        while (true)
+        {
+            var path = $"{Output}/{next()}-{name}.log";
+            if (!Path.Exists(path)) return path;
+        }
+    }
+
+    /// <summary>Removes the oldest outputs of commands until those that stay take less. One that is being written goes on in its open file.</summary>
+    internal void KeepOutputsBelow(long bytes)
+    {
+        if (!Directory.Exists(Output)) return;
+        foreach (var file in new DirectoryInfo(Output).GetFiles().OrderByDescending(file => file.LastWriteTimeUtc).ThenByDescending(file => file.Name, StringComparer.Ordinal))
+        {
+            bytes -= file.Length;
+            if (bytes < 0) file.Delete();
+        }
+    }
+
     /// <summary>Removes all of it. Nothing of the Pod runs any more.</summary>
     internal static void Remove(string podDirectory)
     {

@@ -14,7 +14,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     /// <summary>Longest wait for the lock before the refusal that names its holder.</summary>
     internal static readonly TimeSpan LockWait = TimeSpan.FromSeconds(5);
 
-    private readonly Func<string, bool> _isAlive = isAlive ?? PodLock.IsAlive;
+    private readonly Func<string, bool> _isAlive = isAlive ?? PodLock.MayLive;
     private readonly TableFile _file = new(directories);
     private readonly SemaphoreSlim _turn = new(1, 1);
 

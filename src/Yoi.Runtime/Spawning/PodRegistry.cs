@@ -6,8 +6,8 @@ namespace Yoi.Runtime.Spawning;
 /// <summary>A Pod whose durable directory exists.</summary>
 internal sealed record KnownPod(string Name, string PodId, string Directory)
 {
-    /// <summary>True while its process holds its life-lock.</summary>
-    internal bool IsAlive => PodLock.IsAlive(Directory);
+    /// <summary>True while its process holds its life-lock, and where that cannot be known.</summary>
+    internal bool IsAlive => PodLock.MayLive(Directory);
 
     internal JournalReader Journal => new(System.IO.Path.Combine(Directory, PodFiles.Journal));
 

@@ -38,7 +38,7 @@ internal sealed class StderrLog : TextWriter
     {
         try
         {
-            return Libc.StatusOf(_file, "stderr") is { IsRegular: true, Size: > MaxBytes };
+            return Libc.Identify(_file, "stderr") is { IsFile: true, Size: > MaxBytes };
         }
         catch (LinuxException)
         {

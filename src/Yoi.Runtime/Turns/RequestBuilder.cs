@@ -25,6 +25,7 @@ internal static class RequestBuilder
     {
         private readonly List<ModelMessage> _messages = [];
         private readonly Dictionary<long, string> _queued = [];
+        private readonly List<string> _open = [];
         private List<ModelToolResult> _results = [];
         private List<string> _texts = [];
         private ModelChoice? _choice;
@@ -43,7 +44,8 @@ internal static class RequestBuilder
                 case Entry.Correction correction: _texts.Add(correction.Text); break;
                 // Queued input is the model's to see only from the run on that it starts.
                 case Entry.RunStart { Cause: { } cause } when _queued.Remove(cause, out var text): _texts.Add(text); break;
-                case Entry.ToolResult result: _results.Add(new(result.CallId, Text(result), result.IsError)); break;
+                // A result whose call was lost with a damaged line has no place in a request.
+                case Entry.ToolResult result when _open.Remove(result.CallId): _results.Add(new(result.CallId, Text(result), result.IsError)); break;
                 case Entry.Assistant assistant: Take(assistant); break;
             }
         }
@@ -52,12 +54,21 @@ internal static class RequestBuilder
         {
             var blocks = assistant.Partial ? Kept(assistant.Blocks) : assistant.Blocks;
             if (blocks.Count == 0) return;
+            CloseCalls();
+            _open.AddRange(blocks.OfType<AssistantBlock.ToolCall>().Select(call => call.CallId));
             if (!CloseUser() && _messages is [.., ModelMessage.Assistant last])
             {
                 _messages[^1] = new ModelMessage.Assistant([.. last.Blocks, .. blocks]);
                 return;
             }
             _messages.Add(new ModelMessage.Assistant(blocks));
+        }
+
+        /// <summary>Every call has a result right behind it, also where that was lost: no provider takes anything else.</summary>
+        private void CloseCalls()
+        {
+            foreach (var call in _open) _results.Add(new(call, "[yoi] the result was lost: the journal was damaged here", true));
+            _open.Clear();
         }
 
         /// <summary>Of a message that was cut off only the text counts: its reasoning has no signature, its calls never ran.</summary>
@@ -77,6 +88,7 @@ internal static class RequestBuilder
 
         internal ModelRequest Finish()
         {
+            CloseCalls();
             CloseUser();
             if (_choice is null || _prompt is null) throw new InvalidOperationException("a request needs pod_created and prompt");
             return new ModelRequest(_choice, _prompt.System, _prompt.Tools, _messages);

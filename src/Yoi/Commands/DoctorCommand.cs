@@ -30,6 +30,7 @@ internal static class DoctorCommand
         Openat2(),
         .. Directories(s),
         Locks(s),
+        Disk(s),
         .. await SandboxAsync(s, ct),
         .. await ModelAsync(s, ct),
     ];
@@ -42,6 +43,14 @@ internal static class DoctorCommand
             ? new CheckRow("sandbox", "ok", "level kernel: Bash is held by bubblewrap and a filter of system calls")
             : new CheckRow("sandbox", "warning", "level tools-only: no Bash, because of what is missing below");
         return [level, .. findings.Select(finding => new CheckRow("sandbox", finding.Holds ? "ok" : "warning", finding.Holds && finding.Detail == "ok" ? finding.What : $"{finding.What}: {finding.Detail}"))];
+    }
+
+    private static CheckRow Disk(Surroundings s)
+    {
+        const long little = 256L << 20;
+        var free = new DriveInfo(Directory.Exists(s.Directories.State) ? s.Directories.State : System.IO.Path.GetTempPath()).AvailableFreeSpace;
+        var text = $"{Amounts.Count(s.Registry.All().Count, "Pod")} with {Amounts.Bytes(Retention.Bytes(s.Directories.Pods))}, {Amounts.Bytes(free)} free";
+        return free < little ? new("disk", "warning", text + "; runs end with disk_error when it is full: `yoi gc` removes what ended long ago") : new("disk", "ok", text);
     }
 
     private static CheckRow Openat2()

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Yoi.Protocol;
+using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
 namespace Yoi.Commands;
@@ -30,7 +31,8 @@ internal static class LogCommand
                 }
                 cursor = page[^1].End;
             }
-            if (damaged > 0) s.Screen.Warn($"{Amounts.Count(damaged, "damaged line")} in the journal of {pod.Name} left out; the file is {pod.Directory}/{PodFiles.Journal}");
+            foreach (var damage in damaged == 0 ? [] : PodRepair.Look(pod)) s.Screen.Warn(damage.ToString());
+            if (damaged > 0) s.Screen.Warn($"{Amounts.Count(damaged, "damaged line")} in the journal of {pod.Name} left out; the file is {pod.Directory}/{PodFiles.Journal}; `yoi repair {pod.Name}` restores what can be restored");
             if (unfinished > 0 && !pod.IsAlive) s.Screen.Warn($"the last record was cut off in the middle ({unfinished} bytes)");
             if (!any) throw new CommandException(ExitCode.NotFound, $"the journal of {pod.Name} holds no readable entry; the file is {pod.Directory}/{PodFiles.Journal}");
             return ExitCode.Ok;

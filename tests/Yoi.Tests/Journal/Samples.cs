@@ -47,7 +47,7 @@ internal static class Samples
         new Entry.CommandEnded("tests", 2, "exited"),
         new Entry.ChildEnded("child", "c1", PodEnd.Crashed, null, "signal 9", [new ScopeRule("/home/me/repo/sub", Permission.Write)]),
         new Entry.RunEnded(0, RunEnd.Cancelled, "human", "at the terminal", 1),
-        new Entry.Repaired(17, 1),
+        new Entry.Repaired(17, 1, Lost: true),
         new Entry.PodEnded(PodEnd.Stopped, "lead", "asked to", [new ScopeRule("/home/me/repo", Permission.Write)], new Totals(1, 1, 1_200, 34), "lead"),
     ];
 }

@@ -10,6 +10,9 @@ internal static class EventStream
     /// <summary>Borne silence once the message is whole but for the provider's formal end.</summary>
     private const int GraceMs = 5_000;
 
+    /// <summary>What is quoted of the parser's words, which quote the provider's bytes.</summary>
+    private const int LongestWords = 300;
+
     /// <exception cref="ModelException">The stream or its content is bad, or a limit of time passed.</exception>
     internal static async IAsyncEnumerable<ModelEvent> ReadAsync(
         BoundedStream bytes, MessageStream message, Deadline deadline, [EnumeratorCancellation] CancellationToken ct)
@@ -47,7 +50,7 @@ internal static class EventStream
             // What a cut connection leaves of an event is no JSON either.
             if (bytes.Ended)
                 return false;
-            throw new ModelException(ModelFailure.Malformed, $"the provider sent an event that is no JSON: {e.Message}", produced: false, retryable: true, e);
+            throw new ModelException(ModelFailure.Malformed, $"the provider sent an event that is no JSON: {ProviderError.Plain(e.Message, LongestWords)}", produced: false, retryable: true, e);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested && deadline.Failure is { } failure)
         {
@@ -60,7 +63,7 @@ internal static class EventStream
             ct.ThrowIfCancellationRequested();
             if (message.CanEnd)
                 return false;
-            throw new ModelException(ModelFailure.Incomplete, $"the provider's stream was cut: {e.Message}", produced: false, retryable: true, e);
+            throw new ModelException(ModelFailure.Incomplete, $"the provider's stream was cut: {ProviderError.Plain(e.Message, LongestWords)}", produced: false, retryable: true, e);
         }
     }
 }

@@ -45,6 +45,9 @@ internal sealed class Shell(
 {
     private const int MostInBackground = 16;
 
+    /// <summary>Bytes of output that are kept for commands to read, all together.</summary>
+    private const long MostOutputs = 256L << 20;
+
     private readonly string _podDirectory = own.Directories.Pod(own.Name, own.PodId);
     private readonly string _home = PlatformSet.HomeOf(environment);
     private readonly Lock _gate = new();
@@ -154,11 +157,12 @@ internal sealed class Shell(
         var policy = new SandboxPolicy(now, platform, own.Network);
         var view = SandboxView.Of(policy, HostSockets.Now());
         var places = PrivatePlaces.Make(_podDirectory, platform, _home);
+        places.KeepOutputsBelow(MostOutputs);
         if (Cwd != own.Cwd && !IsSeen(view, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
         if (!IsSeen(view, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
         var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, Limits, Cwd, line, environment, home: own.Cwd);
         var names = DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent);
-        var output = string.Create(CultureInfo.InvariantCulture, $"{places.Output}/{Interlocked.Increment(ref _outputs)}-{name}.log");
+        var output = places.NewOutput(name, () => Interlocked.Increment(ref _outputs));
         var process = await BubblewrapHold.StartAsync(_podDirectory, command, output, Limits, time, ct, names.ToText());
         if (view.Mismatch(process.Process.Pid) is { } changed)
         {

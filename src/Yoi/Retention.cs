@@ -1,0 +1,89 @@
+using System.Text.Json;
+using Yoi.Protocol;
+using Yoi.Runtime.Delivery;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Spawning;
+using Yoi.Terminal;
+
+namespace Yoi;
+
+/// <summary>
+/// What may go: decides whether a Pod's files may be removed, and removes them; a tombstone stays. For <c>rm</c>, where a human names Pods,
+/// and <c>gc</c>, which looks for them. Holds what it has read for the length of one verb.
+/// </summary>
+internal sealed class Retention(Surroundings s)
+{
+    private readonly IReadOnlyList<KnownPod> _pods = s.Registry.All();
+    private readonly TableDocument _table = s.Table.Read();
+    private readonly Dictionary<string, ChildBook> _books = new(StringComparer.Ordinal);
+
+    internal IReadOnlyList<KnownPod> Pods => _pods;
+
+    /// <summary>Why a Pod's files stay; null if they may go.</summary>
+    internal string? WhyNot(KnownPod pod)
+    {
+        if (pod.IsAlive) return $"{pod.Name} is alive; `yoi stop {pod.Name}` first";
+        if (_table.Pods.Any(row => row.PodId == pod.PodId)) return $"{pod.Name} still holds paths in the scope table; `yoi stop {pod.Name}` gives them back";
+        if (pod.Journal.First()?.Entry is not Entry.PodCreated created) return null;
+        if (pod.Journal.Last()?.Entry is not Entry.PodEnded) return $"the end of {pod.Name} is not recorded; `yoi stop {pod.Name}` verifies and records it";
+        if (new PodTree(s.Registry, s.Table).LivingBelow(pod) is [.., var below]) return $"{below.Name}, below {pod.Name}, is alive; `yoi stop {pod.Name}` stops what is left of its tree";
+        if (created.Spawner is not { } by || _pods.FirstOrDefault(other => other.PodId == by.PodId) is not { IsAlive: true } spawner || !HasUnread(spawner, pod)) return null;
+        return $"{spawner.Name}, which spawned {pod.Name}, is alive and has not read it to its end; `yoi stop {spawner.Name}` first";
+    }
+
+    /// <summary>Leaves a tombstone, whole and on disk before anything goes, then removes the files.</summary>
+    internal void Remove(KnownPod pod)
+    {
+        var last = pod.Journal.Last();
+        var end = last?.Entry is Entry.PodEnded ended ? EntryText.EndText(ended.Reason, ended.By, ended.Detail) : null;
+        var directory = s.Directories.State + "/tombstones";
+        PrivateFile.CreateDirectory(directory);
+        PrivateFile.Replace($"{directory}/{pod.Name}.{pod.PodId}.json",
+            JsonSerializer.SerializeToUtf8Bytes(new Tombstone(pod.PodId, pod.Name, end, last?.Seq ?? 0, s.Time.GetUtcNow()), TerminalJson.Default.Tombstone), durable: true);
+        foreach (var leftover in new[] { s.Directories.Socket(pod.PodId), s.Directories.Token(pod.PodId) })
+            if (File.Exists(leftover)) File.Delete(leftover);
+        Directory.Delete(pod.Directory, recursive: true);
+    }
+
+    /// <summary>Bytes of a file, or of all files below a directory; links are not followed.</summary>
+    internal static long Bytes(string path)
+    {
+        if (File.Exists(path)) return new FileInfo(path).Length;
+        var all = new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint };
+        return Directory.Exists(path) ? new DirectoryInfo(path).EnumerateFiles("*", all).Sum(file => file.Length) : 0;
+    }
+
+    /// <summary>What processes that are gone left behind, and no verb needs: sockets, tokens, files half written, private places of commands.</summary>
+    internal IEnumerable<string> Leftovers()
+    {
+        var living = _pods.Where(pod => pod.IsAlive).Select(pod => pod.PodId).ToHashSet(StringComparer.Ordinal);
+        foreach (var path in Files(s.Directories.Runtime))
+            if (Path.GetExtension(path) is ".sock" or ".token" && Path.GetFileNameWithoutExtension(path) is { Length: 32 } id && !living.Contains(id)) yield return path;
+        foreach (var path in Files(s.Directories.State))
+        {
+            var words = Path.GetFileName(path).Split('.', '-');
+            if ((words is ["scopes", "lock", "tmp", var pid, ..] || words is ["", "lock", "test", _, ..] && (pid = words[3]) is not null) && !Path.Exists("/proc/" + pid)) yield return path;
+        }
+        foreach (var pod in _pods.Where(pod => !living.Contains(pod.PodId)))
+        {
+            foreach (var name in (string[])[PodFiles.Journal + ".new", "killed.txt.new", "sandbox"])
+                if (Path.Exists($"{pod.Directory}/{name}")) yield return $"{pod.Directory}/{name}";
+        }
+    }
+
+    private static string[] Files(string directory) => Directory.Exists(directory) ? Directory.GetFiles(directory) : [];
+
+    /// <summary>True if the spawner's journal does not tell all that the ended child said.</summary>
+    private bool HasUnread(KnownPod spawner, KnownPod child)
+    {
+        if (!_books.TryGetValue(spawner.PodId, out var book))
+        {
+            _books[spawner.PodId] = book = new ChildBook();
+            foreach (var record in spawner.Journal.ReadAfter(Cursor.Start, out _)) book.Apply(record.Entry);
+        }
+        if (book.WithId(child.PodId) is not { } known) return true;
+        return child.Journal.ReadAfter(Cursor.Start, out _).Any(record =>
+            (record.Entry is Entry.PodEnded && known.Ended is null && record.Seq > (known.News?.Seq ?? 0)) || (TranscriptText.Of(record) is not null && record.Seq > (known.Output?.Seq ?? 0)));
+    }
+}

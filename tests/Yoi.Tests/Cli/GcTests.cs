@@ -1,0 +1,122 @@
+using System.Text.Json;
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Tests.Cli;
+
+public sealed class GcTests : IDisposable
+{
+    private static readonly Entry.PodEnded Stopped = new(PodEnd.Stopped, "human", null, [], new Totals(1, 2, 30, 4));
+
+    private readonly CliRoom _room = new();
+
+    public void Dispose() => _room.Dispose();
+
+    private static Entry.Assistant Said(string text) => new(0, [new AssistantBlock.Text(text)], null, "end_turn");
+
+    private async Task<JsonElement> GcAsync(params string[] args)
+    {
+        Assert.True(await _room.RunAsync(["gc", "--json", .. args]) is 0, _room.Error);
+        return JsonDocument.Parse(_room.Out).RootElement;
+    }
+
+    private static string[] Names(JsonElement result, string list) => [.. result.GetProperty(list).EnumerateArray().Select(row => row.GetProperty("name").GetString()!)];
+
+    [Fact, Trait("case", "G12")]
+    public async Task Nothing_goes_before_it_was_said_and_asked_for_and_a_tombstone_stays()
+    {
+        var pod = await _room.DeadPodAsync("old", Said("x"), Stopped);
+        Assert.Empty(Names(await GcAsync(), "pods")); // Ended just now.
+        var said = await GcAsync("--older-than", "0m");
+        Assert.Equal((true, "old"), (said.GetProperty("dry_run").GetBoolean(), Names(said, "pods").Single()));
+        Assert.Equal(Retention.Bytes(pod.Directory), said.GetProperty("bytes").GetInt64());
+        Assert.True(Directory.Exists(pod.Directory));
+        Assert.Equal(0, await _room.RunAsync("gc", "--older-than", "0m"));
+        Assert.Contains("would remove old", _room.Out, StringComparison.Ordinal);
+        Assert.Contains("`yoi gc --yes`", _room.Out, StringComparison.Ordinal);
+
+        Assert.Equal(["old"], Names(await GcAsync("--older-than", "0m", "--yes"), "pods"));
+        Assert.False(Directory.Exists(pod.Directory));
+        Assert.True(File.Exists($"{_room.Surroundings.Directories.State}/tombstones/old.{pod.PodId}.json"));
+        Assert.Empty(Names(await GcAsync("--older-than", "0m", "--yes"), "pods"));
+    }
+
+    [Fact, Trait("case", "G12")]
+    public async Task A_living_Pod_and_one_that_a_living_spawner_has_not_read_are_never_taken()
+    {
+        _room.Surroundings.Table.Open();
+        var lead = await _room.DeadPodAsync("lead", Said("I go on"));
+        var read = await _room.DeadChildAsync(lead, "read", Said("done"), Stopped);
+        var unread = await _room.DeadChildAsync(lead, "unread", Said("done"), Stopped);
+        var crashed = await _room.DeadPodAsync("crashed", Said("and then"));
+        using var life = PodLock.TryTake(lead.Directory)!;
+        await using (var journal = JournalWriter.Open(lead.Directory, life, [], TimeProvider.System))
+        {
+            foreach (var child in new[] { read, unread })
+                await journal.AppendAsync(Durability.Synced, new Entry.ChildSpawned(child.Name, child.PodId, 1, "1", "b", [], 1, null), new Entry.ChildEnded(child.Name, child.PodId, PodEnd.Stopped, null, null, []));
+            var last = read.Journal.Last()!;
+            await journal.AppendAsync(Durability.Synced, new Entry.ToolResult("c", "ReadPodOutput", "s", "done", false, Told: [new Told(read.PodId, Told.OutputCursor, last.Seq, last.End.Offset, last.Crc)]));
+        }
+        var result = await GcAsync("--older-than", "0m", "--yes");
+        Assert.Equal(["read"], Names(result, "pods"));
+        Assert.Equal(["unread"], Names(result, "kept"));
+        Assert.Contains("has not read it to its end", result.GetProperty("kept")[0].GetProperty("why").GetString(), StringComparison.Ordinal);
+        Assert.Equal([false, true, true, true], new[] { read, unread, lead, crashed }.Select(pod => Directory.Exists(pod.Directory)));
+    }
+
+    [Fact, Trait("case", "G12")]
+    public async Task Size_state_and_a_budget_choose_and_the_oldest_go_first()
+    {
+        List<KnownPod> pods = [];
+        for (var i = 0; i < 4; i++)
+        {
+            pods.Add(await _room.DeadPodAsync($"p{i}", new Entry.Input(new string('x', i == 2 ? 300_000 : 1_000)), Stopped));
+        }
+        Assert.Equal(["p2"], Names(await GcAsync("--older-than", "0m", "--larger-than", "100K"), "pods"));
+        File.WriteAllText($"{pods[3].Directory}/{PodFiles.Journal}", "nonsense\n");
+        Assert.Equal(["p3"], Names(await GcAsync("--older-than", "0m", "--state", "damaged"), "pods"));
+        Assert.Equal(["p0", "p1", "p2"], Names(await GcAsync("--older-than", "0m", "--state", "ended"), "pods"));
+        Assert.Equal(["p0", "p1", "p2"], Names(await GcAsync("--keep-below", "100K"), "pods"));
+        Assert.Empty(Names(await GcAsync("--keep-below", "1G"), "pods"));
+        Directory.CreateDirectory(_room.Surroundings.Directories.Config);
+        File.WriteAllText(_room.Surroundings.Directories.Config + "/yoi.jsonc", """{ "retention": { "days": 0, "max_mb": 1000 } }""");
+        Assert.Empty(Names(await GcAsync(), "pods"));
+        File.WriteAllText(_room.Surroundings.Directories.Config + "/yoi.jsonc", """{ "retention": { "days": 0 } }""");
+        Assert.Equal(4, Names(await GcAsync(), "pods").Length);
+    }
+
+    [Fact, Trait("case", "F02")]
+    public async Task What_processes_that_are_gone_left_behind_goes_too_and_nothing_of_the_living()
+    {
+        _room.Surroundings.Table.Open();
+        var (alive, dead) = (await _room.DeadPodAsync("alive", Said("x")), await _room.DeadPodAsync("dead", Said("x")));
+        var directories = _room.Surroundings.Directories;
+        Directory.CreateDirectory(directories.Runtime);
+        string[] stale = [directories.Socket(dead.PodId), directories.Token(dead.PodId), directories.State + "/scopes.lock.tmp.999999999.abc",
+            directories.State + "/.lock-test-999999999-abc", dead.Directory + "/" + PodFiles.Journal + ".new"];
+        string[] good = [directories.Socket(alive.PodId), directories.Token(alive.PodId), directories.State + $"/scopes.lock.tmp.{Environment.ProcessId}.abc", directories.Runtime + "/notes.txt"];
+        foreach (var path in stale.Concat(good)) File.WriteAllText(path, "x");
+        Directory.CreateDirectory(dead.Directory + "/sandbox/output");
+        using var life = PodLock.TryTake(alive.Directory);
+        await GcAsync();
+        Assert.All(stale, path => Assert.True(File.Exists(path)));
+        await GcAsync("--yes");
+        Assert.All(stale, path => Assert.False(File.Exists(path), path));
+        Assert.All(good, path => Assert.True(File.Exists(path), path));
+        Assert.False(Directory.Exists(dead.Directory + "/sandbox"));
+        Assert.True(File.Exists(dead.Directory + "/" + PodFiles.Journal));
+    }
+
+    [Theory]
+    [InlineData("--older-than", "soon")]
+    [InlineData("--larger-than", "10")]
+    [InlineData("--keep-below", "-1G")]
+    [InlineData("--state", "idle")]
+    public async Task A_wrong_value_is_named(string flag, string value)
+    {
+        Assert.Equal(ExitCode.Usage, await _room.RunAsync("gc", flag, value));
+        Assert.Contains(flag, _room.Error, StringComparison.Ordinal);
+    }
+}

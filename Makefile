@@ -1,6 +1,6 @@
 # One line a job; what takes more than a few lines is in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help format build test check publish aot-proof agree arm64 end-to-end bench locks clean
+.PHONY: help format build test check publish aot-proof agree fuzz arm64 end-to-end bench locks clean
 CONFIGURATION ?= Debug
 
 help: ## what can be made
@@ -31,6 +31,9 @@ arm64: ## compiles for arm64; nothing more is asked of it here
 
 end-to-end: ## the end-to-end tests on the binary YOI_BIN (default: dist/yoi)
 	YOI_BIN=$${YOI_BIN:-$(CURDIR)/dist/yoi} dotnet test --project tests/Yoi.EndToEnd --no-progress
+
+fuzz: build ## mutated bytes for all that reads what others wrote, SECONDS= a target (60), SEED= to repeat one
+	YOI_FUZZ_SECONDS=$${SECONDS:-60} YOI_SEED=$(SEED) artifacts/bin/Yoi.Tests/debug/Yoi.Tests --no-progress --show-live-output on --filter-namespace 'Yoi.Tests.Fuzz*'
 
 bench: publish ## writes docs/performance.md from figures taken now, on this machine
 	@.ci/publish ready-to-run

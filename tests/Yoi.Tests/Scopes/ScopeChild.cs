@@ -24,6 +24,7 @@ internal static partial class ScopeChild
         var words = part.Split('\n');
         // No lambda and no async method of this assembly until then: other threads wait for this initializer.
         if (words[0] == "hold") Hold(words[1], words[2], words[3..]);
+        else if (words[0] == "walk") Walk(words[1]);
         else Storm.Run(words[1], int.Parse(words[2], CultureInfo.InvariantCulture), int.Parse(words[3], CultureInfo.InvariantCulture), int.Parse(words[4], CultureInfo.InvariantCulture));
         Environment.Exit(0);
     }
@@ -86,6 +87,25 @@ internal static partial class ScopeChild
         }
         Console.In.ReadToEnd();
         table.ReleaseAsync(row.PodId, default).GetAwaiter().GetResult();
+    }
+
+    // A Pod that takes a scope, lends, takes back and releases, and says each step.
+    private static void Walk(string root)
+    {
+        var directories = DirectoriesOf(root);
+        using var table = new ScopeTable(directories, TimeProvider.System);
+        table.Open();
+        var lead = RowOf(directories, "lead", "write:/w");
+        var child = RowOf(directories, "kid", "write:/w/a");
+        using var life = PodLock.TryTake(lead.Directory);
+        table.AcquireAsync(lead, default).GetAwaiter().GetResult();
+        Console.WriteLine("taken");
+        table.LendAsync(lead.PodId, child, default).GetAwaiter().GetResult();
+        Console.WriteLine("lent");
+        table.ReleaseAsync(child.PodId, default).GetAwaiter().GetResult();
+        Console.WriteLine("back");
+        table.ReleaseAsync(lead.PodId, default).GetAwaiter().GetResult();
+        Console.WriteLine("done");
     }
 
     [LibraryImport("libc", EntryPoint = "waitid", SetLastError = true)]

@@ -181,6 +181,34 @@ public sealed class TableProcessTests : IDisposable
         Assert.StartsWith("holds", await FirstLine(["hold", _room.Root, "unlucky", "write:/w"], null), StringComparison.Ordinal);
     }
 
+    [Fact, Trait("case", "L04")]
+    public async Task On_a_disk_that_is_really_full_the_old_table_stays_and_the_next_change_works_once_there_is_space()
+    {
+        if (Environment.UserName != "root") Assert.Skip("needs root for a mount namespace");
+        var state = Directory.CreateDirectory(_room.Directories.State).FullName;
+        var steps = $"mount -t tmpfs -o size=64k,mode=700 small {state} && \"$0\"; cat /dev/zero >{state}/filler 2>/dev/null; \"$0\"; cat {state}/scopes.json; echo; rm {state}/filler; \"$0\"";
+        using var process = ScopeChild.Start(["hold", _room.Root, "lead", "write:/w"], through: ["unshare", "-m", "sh", "-c", steps]);
+        process.StandardInput.Close();
+        var said = (await process.StandardOutput.ReadToEndAsync(Ct)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        await process.WaitForExitAsync(Ct);
+        Assert.Equal("holds 1", said[0]);
+        Assert.Contains("No space left", said[1], StringComparison.Ordinal);
+        Assert.StartsWith("{\"version\":1,\"generation\":2,\"pods\":[]", said[2], StringComparison.Ordinal); // As it was released before.
+        Assert.Equal("holds 3", said[3]);
+    }
+
+    [Theory, Trait("case", "L05")]
+    [InlineData("fdatasync", "Nothing was changed")]
+    [InlineData("fsync", "may be lost with the power: do not use it")]
+    public async Task A_sync_that_the_disk_refuses_is_no_change(string call, string word)
+    {
+        if (!File.Exists("/usr/bin/strace")) Assert.Skip("needs strace");
+        _room.Table.Open();
+        string[] failing = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", _room.Directories.State, "-P", _room.Directories.ScopeTable + ".tmp", "-e", "trace=" + call, "-e", $"inject={call}:error=EIO"];
+        Assert.Contains(word, await FirstLine(["hold", _room.Root, "lead", "write:/w"], failing), StringComparison.Ordinal);
+        Assert.StartsWith("holds", await FirstLine(["hold", _room.Root, "lead", "write:/w"], null), StringComparison.Ordinal);
+    }
+
     [Fact, Trait("case", "L15")]
     public async Task Locks_that_the_kernel_does_not_give_are_an_error_and_not_a_free_table()
     {

@@ -1,6 +1,8 @@
 using Xunit;
+using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
+using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Spawning;
 
 namespace Yoi.Tests.Spawning;
@@ -31,7 +33,7 @@ public sealed class PrivateFilesTests : IDisposable
     [Fact, Trait("case", "G12")]
     public void What_a_Pod_says_on_stderr_never_grows_without_bound()
     {
-        var path = _root + "/" + Yoi.Protocol.PodFiles.Stderr;
+        var path = _root + "/" + PodFiles.Stderr;
         using var file = PrivateFile.OpenToWrite(path, OpenFlags.Append);
         using var log = new StderrLog(file);
         for (var i = 0; i < 20_000; i++) log.WriteLine($"yoi: something is wrong, for the time number {i} — ümläut");
@@ -39,5 +41,37 @@ public sealed class PrivateFilesTests : IDisposable
         var text = File.ReadAllText(path);
         Assert.StartsWith("[begun anew: it was large]\n", text, StringComparison.Ordinal);
         Assert.EndsWith("number 19999 — ümläut\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact, Trait("case", "G12")]
+    public void A_journal_that_has_reached_its_limit_takes_no_more_work_and_still_tells_how_it_ends()
+    {
+        var path = _root + "/" + PodFiles.Journal;
+        using var appender = new JournalAppender(path, new JournalFile(path), TimeProvider.System, 0, most: 3_000);
+        var taken = 0;
+        void Fill()
+        {
+            for (; taken < 10; taken++) appender.Append([new Entry.Input(new string('x', 900))]);
+        }
+        var refusal = Assert.Throws<JournalException>(Fill);
+        Assert.Equal(3, taken);
+        Assert.Contains("start a new Pod", refusal.Message, StringComparison.Ordinal);
+        Assert.Throws<JournalException>(() => appender.Append([new Entry.TurnStart(0)]));
+        Assert.Equal(4, appender.Append([new Entry.RunEnded(0, RunEnd.DiskError, null, refusal.Message, 0)])[0].Seq);
+    }
+
+    [Fact, Trait("case", "G12")]
+    public void Of_the_outputs_of_commands_the_oldest_go_first()
+    {
+        var places = PrivatePlaces.Of(_root);
+        places.KeepOutputsBelow(1); // There are none yet.
+        Directory.CreateDirectory(places.Output);
+        for (var i = 0; i < 5; i++)
+        {
+            File.WriteAllText($"{places.Output}/{i}.log", new string('x', 1_000));
+            File.SetLastWriteTimeUtc($"{places.Output}/{i}.log", new DateTime(2026, 1, 1, 0, 0, i, DateTimeKind.Utc));
+        }
+        places.KeepOutputsBelow(2_500);
+        Assert.Equal(["3.log", "4.log"], Directory.GetFiles(places.Output).Select(Path.GetFileName).Order());
     }
 }

@@ -1,0 +1,185 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Tests.Spawning;
+
+/// <summary>Real Pods on disks that are full, broken, read-only or stalled.</summary>
+public sealed class DiskFaultTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    private static string Write(string path, int bytes) => $$"""CALL Write {"file_path":"{{path}}","content":"{{new string('x', bytes)}}"}""";
+
+    private static async Task<PodStatus> RestAsync(PodClient client)
+    {
+        while (true)
+        {
+            var status = await client.StatusAsync(Ct);
+            if (status.State != PodState.Running) return status;
+            await Task.Yield();
+        }
+    }
+
+    // What must hold of a journal whatever happened to its disk.
+    private static IReadOnlyList<JournalRecord> Sound(string journal, IReadOnlyCollection<long> accepted, PodStatus status)
+    {
+        var records = new JournalReader(journal).ReadAfter(Cursor.Start, out var health);
+        Assert.Equal(JournalHealth.Good, health);
+        Assert.Equal(Enumerable.Range(1, records.Count).Select(seq => (long)seq), records.Select(record => record.Seq));
+        Assert.All(accepted, seq => Assert.IsType<Entry.Input>(records[(int)seq - 1].Entry));
+        Assert.Equal((records[^1].Seq, records.Count(record => record.Entry is Entry.TurnStart)), (status.HeadSeq, status.Totals.Turns)); // Memory says what the file says.
+        return records;
+    }
+
+    [Fact, Trait("case", "G03"), Trait("case", "G04")]
+    public async Task A_full_disk_ends_the_run_before_the_next_tool_and_work_goes_on_once_there_is_space()
+    {
+        if (Environment.UserName != "root") Assert.Skip("needs root to mount a small disk in a namespace of its own");
+        using var root = new SpawningRoot();
+        var document = root.Document("lead");
+        document = document with { RootId = document.PodId };
+        var mount = $"mount -t tmpfs -o size=512k,mode=700 small '{document.Directories.State}' && exec '{RealPod.Yoi}' serve";
+        var launched = await PodLauncher.StartAsync(
+            new PodProgram("/usr/bin/unshare", ["unshare", "-m", "/bin/sh", "-c", mount]), document, new LaunchSecrets(null, null), Patience, TimeProvider.System, Ct);
+        using var process = launched.Process;
+        try
+        {
+            var inside = $"/proc/{launched.Pid}/root{document.Directories.State}";
+            var journal = $"/proc/{launched.Pid}/root{document.Directories.Pod("lead", document.PodId)}/{PodFiles.Journal}";
+            await using var client = await PodClient.ConnectAsync(launched.Socket, ct: Ct);
+            List<long> accepted = [];
+            int refused = 0, cut = 0;
+            for (var pages = 0; pages < 8; pages++)
+            {
+                Fill(inside + "/filler", pages);
+                var file = $"{root.Work}/file{pages}";
+                try
+                {
+                    accepted.Add((await client.RunAsync(Write(file, 2_500), ct: Ct)).Seq);
+                }
+                catch (PodRefusedException e)
+                {
+                    Assert.Equal(ErrorCode.DiskError, e.Error.Code);
+                    refused++;
+                }
+                var status = await RestAsync(client);
+                var records = Sound(journal, accepted, status);
+                var calls = records.Select(record => record.Entry).OfType<Entry.Assistant>().SelectMany(message => message.Blocks).OfType<AssistantBlock.ToolCall>();
+                if (File.Exists(file)) Assert.Contains(calls, call => call.Arguments.Contains(file, StringComparison.Ordinal)); // Nothing ran that was not written down.
+                if (status.WaitingFor?.StartsWith("disk:", StringComparison.Ordinal) == true) cut++;
+
+                File.Delete(inside + "/filler");
+                accepted.Add((await client.RunAsync("hello", ct: Ct)).Seq);
+                status = await RestAsync(client);
+                Assert.Null(status.WaitingFor);
+                var entries = Sound(journal, accepted, status).Select(record => record.Entry).ToList();
+                Assert.Equal(RunEnd.Completed, entries.OfType<Entry.RunEnded>().Last().Reason);
+                Assert.Equal(entries.OfType<Entry.RunStart>().Select(run => run.Run), entries.OfType<Entry.RunEnded>().Select(run => run.Run)); // Each run ended once.
+                Assert.All(entries.OfType<Entry.RunEnded>(), run => Assert.True(run.Reason is RunEnd.Completed or RunEnd.DiskError));
+            }
+            Assert.True(refused > 0 && cut > 0, $"{refused} refused, {cut} cut off: the disk was never full");
+        }
+        finally
+        {
+            process.Signal(Libc.SigKill);
+            await process.Exited.WaitAsync(Patience, CancellationToken.None);
+        }
+    }
+
+    // A disk on which so many pages are free.
+    private static void Fill(string filler, int pages)
+    {
+        using var file = File.OpenHandle(filler, FileMode.Create, FileAccess.Write);
+        var page = new byte[4096];
+        long length = 0;
+        try
+        {
+            for (; ; length += page.Length) RandomAccess.Write(file, page, length);
+        }
+        catch (IOException)
+        {
+            RandomAccess.SetLength(file, Math.Max(0, length - (pages * page.Length)));
+        }
+    }
+
+    [Fact, Trait("case", "G04")]
+    public async Task After_a_sync_that_failed_a_Pod_answers_and_takes_nothing_until_it_is_started_again()
+    {
+        if (!Strace.IsThere) Assert.Skip("needs strace to make system calls fail");
+        await using var pod = await RealPod.StartAsync();
+        await using var client = await pod.ClientAsync();
+        await client.RunAsync("hello", ct: Ct);
+        await RestAsync(client);
+        var before = pod.Records();
+        await using (await Strace.AttachAsync(pod.Process.Pid, "fdatasync:error=EIO"))
+            Assert.Equal(ErrorCode.DiskError, (await Assert.ThrowsAsync<PodRefusedException>(() => client.RunAsync("lost", ct: Ct))).Error.Code);
+        var refusal = await Assert.ThrowsAsync<PodRefusedException>(() => client.RunAsync("refused", ct: Ct)); // The disk is well again, what it holds is not known.
+        Assert.Equal(ErrorCode.DiskError, refusal.Error.Code);
+        Assert.Contains("until this Pod is restarted", refusal.Error.Message, StringComparison.Ordinal);
+        Assert.Equal(PodState.Idle, (await client.StatusAsync(Ct)).State);
+        Assert.Equal(before.Select(record => record.Crc), pod.Records().Select(record => record.Crc));
+
+        pod.Process.Signal(Libc.SigKill);
+        await pod.ExitAsync();
+        var again = await RealPod.LaunchAsync(pod.Document);
+        using var process = again.Process;
+        await using var second = await PodClient.ConnectAsync(again.Socket, ct: Ct);
+        var seq = (await second.RunAsync("kept", ct: Ct)).Seq;
+        var status = await RestAsync(second);
+        Assert.Equal(RunEnd.Completed, Sound($"{pod.Directory}/{PodFiles.Journal}", [seq], status).Select(record => record.Entry).OfType<Entry.RunEnded>().Last().Reason);
+    }
+
+    [Theory, Trait("case", "G03")]
+    [InlineData("EDQUOT")]
+    [InlineData("EROFS")]
+    public async Task Over_quota_or_read_only_nothing_is_accepted_and_afterwards_work_goes_on(string error)
+    {
+        if (!Strace.IsThere) Assert.Skip("needs strace to make system calls fail");
+        await using var pod = await RealPod.StartAsync();
+        await using var client = await pod.ClientAsync();
+        var journal = $"{pod.Directory}/{PodFiles.Journal}";
+        await using (await Strace.AttachAsync(pod.Process.Pid, "write:error=" + error, only: journal))
+        {
+            for (var i = 0; i < 3; i++)
+                Assert.Equal(ErrorCode.DiskError, (await Assert.ThrowsAsync<PodRefusedException>(() => client.RunAsync("lost", ct: Ct))).Error.Code);
+            Assert.DoesNotContain(pod.Records(), record => record.Entry is Entry.Input);
+        }
+        var seq = (await client.RunAsync("kept", ct: Ct)).Seq;
+        var status = await RestAsync(client);
+        Assert.Equal("kept", Sound(journal, [seq], status).Select(record => record.Entry).OfType<Entry.Input>().Single().Text);
+    }
+
+    [Fact, Trait("case", "T38")]
+    public async Task On_a_stalled_disk_status_cancel_and_ListPods_answer_and_nothing_is_acknowledged_early()
+    {
+        if (!Strace.IsThere) Assert.Skip("needs strace to hold system calls up");
+        await using var room = new PodRoom();
+        var root = await room.Root();
+        Assert.False((await root.Spawn("kid")).IsError);
+        await root.Until(entry => entry is Entry.News);
+        await using var kid = await root.ConnectTo("kid");
+        var child = root.Child("kid");
+        using var process = child.FindProcess()!;
+        Task<ReplyResult.Accepted> accepting;
+        await using (await Strace.AttachAsync(process.Pid, "fdatasync:delay_enter=20000000"))
+        {
+            accepting = kid.RunAsync("hello again", ct: Ct);
+            await Eventually.Holds(() => child.Journal.ReadAfter(Cursor.Start, out _).Any(record => record.Entry is Entry.Input { Text: "hello again" }));
+            await using var asks = await root.ConnectTo("kid");
+            Assert.Equal("kid", (await asks.StatusAsync(Ct)).Name);
+            await asks.CancelAsync(Ct);
+            Assert.Contains("kid [alive]", (await root.Call("ListPods")).Content, StringComparison.Ordinal);
+            Assert.False(accepting.IsCompleted);
+            Assert.DoesNotContain(child.SyncedJournal.ReadAfter(Cursor.Start, out _), record => record.Entry is Entry.Input { Text: "hello again" });
+        }
+        var seq = (await accepting).Seq;
+        Assert.Contains(child.Journal.ReadAfter(Cursor.Start, out _), record => record.Seq == seq && record.Entry is Entry.Input { Text: "hello again" });
+        var end = (await root.Call("StopPod", """{"name":"kid"}"""));
+        Assert.False(end.IsError, end.Summary);
+    }
+}

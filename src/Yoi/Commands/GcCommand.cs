@@ -54,9 +54,9 @@ internal static class GcCommand
         {
             var last = row.LastActivity ?? new DateTimeOffset(Directory.GetLastWriteTimeUtc(pod.Directory), TimeSpan.Zero);
             GcRow Row(string? why) => new(pod.Name, pod.PodId, row.State, row.End, bytes, last, why);
-            if (!States.Contains(row.State) || (wanted.State is { } state && state != row.State)) continue;
+            if (row.State is not ("ended" or "damaged" or "dead") || (wanted.State is { } state && state != row.State)) continue;
             if (s.Time.GetUtcNow() - last < wanted.Age || bytes < wanted.Bytes || total < wanted.KeepBelow) continue;
-            if (retention.WhyNot(pod) is { } why)
+            if (retention.WhyNot(pod) is { } why) // So for all whose end is not recorded.
             {
                 kept.Add(Row(why));
                 continue;

@@ -37,6 +37,19 @@ public sealed class StreamFuzzTests
             Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, (256L << 20) + (200L * input.Length)); // Others allocate, too: a bound, no measure.
         });
 
+    [Theory, Trait("case", "V07")]
+    [InlineData("Read", "Read")]
+    [InlineData("re ad\u0007ü", "re_ad__")]
+    [InlineData("", "_")]
+    public void A_name_that_a_model_made_up_goes_back_in_a_form_that_providers_take(string name, string sent)
+    {
+        Assert.Equal(sent, JsonText.CallName(name));
+        Assert.Equal(64, JsonText.CallName(new string('x', 500)).Length);
+        var request = Ask(OnAnthropic, null, User("hi"), Said(new AssistantBlock.ToolCall("c", name, "{}")), Result("c", "not found", isError: true));
+        foreach (IWire wire in (IWire[])[new AnthropicWire(), new OpenAiWire()])
+            Assert.Contains($"\"name\":\"{sent}\"", System.Text.Encoding.UTF8.GetString(wire.Write(request)), StringComparison.Ordinal);
+    }
+
     // Every call has an id of its own and a name; no text holds half a character.
     private static void Sound(ModelEvent.Completed whole)
     {

@@ -182,4 +182,29 @@ public sealed class DiskFaultTests
         var end = (await root.Call("StopPod", """{"name":"kid"}"""));
         Assert.False(end.IsError, end.Summary);
     }
+
+    [Fact, Trait("case", "G10")]
+    public async Task A_Pod_that_was_started_on_a_damaged_journal_says_where_and_works_on()
+    {
+        await using var pod = await RealPod.StartAsync();
+        await using (var client = await pod.ClientAsync())
+        {
+            Assert.Null((await client.StatusAsync(Ct)).Damaged);
+            await client.RunAsync("hello", ct: Ct);
+            await RestAsync(client);
+        }
+        pod.Process.Signal(Libc.SigKill);
+        await pod.ExitAsync();
+        var journal = $"{pod.Directory}/{PodFiles.Journal}";
+        var said = pod.Records().First(record => record.Entry is Entry.Assistant);
+        using (var file = File.OpenHandle(journal, FileMode.Open, FileAccess.Write)) RandomAccess.Write(file, "?"u8, said.Offset + 60);
+        var again = await RealPod.LaunchAsync(pod.Document);
+        using var process = again.Process;
+        await using var second = await PodClient.ConnectAsync(again.Socket, ct: Ct);
+        Assert.StartsWith($"journal.jsonl line {said.Seq} (byte {said.Offset})", (await second.StatusAsync(Ct)).Damaged, StringComparison.Ordinal);
+        var seq = (await second.RunAsync("hello again", ct: Ct)).Seq;
+        await RestAsync(second);
+        Assert.Equal(RunEnd.Completed, pod.Records().Last(record => record.Entry is Entry.RunEnded).Entry is Entry.RunEnded end ? end.Reason : default);
+        Assert.Contains(pod.Records(), record => record.Seq == seq);
+    }
 }

@@ -174,7 +174,7 @@ internal sealed class AnthropicWire : IWire
             case AssistantBlock.ToolCall call:
                 writer.WriteString("type", "tool_use");
                 writer.WriteString("id", SafeId(call.CallId));
-                writer.WriteString("name", call.Name);
+                writer.WriteString("name", JsonText.CallName(call.Name));
                 writer.WritePropertyName("input");
                 CallArguments.Write(writer, call.Arguments);
                 break;

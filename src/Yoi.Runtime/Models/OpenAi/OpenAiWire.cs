@@ -160,7 +160,7 @@ internal sealed class OpenAiWire : IWire
         writer.WriteString("id", JsonText.WellFormed(call.CallId));
         writer.WriteString("type", "function");
         writer.WriteStartObject("function");
-        writer.WriteString("name", call.Name);
+        writer.WriteString("name", JsonText.CallName(call.Name));
         writer.WriteString("arguments", ArgumentsOf(call));
         writer.WriteEndObject();
         if (call.Opaque is { } opaque)

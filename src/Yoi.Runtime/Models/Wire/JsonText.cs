@@ -54,6 +54,14 @@ internal static class JsonText
         return text;
     }
 
+    /// <summary>A called tool's name as providers take it back: what a model made up must not make the whole conversation one that is refused.</summary>
+    internal static string CallName(string name)
+    {
+        const int longest = 64;
+        static bool Fits(char c) => char.IsAsciiLetterOrDigit(c) || c is '_' or '-';
+        return name.Length is > 0 and <= longest && name.All(Fits) ? name : string.Concat(name.Take(longest).Select(c => Fits(c) ? c : '_')).PadRight(1, '_');
+    }
+
     private static string Mend(string text, int from)
     {
         var mended = new StringBuilder(text, 0, from, text.Length);

@@ -106,6 +106,7 @@ internal abstract class MessageStream(ModelRequest request)
     {
         if (_parts.Count == MaxBlocks)
             throw new ModelException(ModelFailure.Malformed, $"the provider sent a message of more than {MaxBlocks} blocks", produced: false, retryable: false);
+        if (kind == Kind.Call && string.IsNullOrEmpty(name)) throw Malformed("a call without a name");
         var part = new Part(kind, _parts.Count)
         {
             CallId = kind == Kind.Call ? Unique(callId) : "",

@@ -23,10 +23,12 @@ public abstract record Entry
     /// <param name="Timing">Limits of time towards the provider; null in journals of the first build.</param>
     /// <param name="Network">True: commands have the host's network.</param>
     /// <param name="PlatformSet">Directories that the user's settings added to the platform set.</param>
+    /// <param name="Commands">Limits of each command; null for the defaults.</param>
     public sealed record PodCreated(
         int Version, string PodId, string Name, string Cwd, ModelChoice Model, ScopeRules Scope, long Generation,
         SpawnerRef? Spawner, int Depth, string? Role, PodLimits Limits, string KeySource, string LaunchedBy,
-        string? RootId = null, ModelTiming? Timing = null, bool Network = false, IReadOnlyList<string>? PlatformSet = null) : Entry;
+        string? RootId = null, ModelTiming? Timing = null, bool Network = false, IReadOnlyList<string>? PlatformSet = null,
+        CommandLimits? Commands = null) : Entry;
 
     /// <summary>The system prompt and the tools, rendered once. With the entries after it, all that a request is made of.</summary>
     public sealed record Prompt(string System, IReadOnlyList<ToolSchema> Tools) : Entry;
@@ -111,11 +113,13 @@ public abstract record Entry
     /// <summary>Lending is intended: written before anything moves in the scope table.</summary>
     public sealed record LendIntended(string Child, string ChildId, IReadOnlyList<ScopeRule> Rules) : Entry;
 
-    /// <summary>A child runs and has its task.</summary>
+    /// <summary>A child runs and has its task; again if it was restored, or comes to this Pod because its spawner is gone.</summary>
     /// <param name="CallId">The call that asked for it.</param>
+    /// <param name="From">Name of the Pod that spawned it, if that is not this one.</param>
+    /// <param name="Told">Up to where that Pod had been told of it.</param>
     public sealed record ChildSpawned(
         string Child, string ChildId, int Pid, string StartTime, string BootId, IReadOnlyList<ScopeRule> Rules,
-        long Generation, string? CallId) : Entry;
+        long Generation, string? CallId, string? From = null, IReadOnlyList<Told>? Told = null) : Entry;
 
     /// <summary>A spawn that came to nothing; everything before it was undone.</summary>
     /// <param name="Step">The step that failed.</param>
@@ -124,6 +128,10 @@ public abstract record Entry
     /// <summary>A child is gone, its whole process tree verified, and what it held is back.</summary>
     public sealed record ChildEnded(
         string Child, string ChildId, PodEnd Reason, string? By, string? Detail, IReadOnlyList<ScopeRule> Returned) : Entry;
+
+    /// <summary>A living child is another's from here on: that of the Pod that spawned it and was restored.</summary>
+    /// <param name="To">Name of that Pod.</param>
+    public sealed record ChildHandedOver(string Child, string ChildId, string To) : Entry;
 
     /// <summary>News of a child, told to the model as user text by this entry; each item is told once.</summary>
     public sealed record News(string Child, string Text, Told Told) : Entry;

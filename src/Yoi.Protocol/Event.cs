@@ -106,6 +106,8 @@ public static class ErrorCode
     public const string NotAllowed = "not_allowed";
     /// <summary>The Pod ends and takes no new work.</summary>
     public const string Stopping = "stopping";
+    /// <summary>The Pod was not brought back; nothing was changed.</summary>
+    public const string NotRestored = "not_restored";
     /// <summary>It could not be journalled, so it was not done.</summary>
     public const string DiskError = "disk_error";
 }

@@ -74,6 +74,7 @@ public sealed class Kinds
         new("child_spawned", typeof(Entry.ChildSpawned)),
         new("spawn_failed", typeof(Entry.SpawnFailed)),
         new("child_ended", typeof(Entry.ChildEnded)),
+        new("child_handed_over", typeof(Entry.ChildHandedOver)),
         new("news", typeof(Entry.News)),
         new("command_started", typeof(Entry.CommandStarted)),
         new("command_ended", typeof(Entry.CommandEnded)));
@@ -91,6 +92,7 @@ public sealed class Kinds
         new("read", typeof(Method.Read)),
         new("attach", typeof(Method.Attach)),
         new("pause", typeof(Method.Pause), bare: true),
+        new("restore", typeof(Method.Restore)),
         new("poke", typeof(Method.Poke)));
 
     /// <summary>Events a Pod sends. The last three go only to attached clients.</summary>

@@ -51,6 +51,10 @@ public abstract record Method
     /// <summary>Holds the run after the turn.</summary>
     public sealed record Pause : Method;
 
+    /// <summary>Brings an ended Pod back that this one spawned, or that a gone one below it spawned: its scope is lent to it again.</summary>
+    /// <param name="WithoutHeld">True: what cannot be lent again is left out; else that is a refusal.</param>
+    public sealed record Restore([property: JsonRequired] string PodId, bool WithoutHeld = false) : Method;
+
     /// <summary>Upward, from a child: something new at this seq of my journal. A lost poke costs nothing.</summary>
     public sealed record Poke([property: JsonRequired] string PodId, [property: JsonRequired] long Seq) : Method;
 }

@@ -60,7 +60,7 @@ internal sealed class PodHost : IAsyncDisposable
         var news = new NewsDesk(_document.Directories);
         var keeper = new ChildKeeper(_document, _time);
         var poker = _document.Spawner is { } spawner && _secrets.SpawnerToken is { } token
-            ? new Poker(spawner, token, _document.Name, _document.PodId, _time) : null;
+            ? new Poker(() => SocketOfSpawner(table, spawner), token, _document.Name, _document.PodId, _time) : null;
         IJournalFold[] folds = poker is null ? [ledger, conversation, news, keeper] : [ledger, conversation, news, keeper, poker];
         var journal = Own(JournalWriter.Open(Directory, podLock, folds, _time));
 
@@ -81,7 +81,10 @@ internal sealed class PodHost : IAsyncDisposable
         keeper.Ended += news.Poked;
         Own(news).Start(journal);
         var controller = Own(new PodController(
-            ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time, shell.EndAllAsync));
+            ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time, shell.EndAllAsync)
+        {
+            Restore = restore => RestoreAsync(children, restore),
+        });
 
         if (livedBefore) controller.Rest();
 
@@ -103,6 +106,31 @@ internal sealed class PodHost : IAsyncDisposable
         catch (ScopeException)
         {
             return ScopePolicy.Nothing(0); // The tools, which need it, say why.
+        }
+    }
+
+    private static async Task RestoreAsync(ChildSpawner children, Method.Restore restore)
+    {
+        try
+        {
+            await children.RestoreAsync(restore.PodId, restore.WithoutHeld, CancellationToken.None);
+        }
+        catch (Exception e) when (e is SpawnException or ScopeException or IOException)
+        {
+            throw new RefusedException(ErrorCode.NotRestored, e is SpawnException { Step: not SpawnPlan.Step } failed ? $"{failed.Message} (step `{failed.Step}`)" : e.Message);
+        }
+    }
+
+    /// <summary>Who it belongs to now is what the table says.</summary>
+    private string SocketOfSpawner(ScopeTable table, SpawnerRef spawner)
+    {
+        try
+        {
+            return table.Read().Find(_document.PodId)?.SpawnerId is { } id ? _document.Directories.Socket(id) : spawner.Socket;
+        }
+        catch (ScopeException)
+        {
+            return spawner.Socket;
         }
     }
 
@@ -151,7 +179,7 @@ internal sealed class PodHost : IAsyncDisposable
             new Entry.PodCreated(
                 JournalCodec.Version, _document.PodId, _document.Name, _document.Cwd, _document.Model, _document.Scope, generation,
                 _document.Spawner, _document.Depth, _document.Role, _document.Limits, _document.KeySource, Program,
-                _document.RootId == _document.PodId ? null : _document.RootId, _document.Timing, _document.Network, _document.PlatformSet),
+                _document.RootId == _document.PodId ? null : _document.RootId, _document.Timing, _document.Network, _document.PlatformSet, _document.Commands),
             started,
             .. Prompt(scope, files, tools),
         ];

@@ -70,7 +70,10 @@ internal static class EntryText
                 yield return new(e.Level == "info" ? Tone.Dim : Tone.Warning, $"{Safe(e.Level)}: {Safe(e.Source)}: {Text(e.Message)}");
                 break;
             case Entry.ChildSpawned e:
-                yield return new(Tone.Good, $"+ {Safe(e.Child)} (process {e.Pid}) holds {Rules(e.Rules)}");
+                yield return new(Tone.Good, $"+ {Safe(e.Child)} (process {e.Pid}) holds {Rules(e.Rules)}{(e.From is { } from ? $"; it was {Safe(from)}'s" : "")}");
+                break;
+            case Entry.ChildHandedOver e:
+                yield return new(Tone.Dim, $"{Safe(e.Child)} is {Safe(e.To)}'s from here on");
                 break;
             case Entry.SpawnFailed e:
                 yield return new(Tone.Bad, $"! {Safe(e.Child)} was not spawned ({Safe(e.Step)}): {SafeText.Line(e.Why)}");

@@ -17,11 +17,23 @@ internal sealed class PodRestorer(Surroundings s, bool withoutHeld)
         if (pod.IsAlive) throw new CommandException(ExitCode.Refused, $"{pod.Name} is alive; `yoi attach {pod.Name}` follows it");
         if (LaunchRecord.Read(pod) is not { } record) throw new CommandException(ExitCode.Refused, $"the journal of {pod.Name} does not say who it is; it cannot be restored");
         if (record.EndedOnPurpose) s.Screen.Remark($"{pod.Name} had ended on purpose: {EntryText.EndText(record.End!.Reason, record.End.By, record.End.Detail)}");
+        if (new PodTree(s.Registry, s.Table).LivingAbove(pod) is { } above)
+        {
+            await AskAsync(above, pod, ct);
+            return await RowAsync(pod, record.Scope, [], [], ct);
+        }
         var plan = await RestorePlan.ComposeAsync(s, pod, record, withoutHeld, ct);
         // Who reads its journal learns that there was an end between two lives, and what is known of it.
         if (record.End is null) await EndRecord.CompleteAsync(pod, null, [], "human", s.Time, ct);
         using var process = await LaunchAsync(plan, ct);
-        return await RowAsync(pod, plan, process, ct);
+        return await RowAsync(pod, plan.Document.Scope, plan.Document.Restored!.Changes, plan.Differences, ct);
+    }
+
+    /// <summary>What it held went back to a living Pod: only that one can lend it again, with none of its own writes under way.</summary>
+    private async Task AskAsync(KnownPod above, KnownPod pod, CancellationToken ct)
+    {
+        await using var client = await PodClient.ConnectAsync(s.Directories.Socket(above.PodId), limit: ReadyLimit, ct: ct);
+        await client.AskAsync(new Method.Restore(pod.PodId, withoutHeld), ct);
     }
 
     private async Task<PodProcess> LaunchAsync(RestorePlan plan, CancellationToken ct)
@@ -45,13 +57,12 @@ internal sealed class PodRestorer(Surroundings s, bool withoutHeld)
         }
     }
 
-    private async Task<RestoredRow> RowAsync(KnownPod pod, RestorePlan plan, PodProcess process, CancellationToken ct)
+    private async Task<RestoredRow> RowAsync(KnownPod pod, ScopeRules asked, IReadOnlyList<string> changes, IReadOnlyList<string> differences, CancellationToken ct)
     {
         await using var client = await PodClient.ConnectAsync(s.Directories.Socket(pod.PodId), limit: ReadyLimit, ct: ct);
         var status = await client.StatusAsync(ct);
-        List<string> lost = [.. plan.Document.Restored!.Changes];
-        if (status.Scope.Deny.Except(plan.Document.Scope.Deny).Select(rule => rule.Target).Distinct().ToList() is { Count: > 0 } held)
-            lost.Add($"others hold by now, so it may only be read: {string.Join(", ", held)}");
-        return new RestoredRow(pod.Name, pod.PodId, process.Pid, s.Directories.Socket(pod.PodId), Amounts.Name(status.State), lost, plan.Differences, status.Scope);
+        return new RestoredRow(
+            pod.Name, pod.PodId, status.Pid, s.Directories.Socket(pod.PodId), Amounts.Name(status.State),
+            [.. changes, .. Restoration.Held(asked, status.Scope)], differences, status.Scope);
     }
 }

@@ -187,4 +187,44 @@ public sealed class RestoreTests : IAsyncDisposable
         Assert.Single(_room.Journal("p").OfType<Entry.RunEnded>(), run => run.Reason == RunEnd.Completed);
         (await _room.RunAsync("stop", "p")).Expect(0);
     }
+
+    [Fact, Trait("case", "T26")]
+    public async Task A_tree_that_died_as_a_whole_comes_back_as_a_whole_and_a_part_of_it_by_its_name()
+    {
+        object Lend(string name, string task) => new { name, task, scope = new[] { new { target = $"{_room.Project}/{name}", permission = "write" } } };
+        foreach (var name in (string[])["mid", "done", "other"]) Directory.CreateDirectory($"{_room.Project}/{name}");
+        var minds = new Minds()
+            .Of("lead", Calls(("SpawnPod", Lend("mid", "work")), ("SpawnPod", Lend("done", "work")), ("WaitForPods", new { until = "all" }), ("StopPod", new { name = "done" })))
+            .Of("mid", Call("SpawnPod", new { name = "leaf", task = "work", scope = Array.Empty<object>() }));
+        await using var server = await ModelServer.StartAsync(minds.Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("start", "lead", "--task", "go")).Expect(0);
+        foreach (var name in (string[])["lead", "mid", "leaf", "mid", "lead"]) (await _room.RunAsync("wait", name)).Expect(0);
+        var before = await _room.PodsAsync();
+        foreach (var name in (string[])["lead", "mid", "leaf"]) await KillAsync(name);
+        var requests = server.Requests.Count;
+
+        var back = (await _room.RunAsync("restore", "--tree", "lead", "--json")).Expect(0).Json.EnumerateArray().Select(row => row.GetProperty("name").GetString());
+
+        Assert.Equal(["lead", "mid", "leaf"], back);
+        var after = await _room.PodsAsync();
+        foreach (var name in (string[])["lead", "mid", "leaf"])
+            foreach (var member in (string[])["id", "spawner", "scope", "model"]) Assert.Equal(before[name].GetProperty(member).ToString(), after[name].GetProperty(member).ToString());
+        Assert.Equal(("ended", requests), (after["done"].GetProperty("state").GetString(), server.Requests.Count));
+        await LendersAre((null, "lead", "mid"));
+
+        foreach (var name in (string[])["lead", "mid", "leaf"]) await KillAsync(name);
+        (await _room.RunAsync("restore", "--all")).Expect(0);
+        await _room.PodsAsync(pods => pods.Values.Count(row => row.GetProperty("state").GetString() is "idle" or "paused") == 3);
+        await LendersAre((null, "lead", "mid"));
+        (await _room.RunAsync("stop", "lead")).Expect(0);
+        Assert.Equal("[]", (await _room.RunAsync("scopes", "--json")).Expect(0).Out.Trim());
+    }
+
+    private async Task LendersAre((string?, string?, string?) lenders)
+    {
+        var rows = (await _room.RunAsync("scopes", "--json")).Expect(0).Json.EnumerateArray().ToList();
+        string? Lender(string pod) => rows.First(row => row.GetProperty("pod").GetString() == pod).GetProperty("lent_by").GetString();
+        Assert.Equal(lenders, (Lender("lead"), Lender("mid"), Lender("leaf")));
+    }
 }

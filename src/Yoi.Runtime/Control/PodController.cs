@@ -43,6 +43,10 @@ internal sealed class PodController : IAsyncDisposable
         _news.Arrived += OnNews;
     }
 
+    /// <summary>Brings an ended Pod back below this one.</summary>
+    /// <exception cref="RefusedException">It came to nothing.</exception>
+    internal Func<Method.Restore, Task> Restore { private get; init; } = _ => throw new RefusedException(ErrorCode.NotRestored, "this Pod restores none");
+
     /// <summary>Completes when the Pod has ended its work and written its end entry; the process may exit. Faults if a run failed by our own mistake.</summary>
     internal Task Completion => _completion.Task;
 
@@ -64,6 +68,7 @@ internal sealed class PodController : IAsyncDisposable
                 Method.Pause => Pause(caller),
                 Method.Shutdown => Shutdown(caller.Name),
                 Method.Poke poke => Poke(poke, caller),
+                Method.Restore restore => await RestoreAsync(restore),
                 Method.Status => new ReplyResult.Status(Status()),
                 _ => throw new RefusedException(ErrorCode.UnknownMethod, $"the controller does not take {method.GetType().Name}"),
             };
@@ -226,6 +231,14 @@ internal sealed class PodController : IAsyncDisposable
         if (caller.ChildId is not null && caller.ChildId != poke.PodId)
             throw new RefusedException(ErrorCode.NotAllowed, "a child pokes for itself only", [caller.ChildId]);
         _news.Poked(poke.PodId);
+        return new ReplyResult.Done();
+    }
+
+    /// <summary>Besides whatever run goes on: lending takes its turn with writes by itself.</summary>
+    private async Task<ReplyResult> RestoreAsync(Method.Restore restore)
+    {
+        lock (_gate) RefuseIfStopping_NeedsLock();
+        await Restore(restore);
         return new ReplyResult.Done();
     }
 

@@ -78,6 +78,7 @@ internal sealed class PodLedger : IJournalFold
             case Entry.RunResumed: (Held, _inputWaits) = (false, false); break;
             case Entry.RunEnded ended: End(record.Seq, ended); break;
             case Entry.ChildSpawned child: _children[child.ChildId] = new ChildRef(child.Child, child.ChildId, Ended: false); break;
+            case Entry.ChildHandedOver child: _children.Remove(child.ChildId); break;
             case Entry.ChildEnded child: _children[child.ChildId] = new ChildRef(child.Child, child.ChildId, Ended: true); break;
         }
     }

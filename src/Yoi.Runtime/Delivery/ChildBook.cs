@@ -48,8 +48,15 @@ internal sealed class ChildBook
             switch (entry)
             {
                 case Entry.ChildSpawned spawned:
-                    if (!_children.ContainsKey(spawned.ChildId)) _order.Add(spawned.ChildId);
-                    _children[spawned.ChildId] = new KnownChild(spawned);
+                    var before = _children.GetValueOrDefault(spawned.ChildId);
+                    if (before is null) _order.Add(spawned.ChildId);
+                    // A second life: what was told of the first stays told.
+                    _children[spawned.ChildId] = new KnownChild(spawned, null, before?.News, before?.Output);
+                    foreach (var told in spawned.Told ?? []) Move_NeedsLock(told);
+                    break;
+                case Entry.ChildHandedOver gone:
+                    _children.Remove(gone.ChildId);
+                    _order.Remove(gone.ChildId);
                     break;
                 case Entry.ChildEnded ended when _children.TryGetValue(ended.ChildId, out var child):
                     _children[ended.ChildId] = child with { Ended = ended };

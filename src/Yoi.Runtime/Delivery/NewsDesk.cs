@@ -139,6 +139,12 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
             case Entry.TurnStart or Entry.RunEnded:
                 GiveBack(); // The results of the turn before are written; what they did not tell is untold.
                 break;
+            case Entry.ChildSpawned spawned:
+                Poked(spawned.ChildId); // What it said before it came to us, or before it was restored.
+                break;
+            case Entry.ChildHandedOver gone:
+                Drop(gone.ChildId);
+                break;
             case Entry.ChildEnded:
                 Announce(found: false);
                 break;
@@ -161,6 +167,17 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
             _untold.RemoveAll(IsTold);
             _taken.RemoveWhere(IsTold);
         }
+    }
+
+    private void Drop(string childId)
+    {
+        lock (_gate)
+        {
+            _views.Remove(childId);
+            _untold.RemoveAll(item => item.PodId == childId);
+            _taken.RemoveWhere(item => item.PodId == childId);
+        }
+        Announce(found: false);
     }
 
     private void GiveBack()

@@ -8,7 +8,8 @@ namespace Yoi.Runtime.Delivery;
 /// Pokes the spawner when this Pod's journal has something for it. Best effort, a second at most, never in anybody's way:
 /// a lost poke costs nothing, because the spawner reads on by itself.
 /// </summary>
-internal sealed class Poker(SpawnerRef spawner, string token, string name, string podId, TimeProvider time) : IJournalFold, IAsyncDisposable
+/// <param name="socketOfSpawner">Asked at each poke: with its spawner gone, a Pod is that of the next above.</param>
+internal sealed class Poker(Func<string> socketOfSpawner, string token, string name, string podId, TimeProvider time) : IJournalFold, IAsyncDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
 
@@ -64,7 +65,7 @@ internal sealed class Poker(SpawnerRef spawner, string token, string name, strin
         using var limit = new CancellationTokenSource(Limit, time);
         try
         {
-            await using var client = await PodClient.ConnectAsync(spawner.Socket, name, token, ct: limit.Token);
+            await using var client = await PodClient.ConnectAsync(socketOfSpawner(), name, token, ct: limit.Token);
             await client.AskAsync(new Method.Poke(podId, seq), limit.Token);
         }
         catch (Exception e) when (e is IOException or SocketException or PodRefusedException or OperationCanceledException)

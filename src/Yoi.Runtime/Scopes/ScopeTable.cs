@@ -85,6 +85,16 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
         return table.Find(child.PodId)!.Generation;
     }
 
+    /// <summary>The same for a Pod that comes back below a living one: its own living descendants come below it again.</summary>
+    /// <param name="spawnerOf">Who spawned a Pod, as its journal says.</param>
+    /// <param name="withoutHeld">True: rules that cannot be lent by now are only read, or left out.</param>
+    /// <returns>The child's row.</returns>
+    internal async Task<TableRow> LendAgainAsync(string spawnerId, TableRow child, Func<string, string?> spawnerOf, bool withoutHeld, CancellationToken ct)
+    {
+        var table = await ChangeAsync(table => TableReturn.LendAgain(LivingTree(table, spawnerId, child.Name), spawnerId, child, spawnerOf, withoutHeld), null, ct);
+        return table.Find(child.PodId)!;
+    }
+
     /// <summary>The child takes its pending grant. The caller holds its own <c>pod.lock</c>.</summary>
     /// <exception cref="ScopeException">The grant was withdrawn or has another generation: the child exits, having touched nothing.</exception>
     internal async Task AdoptAsync(string childId, long generation, int pid, CancellationToken ct)

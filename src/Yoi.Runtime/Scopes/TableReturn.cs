@@ -17,6 +17,24 @@ internal static class TableReturn
         return TableChange.Acquire(home, withoutHeld ? row with { Scope = WithoutHeld(home, row) } : row, again: true);
     }
 
+    /// <summary>The nearest above it that lives lends it what it had.</summary>
+    internal static TableDocument LendAgain(TableDocument table, string spawnerId, TableRow child, Func<string, string?> spawnerOf, bool withoutHeld)
+    {
+        var home = WithDescendants(table, child, spawnerOf, onlyWithin: true);
+        return TableChange.Lend(home, spawnerId, withoutHeld ? child with { Scope = Lendable(home.PolicyOf(spawnerId), child.Scope) } : child);
+    }
+
+    private static ScopeRules Lendable(ScopePolicy lender, ScopeRules scope) => scope with
+    {
+        Allow =
+        [
+            .. scope.Allow
+                .Select(rule => lender.WhyNotLendable([rule]) is null ? rule : rule with { Permission = Permission.Read })
+                .Where(rule => lender.WhyNotLendable([rule]) is null)
+                .Distinct(),
+        ],
+    };
+
     /// <summary>
     /// The rows of living Pods whose nearest listed ancestor is this one, put below it. The row itself may not be in the table yet.
     /// </summary>

@@ -35,6 +35,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
                 case Entry.SpawnFailed failed: _intended.Remove(failed.ChildId); break;
                 case Entry.ChildSpawned spawned: _intended.Remove(spawned.ChildId); _open[spawned.ChildId] = spawned; break;
                 case Entry.ChildEnded ended: _open.Remove(ended.ChildId); break;
+                case Entry.ChildHandedOver gone: _open.Remove(gone.ChildId); break;
             }
         }
     }
@@ -49,12 +50,44 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         Entry.ChildSpawned[] open;
         Entry.LendIntended[] cutOff;
         lock (_gate) (open, cutOff) = ([.. _open.Values], [.. _intended.Values]);
-        foreach (var child in open)
+        var heirs = new Heirs(own, table);
+        var (left, came) = heirs.Changed(open, cutOff.Select(spawn => spawn.ChildId).ToHashSet(StringComparer.Ordinal));
+        foreach (var child in open.Where(child => left.All(gone => gone.ChildId != child.ChildId)))
         {
             var pod = PodOf(child.Child, child.ChildId);
             Keep(child, pod, PodProcess.Open(child.Pid, child.StartTime, child.BootId) ?? (pod.IsAlive ? pod.FindProcess() : null));
         }
-        if (cutOff.Length > 0) Undoing = UndoCutOffAsync(cutOff);
+        if (left.Count + came.Count + cutOff.Length > 0) Undoing = SettleAsync(left, came, cutOff);
+    }
+
+    /// <summary>Completes when the end of that child, if it is being recorded, is in the own journal.</summary>
+    internal async Task SettledAsync(string childId, CancellationToken ct)
+    {
+        await Undoing.WaitAsync(ct);
+        Task? watching;
+        lock (_gate) watching = _kept.GetValueOrDefault(childId)?.Watching;
+        if (watching is not null) await watching.WaitAsync(ct);
+    }
+
+    /// <summary>These are another's from here on; those that are not ours anyway are passed over.</summary>
+    internal async Task HandOverAsync(string to, IReadOnlyList<string> childIds)
+    {
+        Kept[] all;
+        lock (_gate) all = [.. childIds.Select(id => _kept.GetValueOrDefault(id)).OfType<Kept>()];
+        foreach (var kept in all)
+        {
+            await kept.Busy.WaitAsync();
+            try
+            {
+                if (kept.Recorded) continue;
+                await _journal.AppendAsync(Durability.Synced, new Entry.ChildHandedOver(kept.Pod.Name, kept.Pod.PodId, to));
+                kept.Recorded = true; // Its end is not ours to record.
+            }
+            finally
+            {
+                kept.Busy.Release();
+            }
+        }
     }
 
     /// <summary>Completes when spawns that our own death cut off are undone.</summary>
@@ -95,6 +128,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     public async ValueTask DisposeAsync()
     {
         await _closing.CancelAsync();
+        await Undoing;
         Kept[] all;
         lock (_gate) all = [.. _kept.Values];
         foreach (var kept in all)
@@ -102,7 +136,6 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
             await kept.Watching;
             kept.Process?.Dispose();
         }
-        await Undoing;
         _closing.Dispose();
     }
 
@@ -127,7 +160,10 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
                 {
                     if (await TryRecordAsync(kept, exit, ct))
                     {
-                        lock (_gate) _kept.Remove(kept.Pod.PodId);
+                        lock (_gate)
+                        {
+                            if (_kept.GetValueOrDefault(kept.Pod.PodId) == kept) _kept.Remove(kept.Pod.PodId);
+                        }
                         kept.Process?.Dispose();
                         return;
                     }
@@ -185,10 +221,18 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         var end = await EndOfAsync(kept.Pod, exit, back, ct);
         if (back.Count == 0) back = end.Returned.Count > 0 ? end.Returned : kept.Child.Rules;
         var policy = _scope.Current();
+        HashSet<string> known;
+        lock (_gate) known = [.. _open.Keys, .. _intended.Keys];
+        var came = new Heirs(own, _table).Of(kept.Pod, known);
         await _journal.AppendAsync(Durability.Synced,
+        [
             new Entry.ChildEnded(kept.Pod.Name, kept.Pod.PodId, end.Reason, end.By, end.Detail, back),
-            new Entry.ScopeChanged(policy.Rules, policy.Lent, policy.Generation, $"pod `{kept.Pod.Name}` ended"));
+            new Entry.ScopeChanged(policy.Rules, policy.Lent, policy.Generation, $"pod `{kept.Pod.Name}` ended"),
+            .. came,
+            .. Heirs.Words(kept.Pod.Name, came),
+        ]);
         kept.Recorded = true;
+        Adopt(came);
         Ended?.Invoke(kept.Pod.PodId);
         EndRecord.RemoveRuntimeFiles(kept.Pod, own.Directories);
     }
@@ -205,6 +249,25 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
             var (reason, detail) = (exit ?? new ProcessExit(null, null)).AsEnd();
             return new Entry.PodEnded(reason, null, $"{detail}; its own journal could not record that: {e.Message}", back, new Totals());
         }
+    }
+
+    private void Adopt(IReadOnlyList<Entry.ChildSpawned> came)
+    {
+        foreach (var child in came) Keep(child, PodOf(child.Child, child.ChildId), PodProcess.Open(child.Pid, child.StartTime, child.BootId));
+    }
+
+    private async Task SettleAsync(IReadOnlyList<Entry.ChildHandedOver> left, IReadOnlyList<Entry.ChildSpawned> came, Entry.LendIntended[] cutOff)
+    {
+        try
+        {
+            if (left.Count + came.Count > 0) await _journal.AppendAsync(Durability.Synced, [.. left, .. came]);
+            Adopt(came);
+        }
+        catch (JournalException)
+        {
+            return; // The table still says whose they are: the next start finds them.
+        }
+        await UndoCutOffAsync(cutOff);
     }
 
     private async Task UndoCutOffAsync(Entry.LendIntended[] cutOff)

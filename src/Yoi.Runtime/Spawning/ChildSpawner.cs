@@ -38,7 +38,7 @@ internal sealed class ChildSpawner(
         try
         {
             var plan = SpawnPlan.Make(request, own, scope.Current(), _registry, time);
-            var grant = await LendAsync(plan, ct);
+            var grant = await LendAsync(plan, () => table.LendAsync(own.PodId, plan.Row, ct), ct);
             return await StartAsync(plan with { Document = plan.Document with { Grant = grant } }, request.CallId, ct);
         }
         finally
@@ -47,13 +47,59 @@ internal sealed class ChildSpawner(
         }
     }
 
+    /// <summary>
+    /// Brings a Pod back that ended below this one, with no living Pod between: it is lent again what it had. Returns when it is served;
+    /// it starts nothing by itself.
+    /// </summary>
+    /// <exception cref="SpawnException">It came to nothing, and all of it is undone.</exception>
+    /// <exception cref="JournalException">The own journal, or the end in its, cannot be written.</exception>
+    internal async Task RestoreAsync(string podId, bool withoutHeld, CancellationToken ct)
+    {
+        var tree = new PodTree(_registry, table);
+        var pod = _registry.All().FirstOrDefault(known => known.PodId == podId) ?? throw SpawnPlan.Refused($"no pod has the id {podId}");
+        lock (_gate)
+        {
+            if (pod.IsAlive || !_starting.Add(pod.Name)) throw SpawnPlan.Refused($"pod `{pod.Name}` is alive, or being started this moment");
+        }
+        try
+        {
+            if (tree.LivingAbove(pod)?.PodId != own.PodId) throw SpawnPlan.Refused($"`{own.Name}` is not the nearest living pod above `{pod.Name}`");
+            await EndRecord.CompleteAsync(pod, null, [], own.Name, time, ct);
+            await keeper.SettledAsync(podId, ct); // What it had is back, and its end stands before its second life.
+            var record = LaunchRecord.Read(pod) ?? throw SpawnPlan.Refused($"the journal of pod `{pod.Name}` does not say who it is");
+            var plan = SpawnPlan.Again(record, own, scope.Current(), withoutHeld);
+            if (record.Created.Spawner is { } spawner && spawner.PodId != own.PodId)
+                plan = plan with { From = spawner.Name, Told = ToldOf(spawner, podId) };
+            var row = await LendAsync(plan, () => table.LendAgainAsync(own.PodId, plan.Row, tree.SpawnerOf, withoutHeld, ct), ct);
+            await StartAsync(plan with { Document = plan.Document with { Grant = row.Generation } }, null, ct);
+            await keeper.HandOverAsync(pod.Name, [.. table.Read().Pods.Where(below => below.SpawnerId == podId).Select(below => below.PodId)]);
+        }
+        finally
+        {
+            lock (_gate) _starting.Remove(pod.Name);
+        }
+    }
+
+    private IReadOnlyList<Told> ToldOf(SpawnerRef spawner, string childId)
+    {
+        try
+        {
+            return [.. SpawnerRecord.Read(new KnownPod(spawner.Name, spawner.PodId, own.Directories.Pod(spawner.Name, spawner.PodId))).Told[childId]];
+        }
+        catch (IOException)
+        {
+            return []; // Told again rather than never.
+        }
+    }
+
     /// <summary>Moves the grant. From here on nobody writes there until a child has adopted it or it is withdrawn.</summary>
-    private async Task<long> LendAsync(SpawnPlan plan, CancellationToken ct)
+    /// <param name="lend">The change of the table.</param>
+    private async Task<T> LendAsync<T>(SpawnPlan plan, Func<Task<T>> lend, CancellationToken ct)
     {
         var (name, id) = (plan.Document.Name, plan.Document.PodId);
         using var lending = await scope.HoldLendingAsync(ct);
-        // Again with no writer left: what is lent now may have changed while we waited.
-        if (scope.Current().WhyNotLendable(plan.Row.Scope.Allow) is { } why)
+        // Again with no writer left: what is lent now may have changed while we waited. What comes back is judged by the table.
+        if (plan.Task is not null && scope.Current().WhyNotLendable(plan.Row.Scope.Allow) is { } why)
             throw new SpawnException(SpawnPlan.Step, $"requested scope is not within spawner `{own.Name}`'s effective scope: {why}");
         if (running?.Writer(plan.Row.Scope.Allow) is { } writer)
             throw new SpawnException(SpawnPlan.Step, $"{writer.Path} can be written by the command `{writer.Name}`, which is running: wait for its end (BashOutput with wait_seconds), or end it with KillBash");
@@ -61,7 +107,7 @@ internal sealed class ChildSpawner(
         try
         {
             Failpoint.Pass(Failpoints.LendIntended);
-            var grant = await table.LendAsync(own.PodId, plan.Row, ct);
+            var grant = await lend();
             Failpoint.Pass(Failpoints.LendPending);
             return grant;
         }
@@ -86,11 +132,11 @@ internal sealed class ChildSpawner(
             launched = await PodLauncher.StartAsync(program, document, secrets with { SpawnerToken = token }, ReadyLimit, time, ct);
             step = "task";
             Failpoint.Pass(Failpoints.SpawnTask);
-            await HandTaskAsync(launched, plan.Task, ct);
+            if (plan.Task is { } task) await HandTaskAsync(launched, task, ct);
             step = "record";
             Failpoint.Pass(Failpoints.SpawnRecord);
             var spawned = new Entry.ChildSpawned(
-                document.Name, document.PodId, launched.Pid, launched.StartTime, launched.BootId, document.Scope.Allow, document.Grant ?? 0, callId);
+                document.Name, document.PodId, launched.Pid, launched.StartTime, launched.BootId, document.Scope.Allow, document.Grant ?? 0, callId, plan.From, plan.Told);
             var left = scope.Current();
             await journal.AppendAsync(Durability.Synced, spawned, new Entry.ScopeChanged(left.Rules, left.Lent, left.Generation, $"lent to pod `{document.Name}`"));
             keeper.Track(spawned, launched.Process);

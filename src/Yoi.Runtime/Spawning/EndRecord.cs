@@ -67,7 +67,7 @@ internal static class EndRecord
     }
 
     /// <summary>
-    /// What is left of a Pod whose spawn failed: all of it is removed, unless it had its task. Then it may have done something: its
+    /// What is left of a Pod whose spawn failed: all of it is removed, unless it had its task or a life before. Then it may have done something: its
     /// journal stays, and says how it ended. Nothing of it runs any more.
     /// </summary>
     internal static async Task RemoveUnbornAsync(
@@ -75,7 +75,7 @@ internal static class EndRecord
     {
         RemoveRuntimeFiles(pod, directories);
         if (!Directory.Exists(pod.Directory)) return;
-        if (pod.Journal.ReadAfter(Cursor.Start, out _).Any(record => record.Entry is Entry.Input))
+        if (pod.Journal.ReadAfter(Cursor.Start, out _).Any(record => record.Entry is Entry.Input or Entry.PodEnded))
             await CompleteAsync(pod, exit, returned, writtenBy, time, CancellationToken.None);
         else
             Directory.Delete(pod.Directory, recursive: true);

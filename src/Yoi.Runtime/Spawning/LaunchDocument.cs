@@ -30,13 +30,19 @@ internal sealed record LaunchDocument(
 /// <param name="Changes">What is taken away from it, in words; nothing is ever added.</param>
 internal sealed record Restoration(bool WithoutHeld, IReadOnlyList<string> Changes)
 {
+    /// <summary>What it asked for and was not given, in words.</summary>
+    internal static IEnumerable<string> Held(ScopeRules asked, ScopeRules now)
+    {
+        var held = now.Deny.Except(asked.Deny).Concat(asked.Allow.Except(now.Allow)).Select(rule => rule.Target).Distinct().ToList();
+        if (held.Count > 0) yield return $"others hold by now: {string.Join(", ", held)}";
+    }
+
     /// <summary>What stands in its journal of that: the scope that it has, and to user and model, what it has lost.</summary>
     /// <param name="asked">The rules that it asked for.</param>
     /// <param name="now">What it has.</param>
     internal IReadOnlyList<Entry> Entries(ScopeRules asked, ScopePolicy now)
     {
-        List<string> lost = [.. Changes];
-        if (now.Rules.Deny.Except(asked.Deny).ToList() is { Count: > 0 } held) lost.Add($"others hold by now, so it may only be read: {string.Join(", ", held.Select(rule => rule.Target))}");
+        List<string> lost = [.. Changes, .. Held(asked, now.Rules)];
         var scope = new Entry.ScopeChanged(now.Rules, now.Lent, now.Generation, "restored");
         if (lost.Count == 0) return [scope];
         var words = string.Join("; ", lost);

@@ -48,5 +48,5 @@ internal sealed record LaunchRecord(Entry.PodCreated Created, Entry.ProcessStart
         LaunchDocument.CurrentVersion, Created.PodId, Created.Name, Created.Cwd, Created.Model, Scope, Grant: null,
         Created.Spawner is { } spawner ? spawner with { Socket = directories.Socket(spawner.PodId) } : null,
         Created.RootId ?? Created.PodId, Created.Depth, Created.Role, Created.Limits, Created.KeySource, directories, Created.Timing ?? new ModelTiming(),
-        Process?.SandboxLevel ?? "tools-only", Created.Network, Created.PlatformSet, how);
+        Process?.SandboxLevel ?? "tools-only", Created.Network, Created.PlatformSet, how, Created.Commands);
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
+using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Spawning;
@@ -23,7 +24,10 @@ internal sealed class SpawnException(string step, string message) : Exception(me
 /// <summary>
 /// A checked spawn: everything that can be refused before anything changes has been. Holds what the steps after it need.
 /// </summary>
-internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string Task)
+/// <param name="Task">Null for a Pod that comes back: it has its tasks in its journal.</param>
+/// <param name="From">Name of the Pod that spawned it, if that is another one.</param>
+/// <param name="Told">Up to where that one had been told of it.</param>
+internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string? Task, string? From = null, IReadOnlyList<Told>? Told = null)
 {
     internal const string Step = "validate";
 
@@ -49,6 +53,27 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string T
         var row = new TableRow(
             id, request.Name, own.Directories.Pod(request.Name, id), own.PodId, own.RootId, own.Depth + 1, Pending: true, 0, scope, own.Limits, null);
         return new SpawnPlan(document, row, request.Task);
+    }
+
+    /// <summary>A Pod that ended below this one and comes back with what it had, less what the spawner lost since.</summary>
+    /// <exception cref="SpawnException">It cannot be served with what the spawner has.</exception>
+    internal static SpawnPlan Again(LaunchRecord record, LaunchDocument own, ScopePolicy policy, bool withoutHeld)
+    {
+        var created = record.Created;
+        if (created.KeySource != own.KeySource) throw Refused($"the key of `{created.Name}` came from {created.KeySource}, that of `{own.Name}` from {own.KeySource}");
+        var scope = record.Scope with { Deny = [.. record.Scope.Deny.Union(policy.InheritedDenies(record.Scope.Allow))] };
+        var hadShell = record.Process?.SandboxLevel is { } level && level != SandboxLevel.ToolsOnly;
+        var document = record.Document(own.Directories, new Restoration(withoutHeld, [])) with
+        {
+            Scope = scope,
+            RootId = own.RootId,
+            SandboxLevel = hadShell ? own.SandboxLevel : SandboxLevel.ToolsOnly,
+            Network = created.Network && own.Network,
+            PlatformSet = own.PlatformSet,
+        };
+        var row = new TableRow(
+            created.PodId, created.Name, own.Directories.Pod(created.Name, created.PodId), own.PodId, own.RootId, own.Depth + 1, Pending: true, 0, scope, created.Limits, null);
+        return new SpawnPlan(document, row, null);
     }
 
     private static void CheckName(string name, LaunchDocument own, PodRegistry registry)
@@ -128,5 +153,5 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string T
     private static bool IsWithin(string path, string root) =>
         path == root || root == "/" || (path.StartsWith(root, StringComparison.Ordinal) && path[root.Length] == '/');
 
-    private static SpawnException Refused(string message) => new(Step, message);
+    internal static SpawnException Refused(string message) => new(Step, message);
 }

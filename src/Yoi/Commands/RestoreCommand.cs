@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Yoi.Protocol;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
@@ -12,30 +11,24 @@ internal static class RestoreCommand
     {
         var names = PodFinder.Argument<string[]>(s, "NAME", "The Pods: names or ids.", ArgumentArity.ZeroOrMore, pod => !pod.IsAlive);
         var all = new Option<bool>("--all", "-a") { Description = "Every Pod that did not end on purpose: killed, crashed, or gone with the machine." };
+        var tree = new Option<bool>("--tree", "-t") { Description = "With each, those below it that did not end on purpose." };
         var withoutHeld = new Option<bool>("--without-held") { Description = "Come back without the right to write what others hold by now." };
         var json = new Option<bool>("--json") { Description = "Print an array of objects." };
-        var command = new Command("restore", "Bring ended Pods back in the same journal; nothing starts by itself, `yoi resume` goes on.") { names, all, withoutHeld, json };
+        var command = new Command("restore", "Bring ended Pods back in the same journal; nothing starts by itself, `yoi resume` goes on.") { names, all, tree, withoutHeld, json };
         command.Validators.Add(result =>
         {
             if (result.GetValue(all) == (result.GetValue(names) is { Length: > 0 })) result.AddError("name the Pods to restore, or give --all");
         });
         command.SetAction(async (parsed, ct) =>
         {
-            var pods = parsed.GetValue(all) ? Died(s) : [.. parsed.GetValue(names)!.Select(name => PodFinder.Find(s, name))];
+            var selection = new RestoreSelection(s);
+            List<KnownPod> named = [.. parsed.GetValue(names)!.Select(name => PodFinder.Find(s, name))];
+            var pods = parsed.GetValue(all) ? selection.All() : parsed.GetValue(tree) ? [.. named.SelectMany(selection.Tree)] : named;
             if (pods.Count == 0) s.Screen.Remark("no Pod died that could be restored; `yoi ps` shows how they ended");
             return await RestoreAsync(s, pods, new PodRestorer(s, parsed.GetValue(withoutHeld)), parsed.GetValue(json), ct);
         });
         return command;
     }
-
-    /// <summary>Those that did not end on purpose, spawners first. Of each name the newest, unless a Pod of that name lives.</summary>
-    private static List<KnownPod> Died(Surroundings s) =>
-    [
-        .. s.Registry.All().GroupBy(pod => pod.Name).Where(same => !same.Any(pod => pod.IsAlive)).Select(same => same.Last())
-            .Where(pod => !LaunchRecord.IsOnPurpose(EndRecord.Of(pod)))
-            .Select(pod => (pod, created: pod.Journal.First()?.Entry as Entry.PodCreated)).Where(found => found.created is not null)
-            .OrderBy(found => found.created!.Depth).Select(found => found.pod),
-    ];
 
     private static async Task<int> RestoreAsync(Surroundings s, List<KnownPod> pods, PodRestorer restorer, bool json, CancellationToken ct)
     {

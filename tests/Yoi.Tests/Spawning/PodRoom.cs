@@ -50,6 +50,30 @@ internal sealed class PodRoom : IAsyncDisposable
         return Start(with is null ? document : with(document), failpoint);
     }
 
+    /// <summary>Starts the process of a Pod that died again, as the command line does.</summary>
+    internal Task<RoomPod> Restore(RoomPod pod, bool withoutHeld = false)
+    {
+        var record = LaunchRecord.Read(pod.Known)!;
+        return Start(record.Document(Directories, new Restoration(withoutHeld, [])));
+    }
+
+    /// <summary>A Pod that another spawned, driven like a root.</summary>
+    internal async Task<RoomPod> Attach(string name)
+    {
+        var known = Find(name)!;
+        var document = LaunchRecord.Read(known)!.Document(Directories, new Restoration(false, []));
+        return new RoomPod(this, document, null!, await PodClient.ConnectAsync(Directories.Socket(known.PodId), ct: Ct));
+    }
+
+    /// <summary>Kills the process of a Pod and has seen it dead.</summary>
+    internal async Task Kill(KnownPod pod)
+    {
+        using var process = pod.FindProcess()!;
+        process.Signal(Libc.SigKill);
+        await process.Exited.WaitAsync(Patience, Ct);
+        await Eventually.Holds(() => !pod.IsAlive);
+    }
+
     /// <summary>Starts a Pod's process; with a document of before, the same Pod again.</summary>
     internal async Task<RoomPod> Start(LaunchDocument document, string? failpoint = null)
     {

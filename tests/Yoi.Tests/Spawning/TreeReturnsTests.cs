@@ -1,0 +1,198 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Tests.Spawning;
+
+/// <summary>Pods of a tree die and come back, whatever their children do meanwhile: nobody is dropped, nobody writes twice, news arrives once.</summary>
+public sealed class TreeReturnsTests : IAsyncLifetime
+{
+    private readonly PodRoom _room = new();
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public ValueTask DisposeAsync() => _room.DisposeAsync();
+
+    private static Method.Restore Again(KnownPod pod) => new(pod.PodId);
+
+    private static bool IsHeld(int pid) => PodProcess.StartTimeOf(pid) is { } start && PodProcess.IsHeldNow(pid, start);
+
+    private static bool IsZombie(int pid) => File.ReadAllText($"/proc/{pid}/stat") is var stat && stat[(stat.LastIndexOf(')') + 2)..].StartsWith('Z');
+
+    private static async Task<bool> MayWrite(RoomPod pod, string folder)
+    {
+        var file = $"{folder}/by-{pod.Known.Name}";
+        var result = (await pod.Calls(RoomPod.WriteFile(file)))[0];
+        Assert.Equal(!result.IsError, File.Exists(file));
+        File.Delete(file);
+        return !result.IsError;
+    }
+
+    [Fact, Trait("case", "T26"), Trait("case", "T27"), Trait("case", "F01")]
+    public async Task A_spawner_that_comes_back_finds_each_child_as_it_is_and_hears_once_what_it_said_meanwhile()
+    {
+        string[] names = ["idle", "busy", "held", "dead", "stopped"];
+        var root = await _room.Root("child.started:stop@unborn");
+        foreach (var name in names) Assert.False((await root.Spawn(name, scope: RoomPod.Write(_room.Folder(name)))).IsError);
+        await root.Call("WaitForPods", """{"until":"all"}""");
+        var children = names.ToDictionary(name => name, root.Child);
+        await using (var busy = await root.ConnectTo("busy")) await busy.RunAsync("SLOW 600000", ct: _room.Ct);
+        Assert.False((await root.Call("StopPod", """{"name":"stopped"}""")).IsError);
+        // One is being started and has not bound its socket as its spawner dies.
+        await root.Client.RunAsync("CALL SpawnPod " + RoomPod.SpawnArguments("unborn", scope: RoomPod.Write(_room.Folder("unborn"))), ct: _room.Ct);
+        await Eventually.Holds(() => _room.Processes.Any(IsHeld));
+        var unborn = _room.Processes.Single(IsHeld);
+        await root.Killed();
+        await root.Client.DisposeAsync();
+        await using (var idle = await PodClient.ConnectAsync(_room.Directories.Socket(children["idle"].PodId), ct: _room.Ct)) await idle.RunAsync("SLOW 1", ct: _room.Ct);
+        await Eventually.Holds(() => children["idle"].Journal.Last()!.Entry is Entry.RunEnded);
+        await _room.Kill(children["dead"]);
+        using (var held = children["held"].FindProcess()!)
+        {
+            held.Signal(Libc.SigStop);
+            await Eventually.Holds(() => held.IsHeld);
+        }
+
+        var told = root.All<Entry.News>().Count;
+
+        var back = await _room.Restore(root);
+
+        await back.Until(entry => entry is Entry.ChildEnded { Child: "dead" });
+        await back.Until(entry => entry is Entry.SpawnFailed { Child: "unborn" });
+        _ = Libc.Kill(unborn, Libc.SigCont); // It finds its grant withdrawn, and goes.
+        await Eventually.Holds(() => PodProcess.StartTimeOf(unborn) is null || IsZombie(unborn));
+        Assert.Equal(["busy", "held", "idle"], _room.Rows.Where(row => row.SpawnerId == root.Document.PodId).Select(row => row.Name).Order());
+        var status = await back.Client.StatusAsync(_room.Ct);
+        while (status.UnreadNews < 2) status = await back.Client.StatusAsync(_room.Ct);
+        Assert.Equal((PodState.Paused, told), (status.State, back.All<Entry.News>().Count)); // Nothing starts by itself.
+        Assert.Equal([("busy", false), ("dead", true), ("held", false), ("idle", false), ("stopped", true)], status.Children.Select(child => (child.Name, child.Ended)).Order());
+        await back.Client.AskAsync(new Method.Resume(), _room.Ct);
+        await back.Until(entry => entry is Entry.RunEnded, status.HeadSeq);
+        Assert.Equal(["dead", "idle"], back.All<Entry.News>().Skip(told).Select(news => news.Child).Order());
+
+        var listed = (await back.Call("ListPods")).Content!;
+        foreach (var line in (string[])["idle [alive]", "busy [alive]", "held [alive, not answering]", "dead [lost", "stopped [stopped"]) Assert.Contains(line, listed, StringComparison.Ordinal);
+        foreach (var name in (string[])["idle", "busy", "held"]) Assert.False(await MayWrite(back, _room.Work + "/" + name));
+        foreach (var name in (string[])["dead", "stopped", "unborn"]) Assert.True(await MayWrite(back, _room.Work + "/" + name));
+        foreach (var name in (string[])["idle", "busy", "held"])
+        {
+            Assert.False((await back.Call("StopPod", $$"""{"name":"{{name}}"}""")).IsError);
+            Assert.False(children[name].IsAlive);
+            Assert.True(await MayWrite(back, _room.Work + "/" + name));
+        }
+        Assert.Equal(told + 2, back.All<Entry.News>().Count);
+    }
+
+    [Fact, Trait("case", "T32")]
+    public async Task With_the_middle_of_three_gone_the_leaf_is_the_tops_and_with_the_middle_back_it_is_the_middles_again()
+    {
+        var root = await _room.Root();
+        var (folder, inner) = (_room.Folder("mid"), _room.Folder("mid/leaf"));
+        await root.Spawn("mid", scope: RoomPod.Write(folder));
+        await root.Call("WaitForPods", """{"until":"all"}""");
+        var mid = await _room.Attach("mid");
+        await mid.Spawn("leaf", scope: RoomPod.Write(inner));
+        await mid.Call("WaitForPods", """{"until":"all"}""");
+        var leaf = root.Child("leaf");
+
+        await _room.Kill(mid.Known);
+        await mid.Client.DisposeAsync();
+        await root.Until(entry => entry is Entry.ChildSpawned { Child: "leaf" });
+
+        Assert.Equal("mid", root.All<Entry.ChildSpawned>()[^1].From);
+        Assert.Equal(root.Document.PodId, _room.Rows.Single(row => row.PodId == leaf.PodId).SpawnerId);
+        await using (var client = await root.ConnectTo("leaf")) await client.RunAsync("hello", ct: _room.Ct); // Its end reaches the top.
+        await root.Until(entry => entry is Entry.News { Child: "leaf" });
+        Assert.Single(root.All<Entry.News>(), news => news.Child == "leaf"); // What the middle had been told is not told again.
+        Assert.Contains("leaf [alive]", (await root.Call("ListPods")).Content, StringComparison.Ordinal);
+        Assert.Contains("Hello", (await root.Call("ReadPodOutput", """{"name":"leaf"}""")).Content, StringComparison.Ordinal);
+        Assert.Equal((true, false), (await MayWrite(root, folder), await MayWrite(root, inner)));
+
+        await root.Client.AskAsync(Again(mid.Known), _room.Ct);
+
+        mid = await _room.Attach("mid");
+        Assert.Equal(mid.Known.PodId, _room.Rows.Single(row => row.PodId == leaf.PodId).SpawnerId);
+        await root.Until(entry => entry is Entry.ChildHandedOver { Child: "leaf", To: "mid" });
+        Assert.DoesNotContain("leaf [", (await root.Call("ListPods")).Content, StringComparison.Ordinal);
+        Assert.Contains("leaf [alive]", (await mid.Call("ListPods")).Content, StringComparison.Ordinal);
+        Assert.Equal((false, true, false), (await MayWrite(root, folder), await MayWrite(mid, folder), await MayWrite(mid, inner)));
+        // And once more: the top takes it over, and can stop it.
+        await _room.Kill(mid.Known);
+        await mid.Client.DisposeAsync();
+        await Eventually.Holds(() => root.All<Entry.ChildSpawned>().Count(child => child.Child == "leaf") == 2);
+        Assert.False((await root.Call("StopPod", """{"name":"leaf"}""")).IsError);
+        Assert.False(leaf.IsAlive);
+        Assert.True(await MayWrite(root, inner));
+    }
+
+    [Fact, Trait("case", "T23"), Trait("case", "L18")]
+    public async Task However_a_child_ends_it_can_come_back_and_table_journals_and_memory_say_the_same()
+    {
+        var root = await _room.Root();
+        var folder = _room.Folder("a");
+        await root.Spawn("a", scope: RoomPod.Write(folder));
+        await root.Call("WaitForPods", """{"until":"all"}""");
+        var child = root.Child("a");
+        foreach (var end in (Func<Task>[])
+        [
+            () => root.Call("StopPod", """{"name":"a"}"""),
+            async () => { await using var client = await root.ConnectTo("a"); await client.ShutdownAsync(_room.Ct); },
+            () => _room.Kill(child),
+        ])
+        {
+            var lives = root.All<Entry.ChildEnded>().Count;
+            await end();
+            await Eventually.Holds(() => root.All<Entry.ChildEnded>().Count == lives + 1);
+            await AllAgree(root, child, alive: false);
+            await root.Call("StopPod", """{"name":"a"}"""); // A second time changes nothing.
+            await AllAgree(root, child, alive: false);
+            Assert.Equal(lives + 1, root.All<Entry.ChildEnded>().Count);
+            Assert.True(await MayWrite(root, folder));
+
+            await root.Client.AskAsync(Again(child), _room.Ct);
+            await AllAgree(root, child, alive: true);
+            Assert.False(await MayWrite(root, folder));
+            Assert.Equal(ErrorCode.NotRestored, (await Assert.ThrowsAsync<PodRefusedException>(() => root.Client.AskAsync(Again(child), _room.Ct))).Error.Code);
+            await AllAgree(root, child, alive: true);
+        }
+        await using var again = await root.ConnectTo("a");
+        await again.RunAsync($"CALL Write {{\"file_path\":\"{folder}/mine\",\"content\":\"x\"}}", ct: _room.Ct);
+        await Eventually.Holds(() => File.Exists(folder + "/mine"));
+    }
+
+    private async Task AllAgree(RoomPod root, KnownPod child, bool alive)
+    {
+        Assert.Equal(alive, child.IsAlive);
+        Assert.Equal(alive, _room.Rows.Any(row => row.PodId == child.PodId && row.SpawnerId == root.Document.PodId && !row.Pending));
+        var status = await root.Client.StatusAsync(_room.Ct);
+        while (status.HeadSeq < root.Journal[^1].Seq) status = await root.Client.StatusAsync(_room.Ct); // Memory follows the journal.
+        Assert.Equal(alive, status.Lent.Any(lent => lent.ChildId == child.PodId));
+        Assert.Equal(!alive, status.Children.Single().Ended);
+        Assert.Equal(alive, root.All<Entry.ScopeChanged>()[^1].Lent.Any(lent => lent.ChildId == child.PodId));
+        Assert.Equal(alive, child.Journal.Last()!.Entry is not Entry.PodEnded);
+    }
+
+    [Fact, Trait("case", "L18")]
+    public async Task A_child_whose_folder_was_lent_to_another_is_refused_by_its_name_or_comes_back_with_less()
+    {
+        var root = await _room.Root();
+        var folder = _room.Folder("a");
+        await root.Spawn("first", scope: RoomPod.Write(folder));
+        await root.Call("WaitForPods", """{"until":"all"}""");
+        var first = root.Child("first");
+        await root.Call("StopPod", """{"name":"first"}""");
+        await root.Spawn("second", scope: RoomPod.Write(folder));
+
+        var refused = await Assert.ThrowsAsync<PodRefusedException>(() => root.Client.AskAsync(Again(first), _room.Ct));
+        Assert.Contains("lent to second", refused.Error.Message, StringComparison.Ordinal);
+        Assert.False(first.IsAlive);
+        Assert.True(Directory.Exists(first.Directory));
+
+        await root.Client.AskAsync(new Method.Restore(first.PodId, WithoutHeld: true), _room.Ct);
+        var back = await _room.Attach("first");
+        Assert.False(await MayWrite(back, folder));
+        Assert.Contains("less than before", Assert.Single(back.All<Entry.Correction>()).Text, StringComparison.Ordinal);
+        await back.Client.DisposeAsync();
+    }
+}

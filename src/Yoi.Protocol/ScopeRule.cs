@@ -25,7 +25,13 @@ public sealed record ScopeRule(string Target, Permission Permission, bool Recurs
 }
 
 /// <summary>Allow and deny rules. The order of rules never matters.</summary>
-public sealed record ScopeRules(IReadOnlyList<ScopeRule> Allow, IReadOnlyList<ScopeRule> Deny)
+/// <param name="UnguardedGit">
+/// True: hooks and settings of git repositories may be written where the rules allow it. Only the human says so
+/// (<c>built_in_denies: false</c>); a child never has it without its spawner.
+/// </param>
+public sealed record ScopeRules(
+    IReadOnlyList<ScopeRule> Allow, IReadOnlyList<ScopeRule> Deny,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool UnguardedGit = false)
 {
     /// <summary>No authority at all.</summary>
     public static ScopeRules None { get; } = new([], []);

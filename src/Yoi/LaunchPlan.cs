@@ -50,7 +50,7 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
         Add(deny, wishes.DenyWrite, Permission.Write, path => ScopeRoots.Resolve(path, s.Cwd));
         Add(deny, wishes.DenyRead, Permission.Read, path => ScopeRoots.Resolve(path, s.Cwd));
         deny.AddRange(Denied(s, settings, cwd, allow).Except(deny));
-        return new ScopeRules(allow, deny);
+        return new ScopeRules(allow, deny, UnguardedGit: settings.Scope.BuiltInDenies == false);
     }
 
     /// <summary>What the settings and Yoi itself deny to a Pod with these allow rules.</summary>

@@ -26,7 +26,7 @@ internal sealed record RestorePlan(LaunchDocument Document, LaunchSecrets Secret
         var level = (await SandboxProof.ChooseAsync(record.Process?.SandboxLevel ?? "tools-only", s, ct)).Level;
         var document = record.Document(s.Directories, new Restoration(withoutHeld, changes)) with
         {
-            Scope = record.Scope with { Deny = [.. record.Scope.Deny, .. denied] },
+            Scope = record.Scope with { Deny = [.. record.Scope.Deny, .. denied], UnguardedGit = record.Scope.UnguardedGit && settings.Scope.BuiltInDenies == false },
             SandboxLevel = level,
             PlatformSet = platform,
         };

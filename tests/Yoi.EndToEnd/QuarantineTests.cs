@@ -9,7 +9,7 @@ namespace Yoi.EndToEnd;
 /// <summary>What the command of a Pod that is killed made of denied names is made inert before anybody else gets the place, and is told.</summary>
 public sealed class QuarantineTests : IAsyncDisposable
 {
-    private const string Plant = "git init -q .; echo evil > .git/hooks/post-checkout; chmod +x .git/hooks/post-checkout; git config core.fsmonitor /evil; echo evil > .envrc; touch planted; sleep 600";
+    private const string Plant = "git init -q .; echo evil > .git/hooks/post-checkout; chmod +x .git/hooks/post-checkout; git config core.fsmonitor /evil; echo evil > .envrc; git init -q sub; echo evil > sub/.git/hooks/pre-push; touch planted; sleep 600";
 
     private readonly YoiRoom _room = new();
 
@@ -97,15 +97,15 @@ public sealed class QuarantineTests : IAsyncDisposable
     private void AssertTold(string pod)
     {
         var told = _room.Journal(pod).OfType<Entry.Notification>().Where(one => one.Source == "sandbox").Select(one => one.Message).ToList();
-        foreach (var name in new[] { "post-checkout", "core.fsmonitor", ".envrc may not be written" }) Assert.Single(told, text => text.Contains(name, StringComparison.Ordinal));
+        foreach (var name in new[] { "post-checkout", "core.fsmonitor", ".envrc may not be written", "sub/.git/hooks: pre-push" }) Assert.Single(told, text => text.Contains(name, StringComparison.Ordinal));
     }
 
     private void AssertKept()
     {
         var kept = Directory.EnumerateFiles(_room.Project + "/.yoi/quarantine").ToList();
-        Assert.Equal(3, kept.Count);
+        Assert.Equal(4, kept.Count);
         Assert.Contains(kept, path => path.EndsWith("-post-checkout", StringComparison.Ordinal) && File.ReadAllText(path) == "evil\n");
         Assert.Contains(kept, path => path.EndsWith("-config", StringComparison.Ordinal) && File.ReadAllText(path).Contains("/evil", StringComparison.Ordinal));
-        Assert.False(File.Exists(_room.Project + "/.git/hooks/post-checkout") || File.Exists(_room.Project + "/.envrc"));
+        Assert.False(File.Exists(_room.Project + "/.git/hooks/post-checkout") || File.Exists(_room.Project + "/.envrc") || File.Exists(_room.Project + "/sub/.git/hooks/pre-push"));
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -13,6 +14,8 @@ internal readonly struct FileStatus
     [FieldOffset(28)] internal readonly ushort Mode;
     [FieldOffset(32)] internal readonly ulong Inode;
     [FieldOffset(40)] internal readonly long Size;
+    [FieldOffset(96)] private readonly long _changedSeconds;
+    [FieldOffset(104)] private readonly uint _changedNanoseconds;
     [FieldOffset(112)] internal readonly long ModifiedSeconds;
     [FieldOffset(120)] internal readonly uint ModifiedNanoseconds;
     [FieldOffset(136)] internal readonly uint DeviceMajor;
@@ -35,12 +38,23 @@ internal readonly struct FileStatus
 
     internal DateTimeOffset Modified => DateTimeOffset.UnixEpoch.AddTicks((ModifiedSeconds * TimeSpan.TicksPerSecond) + (ModifiedNanoseconds / 100));
 
+    /// <summary>When the inode was last changed in any way; no program can set it.</summary>
+    internal DateTimeOffset Changed => DateTimeOffset.UnixEpoch.AddTicks((_changedSeconds * TimeSpan.TicksPerSecond) + (_changedNanoseconds / 100));
+
+    internal FileVersion Version => new(Device, Inode, _changedSeconds, _changedNanoseconds);
+
     /// <summary>True if both are one inode. Holds only while somebody keeps one of them open: a freed inode's number is used again.</summary>
     internal bool IsSameFile(in FileStatus other) => Device == other.Device && Inode == other.Inode;
 
     /// <summary>One inode, and nobody wrote to it between.</summary>
     internal bool IsUnchanged(in FileStatus other) => IsSameFile(other) && Size == other.Size
         && ModifiedSeconds == other.ModifiedSeconds && ModifiedNanoseconds == other.ModifiedNanoseconds;
+}
+
+/// <summary>Another for every file, and for a file that was changed in any way.</summary>
+internal readonly record struct FileVersion(ulong Device, ulong Inode, long Seconds, uint Nanoseconds)
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Device:x}-{Inode:x}-{Seconds:x}-{Nanoseconds:x}");
 }
 
 internal static partial class Libc

@@ -1,4 +1,5 @@
 using Yoi.Protocol;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Sandbox;
@@ -11,10 +12,40 @@ namespace Yoi.Runtime.Sandbox;
 /// <param name="Network">True: the host's network. False: none but a loopback of its own.</param>
 internal sealed record SandboxPolicy(ScopePolicy Access, PlatformSet Platform, bool Network)
 {
+    private const int MostGuardingMounts = 96;
+
     /// <summary>Of a scope that has no platform set yet.</summary>
     /// <param name="home">The user's home.</param>
     internal static SandboxPolicy Of(ScopePolicy scope, PlatformSet platform, YoiDirectories directories, string home, bool network) =>
         new(scope with { Platform = platform.Reach(directories, home, scope.Rules.Allow) }, platform, network);
+
+    /// <summary>
+    /// The same with mounts on what git would run in repositories that are there. As many as may cost so much: the others are compared before
+    /// and after.
+    /// </summary>
+    /// <param name="repositories">Their own directories, or the files that lead there.</param>
+    internal (SandboxPolicy Policy, IReadOnlySet<string> Masked) Guarding(IEnumerable<string> repositories, WritablePart part)
+    {
+        HashSet<string> masked = new(StringComparer.Ordinal), mounts = new(StringComparer.Ordinal);
+        List<ScopeRule> deny = [.. Access.Rules.Deny];
+        foreach (var git in repositories.OrderBy(path => path.Length).ThenBy(path => path, StringComparer.Ordinal))
+        {
+            if (part.RootOf(git) is not { } root || ScopePath.Problem(git) is not null) continue;
+            var names = GitNames.Of(git).Prepend(new FileInfo(git).LinkTarget is null ? ScopePath.Join(git, "hooks") : git)
+                .Where(path => path != root && ScopePath.IsAtOrBelow(path, root) && ScopePath.Problem(path) is null).Distinct().ToList();
+            HashSet<string> more = [.. names.Where(path => Libc.Identify(path, out _) == 0).SelectMany(path => UpTo(root, path)).Except(mounts)];
+            if (mounts.Count + more.Count > MostGuardingMounts) break;
+            mounts.UnionWith(more);
+            masked.Add(git);
+            deny.AddRange(names.Select(path => new ScopeRule(path, Permission.Write)));
+        }
+        return (this with { Access = Access with { Rules = Access.Rules with { Deny = [.. deny.Distinct()] } } }, masked);
+    }
+
+    private static IEnumerable<string> UpTo(string root, string path)
+    {
+        for (; path != root; path = path[..path.LastIndexOf('/')]) yield return path;
+    }
 
     /// <summary>All targets of its rules, outermost first.</summary>
     internal IReadOnlyList<string> Targets => [.. RuleSpace.Targets(Access).Distinct().Order(StringComparer.Ordinal)];

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
 
@@ -45,6 +46,16 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
         foreach (var socket in sockets) made.Mask(socket);
         return made.Places.Count <= MostPlaces ? new(made.Places, made.Absent) : throw new SandboxException(
             $"the scope needs {made.Places.Count} mounts and at most {MostPlaces} are made: give fewer rules, or recursive ones");
+    }
+
+    /// <summary>What a command may write of the scope, for those who look through it.</summary>
+    internal WritablePart Writable(ScopePolicy access)
+    {
+        var directories = Places.Where(place => !place.IsFile).ToList();
+        return new(
+            [.. access.Rules.Allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.Target)],
+            [.. directories.Where(place => place.Sight == Sight.Writable).Select(place => place.Path)],
+            [.. directories.Where(place => place.Sight != Sight.Writable).Select(place => place.Path)]);
     }
 
     /// <summary>What the view allows at a path: for those who compare it with the tools.</summary>

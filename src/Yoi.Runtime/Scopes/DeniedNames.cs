@@ -11,7 +11,10 @@ namespace Yoi.Runtime.Scopes;
 /// What was seen before is kept beside the command's mark, so that whoever takes over from a Pod that was killed can compare, too.
 /// </summary>
 /// <param name="Command">The command's name: what it made is called after it.</param>
-internal sealed record DeniedNames(string Command, IReadOnlyList<DeniedNames.Watched> Names)
+/// <param name="Part">Where it may have made repositories.</param>
+/// <param name="Repositories">Those that were there, with what git would run in them; null for one that mounts lie on.</param>
+internal sealed record DeniedNames(
+    string Command, IReadOnlyList<DeniedNames.Watched> Names, WritablePart Part, IReadOnlyDictionary<string, Dictionary<string, string>?> Repositories)
 {
     /// <param name="Root">The writable scope root that holds it.</param>
     /// <param name="Covered">True if a mount lies on it: the command cannot change it.</param>
@@ -24,7 +27,9 @@ internal sealed record DeniedNames(string Command, IReadOnlyList<DeniedNames.Wat
     /// <summary>To be called before the command may begin.</summary>
     /// <param name="covered">Where a mount lies.</param>
     /// <param name="absent">What could not be masked.</param>
-    internal static DeniedNames Look(string command, ScopePolicy policy, IReadOnlySet<string> covered, IEnumerable<string> absent)
+    /// <param name="repositories">Those that are there, and whether mounts lie on what git would run in them.</param>
+    internal static DeniedNames Look(
+        string command, ScopePolicy policy, IReadOnlySet<string> covered, IEnumerable<string> absent, WritablePart part, IEnumerable<(string Git, bool Masked)> repositories)
     {
         var watched = new List<Watched>();
         foreach (var path in policy.Deny.Select(deny => deny.Target).Concat(absent).Distinct())
@@ -34,14 +39,16 @@ internal sealed record DeniedNames(string Command, IReadOnlyList<DeniedNames.Wat
             using var found = Quarantine.Find(root, path);
             watched.Add(new(root, path, covered.Contains(path), found?.Thing));
         }
-        return new(command, watched);
+        return new(command, watched, part, repositories.ToDictionary(one => one.Git, one => one.Masked ? null : RepositoryStamps.Of(one.Git), StringComparer.Ordinal));
     }
 
     /// <summary>
     /// To be called when the command's tree is gone. One line for each thing that was found, for model and human. May be done again: what
     /// somebody found who did not come to the end is in the mark.
     /// </summary>
-    internal IReadOnlyList<string> Check(CommandMark mark)
+    /// <param name="index">Knows from before what need not be listed again.</param>
+    /// <returns>What was found, and the repositories that there are now.</returns>
+    internal (IReadOnlyList<string> Found, IReadOnlyCollection<string> Repositories) Check(CommandMark mark, RepositoryIndex index)
     {
         var quarantine = new Quarantine(Command, mark);
         var appeared = new List<Watched>();
@@ -55,7 +62,19 @@ internal sealed record DeniedNames(string Command, IReadOnlyList<DeniedNames.Wat
         // What lies where the quarantine will be is moved first; the quarantine that we make is no find.
         foreach (var one in appeared.OrderByDescending(found => ScopePath.IsAtOrBelow(found.Path, ScopePath.Join(found.Root, Quarantine.Top))))
             quarantine.Take(one.Root, one.Path, one.Was);
-        return quarantine.Said;
+        var all = index.Find(Part, unlock: true).ToHashSet(StringComparer.Ordinal);
+        CheckRepositories(quarantine, all);
+        return (quarantine.Said, all);
+    }
+
+    private void CheckRepositories(Quarantine quarantine, HashSet<string> all)
+    {
+        foreach (var git in all)
+        {
+            if ((Repositories.TryGetValue(git, out var before) && before is null) || Part.RootOf(git) is not { } root) continue;
+            var changed = RepositoryStamps.Of(git).Where(now => before?.GetValueOrDefault(now.Key) != now.Value).Select(now => now.Key).ToHashSet(StringComparer.Ordinal);
+            if (changed.Count > 0) quarantine.Take(root, git, changed, all);
+        }
     }
 
     /// <summary>
@@ -63,31 +82,42 @@ internal sealed record DeniedNames(string Command, IReadOnlyList<DeniedNames.Wat
     /// scope table: nobody else does the same. Their marks stay until somebody tells what was found.
     /// </summary>
     /// <exception cref="IOException">A mark cannot be read or written.</exception>
-    internal static IReadOnlyList<string> SettleLeft(string podDirectory)
+    internal static IReadOnlyList<string> SettleLeft(string podDirectory, TimeProvider time)
     {
         var found = new List<string>();
         foreach (var mark in CommandMarks.Of(podDirectory).Where(mark => !mark.IsSettled))
         {
-            if (mark.About is { } about) found.AddRange(Of(about).Check(mark));
+            if (mark.About is { } about) found.AddRange(Of(about).Check(mark, new RepositoryIndex(time)).Found);
             mark.Settle();
         }
         return found;
     }
 
-    internal string ToText() => JsonSerializer.Serialize(this, DeniedNamesJson.Default.DeniedNames);
+    /// <summary>One line.</summary>
+    internal string ToText() => JsonSerializer.Serialize(With(Out), DeniedNamesJson.Default.DeniedNames);
 
     /// <exception cref="IOException">It is not what was written.</exception>
     private static DeniedNames Of(string text)
     {
         try
         {
-            return JsonSerializer.Deserialize(text, DeniedNamesJson.Default.DeniedNames) ?? throw new JsonException("null");
+            return JsonSerializer.Deserialize(text, DeniedNamesJson.Default.DeniedNames)?.With(In) ?? throw new JsonException("null");
         }
         catch (JsonException e)
         {
             throw new IOException($"what a command's mark says cannot be read: {e.Message}", e);
         }
     }
+
+    private DeniedNames With(Func<string, string> name) => this with
+    {
+        Repositories = Repositories.ToDictionary(one => name(one.Key), one => one.Value?.ToDictionary(stamp => name(stamp.Key), stamp => stamp.Value, StringComparer.Ordinal), StringComparer.Ordinal),
+    };
+
+    // Commands give names; not all of them are text.
+    private static string Out(string name) => name.Any(char.IsSurrogate) || name.StartsWith('=') ? "=" + Convert.ToBase64String(PathText.Encode(name).AsSpan()[..^1]) : name;
+
+    private static string In(string name) => name.StartsWith('=') ? PathText.Decode(Convert.FromBase64String(name[1..])) : name;
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]

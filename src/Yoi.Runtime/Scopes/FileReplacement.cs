@@ -22,6 +22,7 @@ internal static class FileReplacement
         {
             var place = PathWalk.Follow(policy, asked);
             Refusal.Require(policy, place.Path, Access.Write, asked);
+            Refusal.RequireNoGit(policy, place.Path, asked);
             if (!place.Exists && !place.Creatable) throw Door.Failed("cannot write", asked, place.Error);
             if (place is { Exists: false, AsDirectory: true }) throw new PathException($"{PathText.Shown(asked)} ends as a directory does; name a file");
             var from = place.Exists ? Door.DirectoryOf(place.Path) : place.Existing;

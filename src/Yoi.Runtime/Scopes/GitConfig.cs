@@ -19,23 +19,25 @@ internal static class GitConfig
     }
 
     /// <summary>The settings without those that run something, and the names of what was left out.</summary>
-    internal static (string Kept, IReadOnlyList<string> Left) Inert(string text)
+    /// <param name="worktree">Whether <c>core.worktree</c> may lead to this place: git writes there.</param>
+    internal static (string Kept, IReadOnlyList<string> Left) Inert(string text, Func<string, bool> worktree)
     {
         var kept = new StringBuilder();
         var left = new List<string>();
         foreach (var line in Lines(text))
         {
-            if (line.Key is null || IsInert(line.Section, line.Key, line.Value)) kept.Append(line.Raw).Append('\n');
+            if (line.Key is null || IsInert(line.Section, line.Key, line.Value, worktree)) kept.Append(line.Raw).Append('\n');
             else left.Add($"{line.Section}.{line.Key}");
         }
         return (kept.ToString(), left);
     }
 
-    private static bool IsInert(string section, string key, string value)
+    private static bool IsInert(string section, string key, string value, Func<string, bool> worktree)
     {
         var group = section.Split('.')[0].ToLowerInvariant();
         return (group, key.ToLowerInvariant()) switch
         {
+            ("core", "worktree") => value.Length > 0 && value.IndexOfAny(['"', '\\', '#', ';']) < 0 && worktree(value),
             ("core", var name) => Core.Contains(name) && !value.EndsWith('\\'),
             ("remote", "url" or "pushurl") or ("submodule", "url") => !value.Contains("::", StringComparison.Ordinal) && !value.StartsWith('-') && value.IndexOfAny(['"', '\\']) < 0,
             ("remote", "fetch" or "tagopt" or "prune") => !value.EndsWith('\\'),

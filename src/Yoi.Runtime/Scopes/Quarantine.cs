@@ -18,6 +18,7 @@ internal sealed class Quarantine(string command, CommandMark mark)
     internal const string Top = ".yoi";
 
     private const string Name = "quarantine";
+    private const int MostSettings = 1 << 20;
 
     private readonly List<string> _said = [];
 
@@ -36,7 +37,7 @@ internal sealed class Quarantine(string command, CommandMark mark)
     {
         try
         {
-            Settle(root, path, was);
+            Settle(root, path, was, new HashSet<string>());
         }
         catch (IOException e)
         {
@@ -44,45 +45,87 @@ internal sealed class Quarantine(string command, CommandMark mark)
         }
     }
 
-    private void Settle(string root, string path, DeniedNames.Thing? was)
+    private void Settle(string root, string path, DeniedNames.Thing? was, IReadOnlySet<string> all)
     {
         using var found = Find(root, path);
         if (found is null || found.Thing == was) return; // Moved already, with what it was in.
         var (at, status) = (found.Thing.At, found.Status);
         Unlock(found.Parent);
-        if (at == path && at.EndsWith("/.git/hooks", StringComparison.Ordinal) && status.IsDirectory) Hooks(root, found);
-        else if (at == path && at.EndsWith("/.git/config", StringComparison.Ordinal) && status.IsFile) Settings(root, found);
+        var (name, git) = (Door.NameOf(at), at == path && IsGit(found.Parent, Door.DirectoryOf(at)));
+        if (git && name == "hooks" && status.IsDirectory) Hooks(root, found, null);
+        else if (git && name is "config" or "config.worktree" && status.IsFile) Settings(root, found, name, all);
+        else if (git && name == "commondir" && status.IsFile && Leads(found, "../..") && Door.NameOf(Door.DirectoryOf(Door.DirectoryOf(at))) == "worktrees") return;
         // On the way: a link leads git or an editor to what it points at, a file called .git does the same.
         else if (at == path || status.IsLink || Door.NameOf(at) == ".git")
             Move(root, found.Parent, Door.NameOf(at), at, to => $"{PathText.Shown(at)} may not be written and was made by the command: it was moved to {to}");
     }
 
+    /// <summary>Takes out of a repository what git would run and was not there before.</summary>
+    /// <param name="git">Its own directory, or the file that leads there.</param>
+    /// <param name="names">What is new or changed in it, as <see cref="RepositoryStamps"/> calls it.</param>
+    /// <param name="all">All repositories: a file may lead to one of them.</param>
+    internal void Take(string root, string git, IReadOnlySet<string> names, IReadOnlySet<string> all)
+    {
+        try
+        {
+            foreach (var name in names.Where(name => name.Length > 0 && !name.StartsWith(RepositoryStamps.Hooks, StringComparison.Ordinal))) Settle(root, ScopePath.Join(git, name), null, all);
+            using var found = Find(root, names.Contains("") ? git : ScopePath.Join(git, "hooks"));
+            if (found is null) return;
+            if (!names.Contains("")) Hooks(root, found, names);
+            else if (!found.Status.IsFile || TargetOf(found, git) is not { } target || !all.Contains(target))
+                Move(root, found.Parent, Door.NameOf(git), git, to => $"{PathText.Shown(git)} was made by the command and leads git to a place that is no repository of this scope: it was moved to {to}");
+        }
+        catch (IOException e)
+        {
+            Say($"{PathText.Shown(git)} was made or changed by the command, and what git would run there could not be moved away: {e.Message}. Look at it before you use git there");
+        }
+    }
+
+    private static bool IsGit(SafeFileHandle directory, string path) => Door.NameOf(path) == ".git" || Door.StatusOf(directory, "HEAD") is not null;
+
+    private static bool Leads(Found found, string where) => Text(found, 64)?.TrimEnd('\n') == where;
+
+    /// <summary>Where a file called <c>.git</c> leads, by the letter.</summary>
+    private static string? TargetOf(Found found, string git) =>
+        Text(found, 4096) is { } text && text.StartsWith("gitdir: ", StringComparison.Ordinal) && text[8..].TrimEnd('\n') is { Length: > 0 } target
+            ? ScopePath.Normalize(target[0] == '/' ? target : ScopePath.Join(Door.DirectoryOf(git), target)) : null;
+
+    /// <summary>What a file says; null if it cannot be read or says more.</summary>
+    private static string? Text(Found found, int most)
+    {
+        Unlock(found.Parent, Door.NameOf(found.Thing.At));
+        using var opened = Door.OpenBeneath(found.Parent, Door.NameOf(found.Thing.At), OpenFlags.ReadOnly | OpenFlags.NonBlock, out _);
+        if (opened is null) return null;
+        var bytes = new byte[most + 1];
+        var length = RandomAccess.Read(opened, bytes, 0);
+        return length > most ? null : PathText.Decode(bytes.AsSpan(0, length));
+    }
+
     /// <summary>A new repository has hooks that are only samples: they stay.</summary>
-    private void Hooks(string root, Found found)
+    /// <param name="names">Which of them; null: all.</param>
+    private void Hooks(string root, Found found, IReadOnlySet<string>? names)
     {
         Unlock(found.Parent, "hooks");
         using var hooks = Door.OpenBeneath(found.Parent, "hooks", OpenFlags.ReadOnly | OpenFlags.Directory, out var error) ?? throw new LinuxException("open hooks", error);
-        var live = Door.NamesIn(hooks).Where(entry => !entry.EndsWith(".sample", StringComparison.Ordinal) || Door.StatusOf(hooks, entry) is not { IsFile: true }).ToList();
+        var live = RepositoryStamps.LiveHooks(hooks).Where(entry => names is null || names.Contains(RepositoryStamps.Hooks + entry)).ToList();
         if (live.Count == 0) return;
         Say($"git on the host would run what is in {PathText.Shown(found.Thing.At)}: {string.Join(", ", live.Select(PathText.Shown))} moved to {Top}/{Name}");
         foreach (var entry in live) Move(root, hooks, entry, found.Thing.At, null);
     }
 
     /// <summary>A new repository has settings: those that git would run something for are taken out.</summary>
-    private void Settings(string root, Found found)
+    private void Settings(string root, Found found, string name, IReadOnlySet<string> all)
     {
-        Unlock(found.Parent, "config");
-        var bytes = new byte[1 << 20];
-        int length;
-        using (var opened = Door.OpenBeneath(found.Parent, "config", OpenFlags.ReadOnly | OpenFlags.NonBlock, out var error) ?? throw new LinuxException("open config", error))
-            length = RandomAccess.Read(opened, bytes, 0);
-        var (kept, left) = GitConfig.Inert(PathText.Decode(bytes.AsSpan(0, length)));
-        if (length == bytes.Length) (kept, left) = ("", ["more than a mebibyte"]);
+        // A submodule's leads to its files, and those back: both were found without following a link.
+        var git = Door.DirectoryOf(found.Thing.At);
+        bool IsOurs(string worktree) => all.Contains(ScopePath.Join(ScopePath.Normalize(worktree[0] == '/' ? worktree : ScopePath.Join(git, worktree)), ".git"));
+        Unlock(found.Parent, name);
+        var (kept, left) = Text(found, MostSettings) is { } text ? GitConfig.Inert(text, IsOurs) : ("", ["more than a mebibyte, or unreadable"]);
         if (left.Count == 0) return;
-        Move(root, found.Parent, "config", found.Thing.At, to =>
+        Move(root, found.Parent, name, found.Thing.At, to =>
             $"{PathText.Shown(found.Thing.At)} had settings that git on the host might run something for ({string.Join(", ", left.Take(8).Select(PathText.Shown))}): they were taken out; the whole is in {to}");
         const int fresh = OpenFlags.WriteOnly | OpenFlags.Create | OpenFlags.Exclusive | OpenFlags.CloseOnExec;
-        using var file = Libc.TryOpenAt(found.Parent, "config\0"u8, fresh | OpenFlags.NoFollow, 0x1a4 /* 0644 */, out var refused) ?? throw new LinuxException("create config", refused);
+        using var file = Libc.TryOpenAt(found.Parent, PathText.Encode(name), fresh | OpenFlags.NoFollow, 0x1a4 /* 0644 */, out var refused) ?? throw new LinuxException("create " + name, refused);
         RandomAccess.Write(file, PathText.Encode(kept).AsSpan()[..^1], 0);
     }
 
@@ -139,7 +182,7 @@ internal sealed class Quarantine(string command, CommandMark mark)
         if (handle is not null && Door.StatusOf(handle) is { } status && (status.IsDirectory || status.IsFile)) Unlock(handle);
     }
 
-    private static void Unlock(SafeFileHandle handle)
+    internal static void Unlock(SafeFileHandle handle)
     {
         const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
         var status = Door.StatusOf(handle);

@@ -22,12 +22,32 @@ internal static class Refusal
         {
             { Holder: { } holder } when wanted == Access.Write =>
                 $"{shown} is lent to `{holder.Child}`: it can be read here, not written. Ask `{holder.Child}` with SendToPod, or take it back with StopPod.",
+            { Guarded: true } when wanted == Access.Write => Guarded(shown),
             { DeniedBy: { } deny, Access: Access.None } => $"{shown} is denied by the scope (deny {PathText.Shown(deny.ToString())}). {Allowed(policy, wanted)}",
             { DeniedBy: { } deny } => $"{shown} may be read, not written (deny {PathText.Shown(deny.ToString())}). {Allowed(policy, wanted)}",
             { Access: Access.Read } => $"{shown} may be read, not written, in this scope. {Allowed(policy, wanted)}",
             _ => $"path is outside allowed scope: {shown}. {Allowed(policy, wanted)}",
         });
     }
+
+    /// <summary>A file may not be written where git would take it for a hook, a setting or a repository, though no rule names it.</summary>
+    /// <param name="path">The resolved path; where it ends, a file will be.</param>
+    /// <exception cref="PathException">It may not.</exception>
+    internal static void RequireNoGit(ScopePolicy policy, string path, string asked)
+    {
+        if (policy.Rules.UnguardedGit) return;
+        var name = Door.NameOf(path);
+        if (name == ".git" || (name == "HEAD" && !path.Contains("/.git/", StringComparison.Ordinal))) throw new PathException(Guarded(PathText.Shown(asked)));
+        for (var above = Door.DirectoryOf(path); policy.AccessAt(above) == Access.Write; above = Door.DirectoryOf(above))
+        {
+            foreach (var git in new[] { above, ScopePath.Join(above, ".git") })
+                if (File.Exists(ScopePath.Join(git, "HEAD")) && GitNames.Of(git).Any(denied => ScopePath.IsAtOrBelow(path, denied))) throw new PathException(Guarded(PathText.Shown(asked)));
+            if (above == "/") return;
+        }
+    }
+
+    private static string Guarded(string shown) =>
+        $"{shown} may be read, not written: git on the host would run what is there, or look for it there. Tell the user what to change (`git config …`), or let a command make a new repository with `git init` or `git clone`.";
 
     internal static PathException Process(ScopePolicy policy, string asked) =>
         new($"path is outside allowed scope: {PathText.Shown(asked)} leads into /proc, which the file tools never open. {Allowed(policy, Access.Read)}");

@@ -41,7 +41,7 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         if (access == Access.None) return access;
         foreach (var rule in Deny)
             if ((Access)rule.Permission <= access && rule.Covers(path)) access = (Access)rule.Permission - 1;
-        return access == Access.Write && HolderOf(path) is not null ? Access.Read : access;
+        return access == Access.Write && (IsGuarded(path) || HolderOf(path) is not null) ? Access.Read : access;
     }
 
     /// <summary>The same with the reason: the rule that decides, or the child that holds the path.</summary>
@@ -55,8 +55,12 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
             .OrderBy(rule => rule.Permission).ThenByDescending(rule => rule.Target.Length).FirstOrDefault();
         if (denied is not null) access = (Access)denied.Permission - 1;
         var holder = access == Access.Write ? HolderOf(path) : null;
-        return new(holder is null ? access : Access.Read, allowed, denied, holder);
+        var guarded = access == Access.Write && IsGuarded(path);
+        return new(holder is null && !guarded ? access : Access.Read, allowed, denied, holder, guarded);
     }
+
+    /// <summary>True for what git would run, in any repository.</summary>
+    private bool IsGuarded(string path) => !Rules.UnguardedGit && GitNames.IsGuarded(path);
 
     /// <summary>Null if every rule may be lent from this scope, else the words that say which rule may not and why.</summary>
     internal string? WhyNotLendable(IReadOnlyList<ScopeRule> rules)
@@ -96,7 +100,7 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
     {
         if (ScopePath.Problem(rule.Target) is { } problem) return problem;
         var wanted = (Access)rule.Permission;
-        var undenied = new ScopePolicy(new(Rules.Allow, []), [], Generation);
+        var undenied = new ScopePolicy(Rules with { Deny = [] }, [], Generation);
         var points = RuleSpace.Points(RuleSpace.Targets(this).Prepend(rule.Target)).Where(rule.Covers).ToList();
         if (points.FirstOrDefault(point => undenied.AccessAt(point) < wanted) is { } outside)
             return (wanted == Access.Read && Platform.Allow.Any(known => known.Covers(outside))
@@ -137,4 +141,5 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
 /// <summary>Why a path may be used as it may.</summary>
 /// <param name="DeniedBy">The deny rule that caps it.</param>
 /// <param name="Holder">The Pod it is lent to.</param>
-internal sealed record AccessDecision(Access Access, ScopeRule? AllowedBy, ScopeRule? DeniedBy, LentRules? Holder);
+/// <param name="Guarded">True if it is what git would run.</param>
+internal sealed record AccessDecision(Access Access, ScopeRule? AllowedBy, ScopeRule? DeniedBy, LentRules? Holder, bool Guarded = false);

@@ -161,7 +161,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     /// <summary>No scope is given on before what a dead Pod's commands left is dealt with.</summary>
     private void Settle(string podDirectory)
     {
-        var found = DeniedNames.SettleLeft(podDirectory);
+        var found = DeniedNames.SettleLeft(podDirectory, time);
         lock (_found) _found.AddRange(found);
     }
 

@@ -42,6 +42,7 @@ internal static class TableChange
         if (lender.WhyNotLendable(child.Scope.Allow) is { } why) throw new ScopeException(why, lender.Lent.FirstOrDefault(l => why.Contains($"is lent to {l.Child};", StringComparison.Ordinal))?.Child);
         if (RuleSpace.Excess(new(child.Scope, [], 0), lender) is { } point)
             throw new ScopeException($"{RuleSpace.Show(point).Path} is denied to {spawner.Name}, and the child's rules do not deny it: a child inherits its spawner's denies");
+        if (child.Scope.UnguardedGit && !spawner.Scope.UnguardedGit) throw new ScopeException($"{spawner.Name} may not write what git would run, so it cannot lend that");
         // Above all the spawner itself: it must not reach by a second path what it lends.
         RefuseOtherNames(table, child, row => row.RootId == spawner.RootId);
         return Next(table, table.Pods, child with

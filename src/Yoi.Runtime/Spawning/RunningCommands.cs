@@ -25,7 +25,7 @@ internal sealed class RunningCommands
     /// <summary>The name of a command that can write what these rules would lend for writing, and where; null if there is none.</summary>
     internal (string Name, string Path)? Writer(IReadOnlyList<ScopeRule> rules)
     {
-        var lent = new ScopePolicy(new ScopeRules(rules, []), [], 0);
+        var lent = new ScopePolicy(new ScopeRules(rules, [], UnguardedGit: true), [], 0);
         lock (_gate)
         {
             foreach (var (name, scope) in _running)

@@ -43,7 +43,7 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string? 
         IReadOnlyList<ScopeRule> rules = Resolve(request.Rules, own, policy);
         if (policy.WhyNotLendable(rules) is { } why) throw Refused($"requested scope is not within spawner `{own.Name}`'s effective scope: {why}");
         rules = WithWorkingDirectory(rules, own.Cwd, policy);
-        var scope = new ScopeRules(rules, policy.InheritedDenies(rules));
+        var scope = new ScopeRules(rules, policy.InheritedDenies(rules), policy.Rules.UnguardedGit);
         var id = PodName.NewId(time);
         var document = new LaunchDocument(
             LaunchDocument.CurrentVersion, id, request.Name, WorkingDirectory(request, own, policy, scope),

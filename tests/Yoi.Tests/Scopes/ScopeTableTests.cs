@@ -106,4 +106,17 @@ public sealed class ScopeTableTests : IDisposable
         var child = _room.Row("child") with { Scope = asked with { Deny = denies } };
         Assert.True(await _room.Table.LendAsync(lead.PodId, child, Ct) > 0);
     }
+
+    [Fact, Trait("case", "P23"), Trait("case", "P19")]
+    public async Task Whoever_may_not_write_what_git_runs_does_not_lend_it()
+    {
+        var (lead, free) = (_room.Row("lead", "write:/w"), _room.Row("free", "write:/f"));
+        await _room.Table.AcquireAsync(lead, Ct);
+        await _room.Table.AcquireAsync(free with { Scope = free.Scope with { UnguardedGit = true } }, Ct);
+        TableRow Child(string name, string rule) => _room.Row(name) with { Scope = ScopeRoom.Rules(rule) with { UnguardedGit = true } };
+        Assert.Contains("what git would run", (await Assert.ThrowsAsync<ScopeException>(() => _room.Table.LendAsync(lead.PodId, Child("a", "write:/w/a"), Ct))).Message, StringComparison.Ordinal);
+        await _room.Table.LendAsync(free.PodId, Child("b", "write:/f/b"), Ct);
+        Assert.True(_room.Table.Read().Pods.Single(row => row.Name == "b").Scope.UnguardedGit);
+        Assert.Contains("cannot be lent", (await Assert.ThrowsAsync<ScopeException>(() => _room.Table.LendAsync(lead.PodId, _room.Row("c", "write:/w/sub/.git/hooks"), Ct))).Message, StringComparison.Ordinal);
+    }
 }

@@ -20,7 +20,8 @@ internal static class CommandText
 
     /// <summary>True if the kernel probably refused something: only a hint hangs on it, never a decision.</summary>
     internal static bool LooksRefused(string text) =>
-        text.Contains("Read-only file system", StringComparison.Ordinal) || text.Contains("Permission denied", StringComparison.Ordinal) || text.Contains("Operation not permitted", StringComparison.Ordinal);
+        text.Contains("Read-only file system", StringComparison.Ordinal) || text.Contains("Permission denied", StringComparison.Ordinal) || text.Contains("Operation not permitted", StringComparison.Ordinal)
+        || text.Contains("Device or resource busy", StringComparison.Ordinal);
 
     internal static string Hint(Shell shell) => $"[yoi] Commands run in a sandbox. {shell.Reach}";
 }

@@ -52,8 +52,12 @@ internal sealed class Shell(
     private readonly string _home = PlatformSet.HomeOf(environment);
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
+    private readonly RepositoryIndex _repositories = new(time);
+
+    /// <summary>Repositories that commands of this Pod made. They are inert, and stay its to change and remove: no mount lies on them.</summary>
+    private readonly HashSet<string> _made = new(StringComparer.Ordinal);
     private int _number, _outputs;
-    private bool _closed;
+    private bool _closed, _toldCutOff;
 
     /// <summary>Of each command.</summary>
     internal CommandLimits Limits { get; } = own.Commands ?? new();
@@ -156,12 +160,18 @@ internal sealed class Shell(
         var now = scope.Current();
         var policy = new SandboxPolicy(now, platform, own.Network);
         var view = SandboxView.Of(policy, HostSockets.Now());
+        var part = now.Rules.UnguardedGit ? WritablePart.None : view.Writable(now);
+        var repositories = _repositories.Find(part, unlock: false);
+        IReadOnlySet<string> masked;
+        lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part);
+        if (masked.Count > 0) view = SandboxView.Of(policy, HostSockets.Now());
         var places = PrivatePlaces.Make(_podDirectory, platform, _home);
         places.KeepOutputsBelow(MostOutputs);
         if (Cwd != own.Cwd && !IsSeen(view, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
         if (!IsSeen(view, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
         var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, Limits, Cwd, line, environment, home: own.Cwd);
-        var names = DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent);
+        var names = DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent,
+            part, repositories.Select(git => (git, masked.Contains(git))));
         var output = places.NewOutput(name, () => Interlocked.Increment(ref _outputs));
         var process = await BubblewrapHold.StartAsync(_podDirectory, command, output, Limits, time, ct, names.ToText());
         if (view.Mismatch(process.Process.Pid) is { } changed)
@@ -183,7 +193,13 @@ internal sealed class Shell(
         var why = command.Process.Output.Full ? "output_limit" : command.Killed ?? (end.Exit is null ? "killed" : "exited");
         var code = why == "exited" ? end.Exit?.Code : null;
         var mark = command.Process.Mark;
-        var found = names.Check(mark);
+        var (found, repositories) = names.Check(mark, _repositories);
+        lock (_gate)
+        {
+            _made.UnionWith(repositories.Except(names.Repositories.Keys));
+            if (_repositories.WasCutOff && !_toldCutOff) found = [.. found, $"the writable scope has more than {RepositoryIndex.MostDirectories} directories: not all are looked through for git repositories that commands make"];
+            _toldCutOff |= _repositories.WasCutOff;
+        }
         if (!command.Background && PrivatePlaces.Of(_podDirectory).TakeWorkingDirectory() is { } cwd) Cwd = cwd;
         running.Remove(command.Name);
         if (!command.Background)

@@ -26,6 +26,7 @@ foreach (var binary in binaries)
 }
 await TableFigures.MeasureAsync(report);
 await JournalFigures.MeasureAsync(report);
+RepositoryFigures.Measure(report);
 var memory = File.ReadLines("/proc/meminfo").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
 var text = report.Markdown(string.Create(
     CultureInfo.InvariantCulture,

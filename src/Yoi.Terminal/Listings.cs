@@ -43,6 +43,7 @@ internal static class Listings
             Row(table, alive ? Style.Plain : new Style(decoration: Decoration.Dim), [.. cells, screen.IsLive ? Ending(scope, Math.Max(ShortestPath, left)) : scope]);
         }
         screen.Draw(table);
+        foreach (var pod in pods.Where(pod => pod.Note is not null)) screen.Line(SafeText.Of($"{pod.Name}: {pod.Note}"), Tone.Warning);
         var levels = pods.Select(p => p.SandboxLevel).OfType<string>().Distinct().ToList();
         List<string> common = [.. together && models.Count > 0 ? [$"model: {SafeText.Line(string.Join(", ", models))}"] : (string[])[], .. levels.Count > 0 ? [$"sandbox: {SafeText.Line(string.Join(", ", levels))}"] : (string[])[]];
         if (common.Count > 0) screen.Line(string.Join(" · ", common), Tone.Dim);
@@ -78,11 +79,11 @@ internal static class Listings
     /// <summary>A Pod's state in words, with what it waits for or why it ended.</summary>
     internal static string StateText(PodRow pod) => pod.State switch
     {
-        "not_answering" => "alive, not answering" + (pod.Note is { } note ? $", damaged: {note}" : ""),
+        "not_answering" => "alive, not answering" + (pod.Note is null ? "" : ", damaged"),
         "ended" => $"ended: {pod.End}",
         "dead" => "dead, end not recorded",
-        "damaged" => $"damaged: {pod.Note}",
-        _ when pod.Note is { } note => $"{pod.State}, damaged: {note}",
+        "damaged" => "damaged", // Where and how stands below the table: a state is a word.
+        _ when pod.Note is not null => $"{pod.State}, damaged",
         _ when pod.WaitingFor is { } what => $"{pod.State} ({(what.StartsWith("tool:", StringComparison.Ordinal) ? what["tool:".Length..] : what)})",
         _ when pod.UnreadNews > 0 => $"{pod.State}, {Amounts.Count(pod.UnreadNews.Value, "unread item of news", "unread items of news")}",
         _ => pod.State,

@@ -36,9 +36,14 @@ internal static class PodListing
         }
     }
 
-    /// <summary>What lives keeps its state, and its damage is a note.</summary>
+    /// <summary>
+    /// What lives keeps its state, and its damage is a note: that which it says it found when it opened its journal. Of all others every
+    /// line's checksum is looked at.
+    /// </summary>
     private static PodRow WithDamage(KnownPod pod, PodRow row)
     {
+        if (row.State is "idle" or "running" or "paused" or "stopping")
+            return row.Note is null ? row : row with { Note = $"{row.Note}; `yoi stop {pod.Name}`, then `yoi repair {pod.Name}`, restores what can be restored" };
         if (PodRepair.Look(pod) is not { Count: > 0 } found) return row;
         var note = $"{found[0]}{(found.Count > 1 ? $", and {found.Count - 1} more" : "")}; `yoi repair {pod.Name}` restores what can be restored";
         return row with { State = row.State is "ended" or "dead" || found[0].File == PodFiles.Lock ? "damaged" : row.State, Note = note };
@@ -47,7 +52,7 @@ internal static class PodListing
     private static PodRow FromStatus(PodStatus status, string socket) => new(
         status.PodId, status.Name, Amounts.Name(status.State), status.Pid, socket, status.Spawner?.PodId, status.Scope, status.SandboxLevel,
         status.Provider == "scripted" ? "scripted" : $"{status.Provider}/{status.Model}", status.Cwd, status.Totals.Turns,
-        status.Totals.InputTokens, status.Totals.OutputTokens, status.LastActivity, status.WaitingFor, status.UnreadNews);
+        status.Totals.InputTokens, status.Totals.OutputTokens, status.LastActivity, status.WaitingFor, status.UnreadNews, Note: status.Damaged);
 
     /// <param name="silentSocket">Socket of a Pod that is alive and does not answer; null if it is gone.</param>
     private static PodRow FromJournal(KnownPod pod, string? silentSocket)

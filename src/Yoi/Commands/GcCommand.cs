@@ -82,7 +82,7 @@ internal static class GcCommand
         foreach (var row in result.Kept) screen.Remark("kept: " + SafeText.Of(row.Why!));
         var count = Amounts.Count(result.Pods.Count, "Pod");
         screen.Line(result.DryRun
-            ? $"{count}, {Amounts.Bytes(result.Bytes)}{(result.Pods.Count + result.Leftovers.Count > 0 ? "; `yoi gc --yes` removes them" : "")}; what stays takes {Amounts.Bytes(result.LeftBytes)}"
+            ? $"{count}, {Amounts.Bytes(result.Bytes)}{(result.Pods.Count + result.Leftovers.Count > 0 ? "; with --yes they go" : "")}; what stays takes {Amounts.Bytes(result.LeftBytes)}"
             : $"{count}, {Amounts.Bytes(result.Bytes)} removed; what is left takes {Amounts.Bytes(result.LeftBytes)}");
     }
 

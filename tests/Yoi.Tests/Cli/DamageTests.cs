@@ -98,6 +98,8 @@ public sealed class DamageTests : IDisposable
         var row = (await PsAsync())["api"];
         Assert.Equal(("damaged", "stopped by human"), (row.GetProperty("state").GetString(), row.GetProperty("end").GetString()));
         Assert.Equal($"journal.jsonl line 2 (byte {records[1].Offset}): the checksum does not hold, and 1 more; `yoi repair api` restores what can be restored", row.GetProperty("note").GetString());
+        Assert.Equal(0, await _room.RunAsync("ps"));
+        Assert.Contains($"api: journal.jsonl line 2 (byte {records[1].Offset})", _room.Out, StringComparison.Ordinal);
         Assert.Equal(0, await _room.RunAsync("log", "api"));
         Assert.Contains($"line 2 (byte {records[1].Offset})", _room.Error, StringComparison.Ordinal);
         Assert.Contains($"line 4 (byte {records[3].Offset})", _room.Error, StringComparison.Ordinal);

@@ -33,6 +33,20 @@ public sealed class NewsDeskTests : IDisposable
         Assert.Equal((5L, Told.NewsCursor), (told.Told.Seq, told.Told.What));
     }
 
+    [Fact, Trait("case", "T04")]
+    public async Task A_flood_of_pokes_costs_few_looks_and_loses_no_news()
+    {
+        await using var child = new JournalledPod(_root, "x");
+        await using var spawner = new SpawnerDesk(_root);
+        await spawner.Says(child.Spawned);
+        await child.Runs(0, "hello");
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 200_000; i++) spawner.Desk.Poked(child.Id);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20); // What is told twice is not kept twice.
+        await Eventually.Holds(() => spawner.Desk.Untold == 1);
+        Assert.Equal(1, await spawner.Desk.TellAsync(Ct));
+    }
+
     [Fact]
     public async Task A_failed_run_is_told_with_its_detail_and_an_end_with_its_reason()
     {

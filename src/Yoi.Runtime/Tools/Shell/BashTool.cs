@@ -81,6 +81,7 @@ internal sealed class BashTool(Shell shell, TimeProvider time) : Tool
         {
             "exited" => end.ExitCode is null or 0 ? $"exit code 0 after {seconds} s" : $"exit code {end.ExitCode} after {seconds} s{Signal(end.ExitCode.Value)}",
             "timeout" => $"ended after its limit of {limit.TotalMilliseconds:0} ms, with everything it had started; for long work use run_in_background, or a higher `timeout`",
+            "disk_error" => $"ended because what it wrote could not be kept: {output.Failure}",
             "output_limit" => $"ended because it wrote more than its limit of {output.Length >> 20} MiB of output",
             "cancelled" => $"cancelled after {seconds} s, with everything it had started",
             var other => $"ended after {seconds} s ({other})",

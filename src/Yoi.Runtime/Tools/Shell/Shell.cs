@@ -190,7 +190,7 @@ internal sealed class Shell(
     private async Task<ShellEnd> FollowAsync(ShellCommand command, DeniedNames names)
     {
         var end = await command.Process.Ended;
-        var why = command.Process.Output.Full ? "output_limit" : command.Killed ?? (end.Exit is null ? "killed" : "exited");
+        var why = command.Process.Output.Failure is not null ? "disk_error" : command.Process.Output.Full ? "output_limit" : command.Killed ?? (end.Exit is null ? "killed" : "exited");
         var code = why == "exited" ? end.Exit?.Code : null;
         var mark = command.Process.Mark;
         var (found, repositories) = names.Check(mark, _repositories);

@@ -19,9 +19,10 @@ internal static class PodHostProcess
     {
         var answered = false;
         Console.SetError(new StderrLog());
+        LaunchDocument? document = null;
         try
         {
-            var (document, secrets) = await ReadLaunchAsync(input);
+            (document, var secrets) = await ReadLaunchAsync(input);
             await using var host = new PodHost(document, secrets, time);
             var controller = await host.StartAsync(CancellationToken.None);
             using var signals = new StopSignals(controller);
@@ -36,7 +37,8 @@ internal static class PodHostProcess
         }
         catch (Exception e) when (e is ScopeException or JournalException or ModelException or PathException or IOException or InvalidDataException or UnauthorizedAccessException && !answered)
         {
-            await AnswerAsync(output, new LaunchAnswer(false, Environment.ProcessId, null, e.Message));
+            if (!await AnswerAsync(output, new LaunchAnswer(false, Environment.ProcessId, null, e.Message)) && document is not null)
+                EndRecord.RemoveUnborn(new KnownPod(document.Name, document.PodId, document.Directories.Pod(document.Name, document.PodId)));
             return 1;
         }
     }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Yoi;
 using Yoi.Runtime;
 
@@ -8,7 +9,12 @@ if (Platform.WhyNot(OperatingSystem.IsLinux(), RuntimeInformation.OSArchitecture
     return ExitCode.Usage;
 }
 // A Pod process: no command line is parsed for it, so that it starts fast.
-if (args is ["serve"] && Console.IsInputRedirected) return await PodHostProcess.RunAsync(Console.OpenStandardInput(), Console.OpenStandardOutput(), TimeProvider.System);
+// Its answer does not go through the console's stream, which takes a reader that is gone for one that has read.
+if (args is ["serve"] && Console.IsInputRedirected)
+{
+    await using var answer = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+    return await PodHostProcess.RunAsync(Console.OpenStandardInput(), answer, TimeProvider.System);
+}
 var surroundings = Surroundings.OfProcess();
 try
 {

@@ -1,4 +1,5 @@
 using Yoi.Protocol;
+using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 
 namespace Yoi;
@@ -44,7 +45,7 @@ internal static class RootLauncher
             }
             catch (LaunchException)
             {
-                Forget(s, plan.Document);
+                await ForgetAsync(s, plan.Document);
                 // A generated name is composed again: it now counts as taken.
                 if (wishes.Name is not null || tries == 5 || s.Registry.Newest(plan.Document.Name) is not { IsAlive: true }) throw;
             }
@@ -54,10 +55,20 @@ internal static class RootLauncher
     /// <summary>Connects to a Pod that has just said it is ready: it answers, if need be late, on a busy machine.</summary>
     internal static Task<PodClient> ConnectAsync(StartedPod started, CancellationToken ct) => PodClient.ConnectAsync(started.Process.Socket, limit: ReadyLimit, ct: ct);
 
-    /// <summary>A Pod that never began its journal never was: its directory goes, and nothing lists it.</summary>
-    private static void Forget(Surroundings s, LaunchDocument document)
+    /// <summary>A Pod that never began its journal never was: its files and its row go, and nothing lists it.</summary>
+    private static async Task ForgetAsync(Surroundings s, LaunchDocument document)
     {
-        var directory = s.Directories.Pod(document.Name, document.PodId);
-        if (Directory.Exists(directory) && !File.Exists($"{directory}/{PodFiles.Journal}")) Directory.Delete(directory, recursive: true);
+        var pod = new KnownPod(document.Name, document.PodId, s.Directories.Pod(document.Name, document.PodId));
+        if (Directory.Exists(pod.Directory) && !File.Exists($"{pod.Directory}/{PodFiles.Journal}")) Directory.Delete(pod.Directory, recursive: true);
+        if (Directory.Exists(pod.Directory)) return;
+        EndRecord.RemoveRuntimeFiles(pod, s.Directories);
+        try
+        {
+            await s.Table.ReleaseAsync(pod.PodId, CancellationToken.None);
+        }
+        catch (ScopeException)
+        {
+            // Its row is a dead Pod's: whoever changes the table next drops it. Why the Pod did not start is what is told.
+        }
     }
 }

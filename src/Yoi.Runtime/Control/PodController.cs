@@ -317,6 +317,9 @@ internal sealed class PodController : IAsyncDisposable
             Totals totals;
             lock (_ledger.Gate) totals = _ledger.Totals;
             Failpoint.Pass(Failpoints.PodEnding);
+            Entry.RunEnded? owed;
+            lock (_gate) owed = _owed;
+            if (_worker.Unwritten(owed) is { Count: > 0 } unwritten) await _journal.AppendAsync(Durability.Written, unwritten);
             await _journal.AppendLastAsync(new Entry.PodEnded(PodEnd.Stopped, by, null, _held(), totals));
         }
         catch (JournalException e)

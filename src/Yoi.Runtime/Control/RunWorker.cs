@@ -95,13 +95,11 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
         }
         // Not to be cancelled: a run that was cancelled before it began would leave no end behind which what waits is started.
         if (cause is RunCause.Notices) await news.TellAsync(CancellationToken.None);
-        var entries = new List<Entry>();
-        if (owed is not null) entries.Add(owed);
+        var entries = Unwritten(owed);
         int causeAt;
         lock (ledger.Gate)
         {
             if (cause is RunCause.Notices && ledger.UnseenNotice is null) return null;
-            entries.AddRange(ledger.OpenCalls.Select(Closed));
             causeAt = entries.Count;
             var goesOn = ledger.Held && owed is null;
             var next = new Entry.RunStart(ledger.NextRun, cause switch
@@ -122,9 +120,17 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
     }
 
     /// <summary>The result of a call whose own was lost: it may have run, and is not run again.</summary>
-    internal static Entry Closed(AssistantBlock.ToolCall call) => new Entry.ToolResult(
-        call.CallId, call.Name, $"outcome unknown: the Pod went away while {call.Name} ran; it was not run again. Look before you repeat it.",
-        null, IsError: true, OutcomeUnknown: true);
+    internal static Entry Closed(AssistantBlock.ToolCall call) => Closed(call, $"the Pod went away while {call.Name} ran");
+
+    private static Entry.ToolResult Closed(AssistantBlock.ToolCall call, string why) => new(
+        call.CallId, call.Name, $"outcome unknown: {why}; it was not run again. Look before you repeat it.", null, IsError: true, OutcomeUnknown: true);
+
+    /// <summary>What a failed disk kept out of the journal: results of calls, then the end of their run.</summary>
+    internal List<Entry> Unwritten(Entry? end)
+    {
+        lock (ledger.Gate)
+            return [.. ledger.OpenCalls.Select(call => Closed(call, "its result could not be written")), .. end is null ? Array.Empty<Entry>() : [end]];
+    }
 
     private async Task<Entry.RunEnded?> RunAsync(int run, RunControl control)
     {
@@ -132,7 +138,7 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
         if (end is null) return null;
         try
         {
-            await journal.AppendAsync(Durability.Synced, end);
+            await journal.AppendAsync(Durability.Synced, Unwritten(end));
             return null;
         }
         catch (JournalException)

@@ -68,8 +68,9 @@ internal sealed class PodServer : IAsyncDisposable
             {
                 return; // The server ends.
             }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            catch (Exception e)
             {
+                // Whatever it was: a Pod that nobody can reach any more is worse.
                 if (listener != _file.Listener) continue; // The file was made anew: go on with its socket.
                 Warn($"cannot take connections for now: {e.Message}");
                 await PauseAsync(pause); // Out of descriptors: the connection stays in the queue, so asking at once would spin.

@@ -81,6 +81,19 @@ internal static class EndRecord
             Directory.Delete(pod.Directory, recursive: true);
     }
 
+    /// <summary>No entry of it was ever whole: killed before its journal said who it is, it never was a Pod.</summary>
+    private static bool NeverBegan(KnownPod pod) => pod.Journal.ReadAfter(Cursor.Start, out var health, maxBytes: 1).Count == 0 && health.DamagedLines == 0;
+
+    /// <summary>
+    /// The same by its own process, when nobody waits for it any more: its spawner was killed, and the grant is withdrawn.
+    /// </summary>
+    internal static void RemoveUnborn(KnownPod pod)
+    {
+        if (!Directory.Exists(pod.Directory) || !NeverBegan(pod)) return;
+        using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
+        if (right is not null) Directory.Delete(pod.Directory, recursive: true);
+    }
+
     /// <summary>Token and socket of a Pod that is gone: one that was killed leaves them.</summary>
     internal static void RemoveRuntimeFiles(KnownPod pod, YoiDirectories directories)
     {
@@ -97,7 +110,12 @@ internal static class EndRecord
 
     private static async Task<Entry.PodEnded> WriteAsync(KnownPod pod, PodLock right, Entry.PodEnded end, TimeProvider time)
     {
-        if (pod.Journal.First() is null) return end; // It never began to be.
+        if (NeverBegan(pod))
+        {
+            Directory.Delete(pod.Directory, recursive: true);
+            return end;
+        }
+        if (pod.Journal.First() is null) return end; // Damaged from its beginning: nothing is added to that.
         var totals = new TotalsFold();
         await using var journal = JournalWriter.Open(pod.Directory, right, [totals], time);
         end = end with { Totals = totals.Now };

@@ -63,8 +63,10 @@ internal sealed class GrowingTree
         _ => Own(name, directory),
     };
 
-    private Answer Own(string name, string directory) => _random.Next(4) switch
+    private Answer Own(string name, string directory) => _random.Next(5) switch
     {
+        // A name that must not come to be: it is moved to the quarantine.
+        4 => Minds.Call("Bash", new { command = $"echo {name} > {directory}/.envrc" }),
         0 => Minds.Call("Bash", new { command = $"echo {name} >> {directory}/{name}.log" }),
         1 => Minds.Calls(("Write", Text(directory, "1.txt", name)), ("Write", Text(directory, "2.txt", name)), ("Read", new { file_path = $"{directory}/1.txt" })),
         _ => Minds.Call("Write", Text(directory, "own.txt", name)),

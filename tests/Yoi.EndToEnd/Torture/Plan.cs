@@ -20,6 +20,7 @@ internal static class Plan
         Failpoints.SpawnRecord, Failpoints.PodEnding,
         Failpoints.StopShutdown, Failpoints.StopVerified, Failpoints.StopReturned, Failpoints.StopEndEntry,
         Failpoints.DeliverRead, Failpoints.DeliverAppend, Failpoints.FileBeforeRename, Failpoints.ToolBeforeResult, Failpoints.CommandGate,
+        Failpoints.QuarantineMove, Failpoints.QuarantineMoved,
     ];
 
     internal static IEnumerable<Scenario> Of(int seed)
@@ -46,11 +47,12 @@ internal static class Plan
     private static Fault.At At(string point, string action, Random random) =>
         new(point, action, random.Next(1, Passes(point) + 1), point.StartsWith("stop.", StringComparison.Ordinal) || random.Next(5) == 0 ? Phase.Stop : Phase.Work);
 
-    /// <summary>A fault while the one before is mended: in what a stop passes.</summary>
+    /// <summary>A fault while the one before is mended: in what a restore or a stop passes.</summary>
     private static Fault.At Recovering(Random random, string action)
     {
         string[] points = [.. Points.Where(point => point.StartsWith("stop.", StringComparison.Ordinal) || point.StartsWith("table.", StringComparison.Ordinal) || point.StartsWith("journal.", StringComparison.Ordinal))];
-        return new(points[random.Next(points.Length)], action, random.Next(1, 3), Phase.Stop);
+        var point = points[random.Next(points.Length)];
+        return new(point, action, random.Next(1, 4), !point.StartsWith("stop.", StringComparison.Ordinal) && random.Next(3) > 0 ? Phase.Restore : Phase.Stop);
     }
 
     private static Fault.Strike Strike(Random random) => new(random.Next(3) == 0 ? "stop" : "kill", random.Next(1, 30));

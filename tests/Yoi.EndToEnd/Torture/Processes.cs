@@ -64,6 +64,24 @@ internal sealed class Processes(YoiRoom room, Random random)
         return statuses;
     }
 
+    /// <summary>Lets paused Pods go on.</summary>
+    internal async Task ResumeAsync(CancellationToken ct)
+    {
+        foreach (var journal in Evidence.Of(room.Directories).Journals().Where(journal => journal.IsAlive))
+        {
+            if (await StatusAsync(journal, ct) is not { State: PodState.Paused }) continue;
+            try
+            {
+                await using var client = await PodClient.ConnectAsync(room.Directories.Socket(journal.PodId), ct: ct);
+                await client.ResumeAsync(ct);
+            }
+            catch (Exception e) when (e is IOException or SocketException or TimeoutException or PodRefusedException)
+            {
+                // It ended, or somebody else sent it something to do.
+            }
+        }
+    }
+
     /// <summary>How far all have come; null while somebody works.</summary>
     private async Task<string?> RestingAsync(CancellationToken ct)
     {

@@ -2,13 +2,16 @@ using System.Text;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Journal;
 
 /// <summary>Attaching at random moments of a stream: what a client puts together is what the journal says.</summary>
 public sealed class AttachTests
 {
-    private const int Seed = 4_711, Streams = 40, Messages = 40, Attaches = 50;
+    private const int Seed = 4_711, Messages = 40, Attaches = 50;
+
+    private static readonly int Streams = Slice.Of(40, 200);
 
     [Theory, Trait("case", "T22")]
     [InlineData(1 << 20)]

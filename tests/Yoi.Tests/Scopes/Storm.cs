@@ -23,7 +23,7 @@ internal static class Storm
     {
         var random = new Random(seed);
         var directories = ScopeChild.DirectoriesOf(root);
-        using var table = new ScopeTable(directories, TimeProvider.System) { Wait = TimeSpan.FromSeconds(60) };
+        using var table = new ScopeTable(directories, TimeProvider.System) { Wait = TimeSpan.FromSeconds(120) };
         table.Open();
         using var history = new FileStream(HistoryOf(root, number), FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
         var name = string.Create(CultureInfo.InvariantCulture, $"s{number}");

@@ -4,6 +4,7 @@ using Xunit;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Scopes;
 
@@ -19,9 +20,9 @@ public sealed class TableProcessTests : IDisposable
     private ScopeTable Real(TimeSpan? wait = null) => new(_room.Directories, TimeProvider.System) { Wait = wait ?? TimeSpan.FromSeconds(20) };
 
     [Fact, Trait("case", "L07")]
-    public async Task Twelve_processes_that_take_lend_and_return_at_random_never_share_a_path()
+    public async Task Processes_that_take_lend_and_return_at_random_never_share_a_path()
     {
-        const int processes = 12, rounds = 20, killed = 3;
+        var (processes, rounds, killed) = (Slice.Of(12, 100), Slice.Of(20, 60), Slice.Of(3, 10));
         var seed = int.TryParse(Environment.GetEnvironmentVariable("YOI_SEED"), out var given) ? given : Random.Shared.Next();
         TestContext.Current.TestOutputHelper?.WriteLine($"YOI_SEED={seed}");
         var random = new Random(seed);

@@ -4,6 +4,7 @@ using System.Text;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Socket;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Socket;
 
@@ -148,7 +149,7 @@ public sealed class LimitTests
         using var client = await room.ConnectAsync();
         await client.SendAsync("""{"method":"cancel"}""");
         await Eventually.Holds(() => room.Asked.Count == 1); // From here on it listens.
-        var text = string.Concat(Enumerable.Range(0, (1 << 17) / 8).Select(i => i.ToString("d8", null)));
+        var text = string.Concat(Enumerable.Range(0, Slice.Of(1 << 17, 1 << 20) / 8).Select(i => i.ToString("d8", null)));
         var line = Encoding.UTF8.GetBytes($$$"""{"id":"long","method":"run","params":{"input":"{{{text}}}"}}""" + "\n");
         var sending = Task.Run(() =>
         {

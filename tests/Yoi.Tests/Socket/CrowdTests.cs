@@ -1,0 +1,82 @@
+using System.Net.Sockets;
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Socket;
+using Yoi.Shared;
+
+namespace Yoi.Tests.Socket;
+
+/// <summary>More clients than a Pod has room for, and clients that come and go without end.</summary>
+public sealed class CrowdTests
+{
+    [Fact, Trait("case", "C02")]
+    public async Task Three_hundred_lines_that_drip_are_given_up_and_a_client_among_them_is_served()
+    {
+        const int count = 300;
+        await using var room = await new ServedRoom().StartAsync(new SocketLimits { Connections = count + 10, Line = TimeSpan.FromSeconds(2) });
+        await using var client = await room.ClientAsync();
+        var drips = new List<RawClient>();
+        using var enough = new CancellationTokenSource();
+        try
+        {
+            for (var i = 0; i < count; i++) drips.Add(await room.ConnectAsync());
+            var dripping = DripAsync(drips, enough.Token);
+            for (var asked = 0; asked < 200; asked++) Assert.Equal("worker", (await client.StatusAsync(ServedRoom.Ct)).Name);
+            foreach (var drip in drips) Assert.Contains("was not finished within", await drip.LineAsync(), StringComparison.Ordinal);
+            await Eventually.Holds(() => room.Server.Connections == 1);
+            await enough.CancelAsync();
+            await dripping;
+        }
+        finally
+        {
+            foreach (var drip in drips) drip.Dispose();
+        }
+        Assert.Equal("worker", (await client.StatusAsync(ServedRoom.Ct)).Name);
+    }
+
+    /// <summary>A byte each, again and again; those that were closed are left out.</summary>
+    private static async Task DripAsync(List<RawClient> clients, CancellationToken ct)
+    {
+        using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
+        try
+        {
+            do
+            {
+                foreach (var client in clients)
+                    if (client.Socket.Poll(0, SelectMode.SelectWrite) && !client.Socket.Poll(0, SelectMode.SelectRead)) await client.SendBytesAsync("x"u8.ToArray());
+            }
+            while (await ticks.WaitForNextTickAsync(ct));
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException)
+        {
+            // Enough, or one was closed this moment.
+        }
+    }
+
+    [Fact, Trait("case", "T12")]
+    public async Task Ten_thousand_probes_of_a_Pod_and_of_one_that_is_silent_leave_no_descriptor_on_either_side()
+    {
+        await using var pod = await RealPod.StartAsync();
+        var (mine, its) = (0, 0);
+        for (var round = 0; round < Slice.Of(1_000, 10_000); round++)
+        {
+            if (round == 100) (mine, its) = (Mine(), Its());
+            await using var client = await pod.ClientAsync();
+            if (round % 2 == 0) await client.StatusAsync(ServedRoom.Ct);
+        }
+        await Eventually.Holds(() => Its() <= its + 10);
+        Assert.InRange(Mine(), 0, mine + 50); // Other tests open some; a leak would be hundreds.
+
+        pod.Process.Signal(Libc.SigStop);
+        for (var round = 0; round < Slice.Of(100, 1_000); round++)
+            await Assert.ThrowsAnyAsync<Exception>(() => PodClient.ConnectAsync(pod.Socket, limit: TimeSpan.FromMilliseconds(1), ct: ServedRoom.Ct));
+        pod.Process.Signal(Libc.SigCont);
+        await using (var client = await pod.ClientAsync()) Assert.Equal("lead", (await client.StatusAsync(ServedRoom.Ct)).Name);
+        await Eventually.Holds(() => Its() <= its + 10);
+        Assert.InRange(Mine(), 0, mine + 50);
+
+        int Mine() => Directory.GetFiles("/proc/self/fd").Length;
+        int Its() => Directory.GetFiles($"/proc/{pod.Launched.Pid}/fd").Length;
+    }
+}

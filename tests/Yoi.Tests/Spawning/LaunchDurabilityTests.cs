@@ -67,4 +67,15 @@ public sealed class LaunchDurabilityTests : IAsyncLifetime
             $"intent {intent}, synced {synced}, started {started}, synced {startedSynced}, run {run}, result {result}:\n{string.Join('\n', calls.Where(line => line.Contains("journal.jsonl", StringComparison.Ordinal) || line.Contains("execve", StringComparison.Ordinal)))}");
         Assert.True(File.Exists(_room.Work + "/made"));
     }
+
+    [Fact, Trait("case", "G08")]
+    public async Task A_second_process_for_the_same_journal_is_refused_and_the_first_goes_on()
+    {
+        var root = await _room.Root();
+        var before = root.Journal.Count;
+        var refusal = await Assert.ThrowsAsync<LaunchException>(() => _room.Start(root.Document));
+        Assert.Contains("served by another process", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(before, root.Journal.Count);
+        Assert.False((await root.Call("Glob", """{"pattern":"*"}""")).IsError);
+    }
 }

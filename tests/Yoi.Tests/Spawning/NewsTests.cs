@@ -97,7 +97,11 @@ public sealed class NewsTests : IAsyncLifetime
         var accepted = await child.RunAsync("hello", ct: _room.Ct);
         await Eventually.Holds(() => root.Child("a").Journal.Last()!.Entry is Entry.RunEnded && root.Child("a").Journal.Last()!.Seq > accepted.Seq);
         var again = await _room.Start(root.Document);
-        await again.Until(entry => entry is Entry.RunEnded, root.Journal[^1].Seq + 1);
+        // The news waits: nothing starts by itself in a Pod that came back.
+        await Eventually.Holds(() => again.Client.StatusAsync(_room.Ct).GetAwaiter().GetResult() is { State: PodState.Paused, UnreadNews: > 0 });
+        var from = root.Journal[^1].Seq + 1;
+        await again.Client.ResumeAsync(_room.Ct);
+        await again.Until(entry => entry is Entry.RunEnded, from);
         await again.Killed();
         await again.Client.DisposeAsync();
 

@@ -117,9 +117,11 @@ public abstract record Entry
     /// <param name="CallId">The call that asked for it.</param>
     /// <param name="From">Name of the Pod that spawned it, if that is not this one.</param>
     /// <param name="Told">Up to where that Pod had been told of it.</param>
+    /// <param name="Restart"><c>on_crash</c> if it is to be started again when it crashes; null if not.</param>
     public sealed record ChildSpawned(
         string Child, string ChildId, int Pid, string StartTime, string BootId, IReadOnlyList<ScopeRule> Rules,
-        long Generation, string? CallId, string? From = null, IReadOnlyList<Told>? Told = null) : Entry;
+        long Generation, string? CallId, string? From = null, IReadOnlyList<Told>? Told = null,
+        string? Restart = null) : Entry;
 
     /// <summary>A spawn that came to nothing; everything before it was undone.</summary>
     /// <param name="Step">The step that failed.</param>

@@ -79,6 +79,9 @@ internal sealed class PodHost : IAsyncDisposable
         if (poker is not null) Own(poker).Start();
         Own(keeper).Start(journal, table, scope);
         keeper.Ended += news.Poked;
+        var restarter = Own(new ChildRestarter(children, journal, _document.Directories, _time));
+        keeper.Died += restarter.Ended;
+        restarter.Start();
         Own(news).Start(journal);
         var controller = Own(new PodController(
             ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time, shell.EndAllAsync)

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Yoi.Runtime.Control;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Models;
 using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
@@ -23,6 +24,8 @@ internal static class PodHostProcess
         try
         {
             (document, var secrets) = await ReadLaunchAsync(input);
+            Libc.AdoptOrphans();
+            ProcessWatcher.AdoptsOrphans = true;
             await using var host = new PodHost(document, secrets, time);
             var controller = await host.StartAsync(CancellationToken.None);
             using var signals = new StopSignals(controller);

@@ -114,7 +114,23 @@ internal static partial class Libc
     [LibraryImport(Name, EntryPoint = "eventfd_write", SetLastError = true)]
     internal static partial int EventFdWrite(SafeFileHandle fd, ulong value);
 
-    internal const int WaitByPidfd = 3, WaitExited = 4, WaitNoHang = 1;
+    internal const int WaitForAny = 0, WaitByPid = 1, WaitByPidfd = 3, WaitExited = 4, WaitNoHang = 1, WaitNoReap = 0x1000000;
+
+    private const int SetChildSubreaper = 36;
+
+    /// <summary>From here on the orphans of this process's descendants become its own children.</summary>
+    /// <exception cref="LinuxException">The kernel refuses.</exception>
+    internal static void AdoptOrphans()
+    {
+        if (ProcessControl(SetChildSubreaper, 1, 0, 0, 0) != 0) throw Failed("prctl");
+    }
+
+    [LibraryImport(Name, EntryPoint = "prctl", SetLastError = true)]
+    private static partial int ProcessControl(int option, nuint a, nuint b, nuint c, nuint d);
+
+    /// <summary>The same for a pid, or any child (0). <c>si_pid</c> is at byte 12.</summary>
+    [LibraryImport(Name, EntryPoint = "waitid", SetLastError = true)]
+    internal static unsafe partial int WaitId(int idType, int id, byte* information, int options);
 
     /// <summary>Reaps our own child. <c>si_code</c> is at byte 8 of the information, <c>si_status</c> at byte 24.</summary>
     [LibraryImport(Name, EntryPoint = "waitid", SetLastError = true)]

@@ -124,6 +124,32 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
         return returned;
     }
 
+    /// <summary>
+    /// By hand: a table that cannot be used, or is gone, is made anew from the journals; the old one is kept beside it. One that can be
+    /// used only loses the rows of the dead.
+    /// </summary>
+    /// <returns>Null if nothing was wrong with it; else the new one.</returns>
+    /// <exception cref="ScopeException">It is of a newer yoi, or a living Pod's journal does not say what it holds.</exception>
+    internal async Task<RebuiltTable?> RepairAsync(CancellationToken ct)
+    {
+        RebuiltTable? made = null;
+        await Task.Run(
+            async () =>
+            {
+                using var held = await TableLock.TakeAsync(directories, _isAlive, time, _name, Wait, ct);
+                var good = _file.ReadIfGood();
+                made = good is null ? TableRebuild.FromJournals(directories, _isAlive, held.Generation, own: null, strict: false) : null;
+                var after = made?.Table ?? Living(good!, _ => true);
+                if (ReferenceEquals(after, good)) return;
+                foreach (var row in good?.Pods.Where(row => after.Find(row.PodId) is null) ?? []) Settle(row.Directory);
+                if (made is not null) _file.PutAside();
+                _file.Replace(after);
+                held.Remember(after.Generation);
+            },
+            ct);
+        return made;
+    }
+
     public void Dispose()
     {
         _file.Dispose();
@@ -138,10 +164,11 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
             try
             {
                 using var held = await TableLock.TakeAsync(directories, _isAlive, time, _name, Wait, ct);
-                var before = _file.Read() ?? Absent(held.Generation, own);
+                var found = _file.Read();
+                var before = found ?? Lost(held.Generation, own);
                 var after = change(before);
                 if (own is not null) Settle(own);
-                if (ReferenceEquals(after, before)) return after;
+                if (ReferenceEquals(after, found)) return after;
                 foreach (var row in before.Pods.Where(row => after.Find(row.PodId) is null)) Settle(row.Directory);
                 _file.Replace(after);
                 held.Remember(after.Generation);
@@ -179,4 +206,8 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
         if (StateRoot.AnyAlive(directories, _isAlive, own)) throw _file.Untrusted("it is missing, and Pods are living that hold scopes");
         return TableDocument.Empty(generation ?? 0);
     }
+
+    /// <summary>A table that was and is gone is made anew; one that never was is empty.</summary>
+    private TableDocument Lost(long? generation, string? own) =>
+        generation == 0 ? TableDocument.Empty(0) : TableRebuild.FromJournals(directories, _isAlive, generation, own, strict: true).Table;
 }

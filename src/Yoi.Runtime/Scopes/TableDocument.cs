@@ -91,4 +91,7 @@ internal sealed class ScopeException(string message, string? holder = null, Exce
 {
     /// <summary>Name of the Pod that holds what was asked for.</summary>
     internal string? Holder { get; } = holder;
+
+    /// <summary>True if the table is of a version that this program does not know.</summary>
+    internal bool IsNewer { get; init; }
 }

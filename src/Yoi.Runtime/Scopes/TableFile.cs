@@ -16,8 +16,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
 {
     private const long LargestFile = 64 << 20;
 
-    /// <summary>What helps as long as the command that will make a table anew from the journals does not exist.</summary>
-    private const string ByHand = "Until there is `yoi scopes repair`: end all Pods (`yoi ps`, `yoi stop`), then remove scopes.json and scopes.lock together";
+    private const string ByHand = "`yoi scopes repair` makes it anew from the journals of all Pods";
 
     private static readonly TableJson Json = new(new JsonSerializerOptions(TableJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
@@ -53,6 +52,27 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
         {
             file?.Dispose();
         }
+    }
+
+    /// <summary>The document; null if there is none that can be used.</summary>
+    /// <exception cref="ScopeException">It is of a newer version, which is not ours to replace.</exception>
+    internal TableDocument? ReadIfGood()
+    {
+        try
+        {
+            return Read();
+        }
+        catch (ScopeException e) when (e.IsNewer is false)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Keeps what cannot be used beside the table, for who wants to look at it. The caller holds the lock.</summary>
+    internal void PutAside()
+    {
+        if (Libc.Rename(directories.ScopeTable, directories.ScopeTable + ".damaged") != 0 && Marshal.GetLastPInvokeError() is not Errno.NoEnt)
+            throw Libc.Failed("rename " + directories.ScopeTable);
     }
 
     /// <summary>Write aside, fsync, rename, fsync of the directory. The caller holds the lock.</summary>
@@ -116,7 +136,8 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
 
     private ScopeException Newer(int version) => new(
         $"the scope table {directories.ScopeTable} has version {version}; this yoi reads up to {TableDocument.CurrentVersion} and leaves it as it is. "
-        + "Use the newer yoi that wrote it. " + ByHand);
+        + "Use the newer yoi that wrote it; `yoi scopes repair` of this one leaves it alone, too.")
+    { IsNewer = true };
 
     private static int? VersionOf(ReadOnlySpan<byte> bytes)
     {

@@ -17,10 +17,14 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     private readonly Dictionary<string, Entry.ChildSpawned> _open = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Entry.LendIntended> _intended = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Kept> _kept = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _restart = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _closing = new();
     private JournalWriter _journal = null!;
     private ScopeTable _table = null!;
     private LiveScope _scope = null!;
+
+    /// <summary>Raised (on any thread) with a child whose end this process recorded. Must not block.</summary>
+    internal event Action<Entry.ChildSpawned, Entry.ChildEnded>? Died;
 
     /// <summary>Raised (on any thread) with a child's id when its end is in the own journal. Must not block.</summary>
     internal event Action<string>? Ended;
@@ -33,7 +37,11 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
             {
                 case Entry.LendIntended intended: _intended[intended.ChildId] = intended; break;
                 case Entry.SpawnFailed failed: _intended.Remove(failed.ChildId); break;
-                case Entry.ChildSpawned spawned: _intended.Remove(spawned.ChildId); _open[spawned.ChildId] = spawned; break;
+                case Entry.ChildSpawned spawned:
+                    _intended.Remove(spawned.ChildId);
+                    _open[spawned.ChildId] = spawned;
+                    if (spawned.Restart is { } restart) _restart[spawned.ChildId] = restart;
+                    break;
                 case Entry.ChildEnded ended: _open.Remove(ended.ChildId); break;
                 case Entry.ChildHandedOver gone: _open.Remove(gone.ChildId); break;
             }
@@ -95,6 +103,12 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
 
     /// <summary>Watches a child that was just spawned. Takes the process over.</summary>
     internal void Track(Entry.ChildSpawned child, PodProcess process) => Keep(child, PodOf(child.Child, child.ChildId), process);
+
+    /// <summary>What its spawner asked for in case that it crashes.</summary>
+    internal string? RestartOf(string childId)
+    {
+        lock (_gate) return _restart.GetValueOrDefault(childId);
+    }
 
     /// <summary>Ids of children whose end is not recorded yet.</summary>
     internal IReadOnlyList<string> Open
@@ -224,9 +238,10 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         HashSet<string> known;
         lock (_gate) known = [.. _open.Keys, .. _intended.Keys];
         var came = new Heirs(own, _table).Of(kept.Pod, known);
+        var ended = new Entry.ChildEnded(kept.Pod.Name, kept.Pod.PodId, end.Reason, end.By, end.Detail, back);
         await _journal.AppendAsync(Durability.Synced,
         [
-            new Entry.ChildEnded(kept.Pod.Name, kept.Pod.PodId, end.Reason, end.By, end.Detail, back),
+            ended,
             new Entry.ScopeChanged(policy.Rules, policy.Lent, policy.Generation, $"pod `{kept.Pod.Name}` ended"),
             .. came,
             .. Heirs.Words(kept.Pod.Name, came),
@@ -235,6 +250,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         Adopt(came);
         Ended?.Invoke(kept.Pod.PodId);
         EndRecord.RemoveRuntimeFiles(kept.Pod, own.Directories);
+        Died?.Invoke(kept.Child, ended);
     }
 
     /// <summary>Its recorded end; where its journal cannot be written, the end as we know it.</summary>

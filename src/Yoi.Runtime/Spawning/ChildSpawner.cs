@@ -67,7 +67,7 @@ internal sealed class ChildSpawner(
             await EndRecord.CompleteAsync(pod, null, [], own.Name, time, ct);
             await keeper.SettledAsync(podId, ct); // What it had is back, and its end stands before its second life.
             var record = LaunchRecord.Read(pod) ?? throw SpawnPlan.Refused($"the journal of pod `{pod.Name}` does not say who it is");
-            var plan = SpawnPlan.Again(record, own, scope.Current(), withoutHeld);
+            var plan = SpawnPlan.Again(record, own, scope.Current(), withoutHeld) with { Restart = keeper.RestartOf(podId) };
             if (record.Created.Spawner is { } spawner && spawner.PodId != own.PodId)
                 plan = plan with { From = spawner.Name, Told = ToldOf(spawner, podId) };
             var row = await LendAsync(plan, () => table.LendAgainAsync(own.PodId, plan.Row, tree.SpawnerOf, withoutHeld, ct), ct);
@@ -136,7 +136,7 @@ internal sealed class ChildSpawner(
             step = "record";
             Failpoint.Pass(Failpoints.SpawnRecord);
             var spawned = new Entry.ChildSpawned(
-                document.Name, document.PodId, launched.Pid, launched.StartTime, launched.BootId, document.Scope.Allow, document.Grant ?? 0, callId, plan.From, plan.Told);
+                document.Name, document.PodId, launched.Pid, launched.StartTime, launched.BootId, document.Scope.Allow, document.Grant ?? 0, callId, plan.From, plan.Told, plan.Restart);
             var left = scope.Current();
             await journal.AppendAsync(Durability.Synced, spawned, new Entry.ScopeChanged(left.Rules, left.Lent, left.Generation, $"lent to pod `{document.Name}`"));
             keeper.Track(spawned, launched.Process);

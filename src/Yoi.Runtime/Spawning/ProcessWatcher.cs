@@ -5,13 +5,15 @@ using Yoi.Runtime.Linux;
 namespace Yoi.Runtime.Spawning;
 
 /// <summary>How a process ended: its exit code or signal; neither if it was not our child.</summary>
-internal sealed record ProcessExit(int? Code, int? Signal)
+/// <param name="OutOfMemory">True if the kernel killed it because memory ran out.</param>
+internal sealed record ProcessExit(int? Code, int? Signal, bool OutOfMemory = false)
 {
     /// <summary>The end reason of a Pod that wrote none itself.</summary>
     internal (PodEnd Reason, string? Detail) AsEnd() => (Code, Signal) switch
     {
         (0, _) => (PodEnd.Exited, null),
         ({ } code, _) => (PodEnd.Crashed, $"exit code {code}"),
+        (_, { }) when OutOfMemory => (PodEnd.Killed, "out of memory: the kernel ended it"),
         (_, { } signal) => (PodEnd.Crashed, $"signal {signal}"),
         _ => (PodEnd.Lost, "exit status not observable"),
     };
@@ -35,6 +37,7 @@ internal static class ProcessWatcher
     private static readonly Lock Gate = new();
     private static readonly List<Watched> All = [];
     private static SafeFileHandle? _wake;
+    private static long? _outOfMemory; // Under the lock, like all that ends.
 
     /// <summary>One process under watch.</summary>
     internal sealed class Watched(SafeFileHandle pidfd, int pid)
@@ -43,6 +46,12 @@ internal static class ProcessWatcher
         internal SafeFileHandle Pidfd { get; } = pidfd;
         internal TaskCompletionSource<ProcessExit> Exit { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
+
+    /// <summary>
+    /// Set in a Pod's process: the Pods of a Pod below it that dies become its children, so that their ends can be seen, too. Whoever
+    /// starts other programs by other means must not set it: this thread would take their ends away.
+    /// </summary>
+    internal static bool AdoptsOrphans { get; set; }
 
     /// <summary>Watches a process until it ends or is forgotten. Keeps the descriptor open as long.</summary>
     internal static Watched Watch(SafeFileHandle pidfd, int pid)
@@ -75,6 +84,7 @@ internal static class ProcessWatcher
         var fd = Libc.EventFd(0, Libc.CloseOnExec);
         if (fd < 0) throw Libc.Failed("eventfd");
         _wake = new SafeFileHandle(fd, ownsHandle: true);
+        _outOfMemory = OutOfMemory.Count();
         new Thread(Loop, StackSize) { IsBackground = true, Name = "process watcher" }.Start();
     }
 
@@ -119,12 +129,37 @@ internal static class ProcessWatcher
             var isOurs = exit is not { Code: null, Signal: null };
             same = [.. All.Where(other => other == watched || (isOurs && other.Pid == watched.Pid))];
             foreach (var one in same) All.Remove(one);
+            if (AdoptsOrphans) ReapStrangers_NeedsLock();
         }
         foreach (var one in same)
         {
             one.Exit.TrySetResult(exit);
             one.Pidfd.DangerousRelease();
         }
+    }
+
+    /// <summary>
+    /// An orphan that came to us, being the nearest above that lives, and that nobody watches: it must not stay a zombie. One that is
+    /// watched is left to its own turn.
+    /// </summary>
+    private static unsafe void ReapStrangers_NeedsLock()
+    {
+        var information = stackalloc byte[Libc.SignalInfoSize];
+        while (true)
+        {
+            new Span<byte>(information, Libc.SignalInfoSize).Clear();
+            if (Libc.WaitId(Libc.WaitForAny, 0, information, Libc.WaitExited | Libc.WaitNoHang | Libc.WaitNoReap) != 0) return;
+            var pid = *(int*)(information + 12);
+            if (pid == 0 || All.Any(watched => watched.Pid == pid)) return;
+            if (Libc.WaitId(Libc.WaitByPid, pid, information, Libc.WaitExited | Libc.WaitNoHang) != 0) return;
+        }
+    }
+
+    private static bool MemoryRanOut()
+    {
+        var (before, now) = (_outOfMemory, OutOfMemory.Count());
+        _outOfMemory = now;
+        return now > before;
     }
 
     private static unsafe ProcessExit Reap(SafeFileHandle pidfd)
@@ -136,7 +171,7 @@ internal static class ProcessWatcher
         return code switch
         {
             1 => new ProcessExit(status, null), // CLD_EXITED
-            2 or 3 => new ProcessExit(null, status), // CLD_KILLED, CLD_DUMPED
+            2 or 3 => new ProcessExit(null, status, status == Libc.SigKill && MemoryRanOut()), // CLD_KILLED, CLD_DUMPED
             _ => new ProcessExit(null, null),
         };
     }

@@ -11,8 +11,14 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="Model">Another model of the same provider; null for the spawner's own.</param>
 /// <param name="Cwd">The child's working directory; null chooses one that it may read.</param>
 /// <param name="Network">True: its commands have the network, which its spawner must have, too.</param>
+/// <param name="Restart"><see cref="OnCrash"/>, or null: it stays ended.</param>
 internal sealed record SpawnRequest(
-    string Name, string Task, IReadOnlyList<ScopeRule> Rules, string? Role = null, string? Model = null, string? Cwd = null, string? CallId = null, bool Network = false);
+    string Name, string Task, IReadOnlyList<ScopeRule> Rules, string? Role = null, string? Model = null, string? Cwd = null, string? CallId = null, bool Network = false,
+    string? Restart = null)
+{
+    /// <summary>Started again when it crashes, a few times.</summary>
+    internal const string OnCrash = "on_crash";
+}
 
 /// <summary>A spawn that came to nothing. Whatever had been done before was undone.</summary>
 /// <param name="step">The step that failed.</param>
@@ -27,7 +33,7 @@ internal sealed class SpawnException(string step, string message) : Exception(me
 /// <param name="Task">Null for a Pod that comes back: it has its tasks in its journal.</param>
 /// <param name="From">Name of the Pod that spawned it, if that is another one.</param>
 /// <param name="Told">Up to where that one had been told of it.</param>
-internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string? Task, string? From = null, IReadOnlyList<Told>? Told = null)
+internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string? Task, string? From = null, IReadOnlyList<Told>? Told = null, string? Restart = null)
 {
     internal const string Step = "validate";
 
@@ -52,7 +58,7 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string? 
             request.Role, own.Limits, own.KeySource, own.Directories, own.Timing, own.SandboxLevel, request.Network, own.PlatformSet, Commands: own.Commands);
         var row = new TableRow(
             id, request.Name, own.Directories.Pod(request.Name, id), own.PodId, own.RootId, own.Depth + 1, Pending: true, 0, scope, own.Limits, null);
-        return new SpawnPlan(document, row, request.Task);
+        return new SpawnPlan(document, row, request.Task, Restart: request.Restart);
     }
 
     /// <summary>A Pod that ended below this one and comes back with what it had, less what the spawner lost since.</summary>

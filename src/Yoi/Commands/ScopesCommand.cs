@@ -10,12 +10,31 @@ internal static class ScopesCommand
     internal static Command Create(Surroundings s)
     {
         var json = new Option<bool>("--json") { Description = "Print an array of objects, deny rules included." };
-        var command = new Command("scopes", "Show who may read and write what, and who lent it.") { json };
+        var command = new Command("scopes", "Show who may read and write what, and who lent it.") { json, Repair(s) };
         command.SetAction(parsed =>
         {
             var rows = Rows(s.Table.Read());
             if (parsed.GetValue(json)) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListScopeRow);
             else Listings.Scopes(s.Screen, [.. rows.Where(row => row.Kind == "allow")]);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Repair(Surroundings s)
+    {
+        var command = new Command("repair", "Make a lost or damaged scope table anew from the journals of all Pods.");
+        command.SetAction(async (_, ct) =>
+        {
+            using var table = s.Table;
+            table.Open();
+            if (await table.RepairAsync(ct) is not { } made)
+            {
+                s.Screen.Line("the scope table is good; rows of dead Pods are gone from it");
+                return ExitCode.Ok;
+            }
+            s.Screen.Line($"the scope table was made anew from the journals: {Amounts.Count(made.Table.Pods.Count, "living Pod")}, generation {made.Table.Generation}");
+            foreach (var note in made.Notes) s.Screen.Warn(SafeText.Of(note));
             return ExitCode.Ok;
         });
         return command;

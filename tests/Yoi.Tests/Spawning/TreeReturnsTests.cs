@@ -20,6 +20,9 @@ public sealed class TreeReturnsTests : IAsyncLifetime
 
     private static bool IsZombie(int pid) => File.ReadAllText($"/proc/{pid}/stat") is var stat && stat[(stat.LastIndexOf(')') + 2)..].StartsWith('Z');
 
+    private static IEnumerable<int> ChildrenOf(int pid) =>
+        Directory.EnumerateDirectories($"/proc/{pid}/task").SelectMany(task => File.ReadAllText(task + "/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(int.Parse);
+
     private static async Task<bool> MayWrite(RoomPod pod, string folder)
     {
         var file = $"{folder}/by-{pod.Known.Name}";
@@ -124,6 +127,23 @@ public sealed class TreeReturnsTests : IAsyncLifetime
         Assert.False((await root.Call("StopPod", """{"name":"leaf"}""")).IsError);
         Assert.False(leaf.IsAlive);
         Assert.True(await MayWrite(root, inner));
+    }
+
+    [Fact, Trait("case", "T32"), Trait("case", "F02")]
+    public async Task How_an_orphan_ended_is_seen_by_the_Pod_that_took_it_over_and_nothing_stays_a_zombie()
+    {
+        var root = await _room.Root();
+        await root.Spawn("mid");
+        await root.Call("WaitForPods", """{"until":"all"}""");
+        var mid = await _room.Attach("mid");
+        foreach (var name in (string[])["leaf", "other"]) await mid.Spawn(name);
+        await mid.Client.DisposeAsync();
+        await _room.Kill(mid.Known);
+        await Eventually.Holds(() => root.All<Entry.ChildSpawned>().Count(child => child.From == "mid") == 2);
+        await _room.Kill(root.Child("leaf"));
+        await root.Until(entry => entry is Entry.ChildEnded { Child: "leaf" });
+        Assert.Equal((PodEnd.Crashed, "signal 9"), root.All<Entry.ChildEnded>().Where(end => end.Child == "leaf").Select(end => (end.Reason, end.Detail)).Single());
+        Assert.DoesNotContain(ChildrenOf(root.Launched.Pid), IsZombie);
     }
 
     [Fact, Trait("case", "T23"), Trait("case", "L18")]

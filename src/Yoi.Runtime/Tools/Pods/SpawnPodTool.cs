@@ -20,7 +20,8 @@ internal sealed class SpawnPodTool(ChildSpawner spawner) : Tool
         var roles = new[] { given.TextOrNull("role"), given.TextOrNull("instruction") }.OfType<string>().Where(role => role.Length > 0).ToArray();
         var request = new SpawnRequest(
             given.Text("name"), given.Text("task"), rules, roles.Length == 0 ? null : string.Join("\n\n", roles),
-            given.TextOrNull("model"), given.TextOrNull("cwd"), call.CallId, given.Flag("network"));
+            given.TextOrNull("model"), given.TextOrNull("cwd"), call.CallId, given.Flag("network"),
+            given.Choice("restart", "never", "never", SpawnRequest.OnCrash) is SpawnRequest.OnCrash and var restart ? restart : null);
         try
         {
             var child = await spawner.SpawnAsync(request, ct);

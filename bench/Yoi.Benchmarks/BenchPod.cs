@@ -51,6 +51,14 @@ internal sealed class BenchPod : IAsyncDisposable
 
     internal Task<PodStatus> StatusAsync() => _client.StatusAsync();
 
+    /// <summary>The first entry of a kind, from the journal's beginning.</summary>
+    internal async Task<T> SeeFirstAsync<T>() where T : Entry
+    {
+        await foreach (var message in _client.AttachAsync())
+            if (message is PodMessage.Entered { Entry: T entry }) return entry;
+        throw new IOException($"the Pod ended before a {typeof(T).Name}");
+    }
+
     /// <summary>Follows the journal up to the next entry that fits.</summary>
     internal async Task<T> SeeAsync<T>(Func<T, bool> fits) where T : Entry
     {

@@ -2,14 +2,17 @@ using System.Globalization;
 using Yoi.Benchmarks;
 using Yoi.Benchmarks.Figures;
 
-// Usage: Yoi.Benchmarks [--write FILE]. Measures the binaries that are built.
+// Usage: Yoi.Benchmarks [--write FILE] [--only start|read|list|idle|disk] [NAME=BINARY …]. Measures the binaries that are built, or those that are
+// named: two of them side by side show what a change does.
+var only = args.SkipWhile(word => word != "--only").Skip(1).FirstOrDefault();
+Binary[] named = [.. args.Where(word => word.Contains('=')).Select(word => word.Split('=', 2)).Select(pair => new Binary(pair[0], Path.GetFullPath(pair[1])))];
 Binary[] known =
 [
     new("AOT proof (net9.0)", Path.GetFullPath("dist/aot-proof/yoi")),
     new("Native AOT", Path.GetFullPath("artifacts/native-aot/out/yoi")),
     new("ReadyToRun", Path.GetFullPath("artifacts/ready-to-run/out/yoi")),
 ];
-var binaries = known.Where(binary => File.Exists(binary.Path)).ToArray();
+var binaries = (named.Length > 0 ? named : known).Where(binary => File.Exists(binary.Path)).ToArray();
 if (binaries.Length == 0)
 {
     Console.Error.WriteLine("nothing is built: `make bench` builds what it measures");
@@ -18,19 +21,19 @@ if (binaries.Length == 0)
 var report = new Report(binaries);
 foreach (var binary in binaries)
 {
-    await StartFigures.MeasureAsync(report, binary);
-    await ReadFigures.MeasureAsync(report, binary);
-    await ListFigures.MeasureAsync(report, binary);
-    await IdleFigures.MeasureAsync(report, binary);
-    await DiskFigures.MeasureAsync(report, binary);
+    if (only is null or "start") await StartFigures.MeasureAsync(report, binary);
+    if (only is null or "read") await ReadFigures.MeasureAsync(report, binary);
+    if (only is null or "list") await ListFigures.MeasureAsync(report, binary);
+    if (only is null or "idle") await IdleFigures.MeasureAsync(report, binary);
+    if (only is null or "disk") await DiskFigures.MeasureAsync(report, binary);
 }
-await TableFigures.MeasureAsync(report);
-await JournalFigures.MeasureAsync(report);
-RepositoryFigures.Measure(report);
+if (only is null) await TableFigures.MeasureAsync(report);
+if (only is null) await JournalFigures.MeasureAsync(report);
+if (only is null) RepositoryFigures.Measure(report);
 var memory = File.ReadLines("/proc/meminfo").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
 var text = report.Markdown(string.Create(
     CultureInfo.InvariantCulture,
     $"Measured with {Environment.ProcessorCount} cores and {long.Parse(memory, CultureInfo.InvariantCulture) / 1_048_576} GiB of memory on {System.Runtime.InteropServices.RuntimeInformation.OSArchitecture}."));
-if (args is ["--write", var file]) File.WriteAllText(file, text);
+if (args.SkipWhile(word => word != "--write").Skip(1).FirstOrDefault() is { } file) File.WriteAllText(file, text);
 else Console.Write(text);
 return 0;

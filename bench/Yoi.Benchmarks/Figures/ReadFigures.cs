@@ -1,5 +1,12 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
+using Yoi.Protocol;
+using Yoi.Runtime.Delivery;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Tools;
+using Yoi.Runtime.Tools.Pods;
 
 namespace Yoi.Benchmarks.Figures;
 
@@ -30,8 +37,41 @@ internal static class ReadFigures
             await pod.CallAsync("ReadPodOutput", """{"name":"talker","max_bytes":40000}"""); // To the end.
             report.Add(
                 Section, $"nothing new, {number} entries", binary, await Samples.OfAsync(30, _ => pod.CallAsync("ReadPodOutput", """{"name":"talker"}""")), nothing, "0.3 ms");
+            report.Add(Section, $"the tool alone, nothing new, {number} entries", binary, await AloneAsync(pod, place, living: true), target: "0.3 ms");
             await pod.CallAsync("StopPod", """{"name":"talker"}""");
+            report.Add(Section, $"the tool alone, nothing new, {number} entries of a dead child", binary, await AloneAsync(pod, place, living: false), target: "0.3 ms");
         }
+    }
+
+    /// <summary>
+    /// Without a round trip, a run and a model: the tool in this process, called as ToolRunner calls it, over the journal of a real child. What is
+    /// compared between the columns is the child, which a living one is asked what it does.
+    /// </summary>
+    private static async Task<Samples> AloneAsync(BenchPod spawner, Place place, bool living)
+    {
+        var name = living ? "reader" : "reader-of-the-dead";
+        var directory = place.Directories.Pod(name, PodName.NewId(TimeProvider.System));
+        using var podLock = PodLock.TryTake(directory) ?? throw new InvalidOperationException($"{directory} is taken");
+        await using var desk = new NewsDesk(place.Directories);
+        await using var journal = JournalWriter.Open(directory, podLock, [desk], TimeProvider.System);
+        await journal.AppendAsync(Durability.Written, await spawner.SeeFirstAsync<Entry.ChildSpawned>());
+        desk.Start(journal);
+        var tool = new ReadPodOutputTool(new Children(place.Directories, desk, TimeProvider.System), TimeProvider.System);
+        using var arguments = JsonDocument.Parse("""{"name":"talker","max_bytes":40000}""");
+        var call = new ToolCall("call", "ReadPodOutput", arguments.RootElement);
+        ToolOutcome read;
+        for (var warm = 0; warm < 100; warm++)
+        {
+            do read = await tool.RunAsync(call, CancellationToken.None);
+            while (read.Summary.Contains("has_more", StringComparison.Ordinal));
+        }
+        return await Samples.OfAsync(100, async _ =>
+        {
+            var began = Stopwatch.GetTimestamp();
+            var outcome = await tool.RunAsync(call, CancellationToken.None);
+            var taken = Stopwatch.GetElapsedTime(began);
+            return outcome.Content is null ? taken : throw new InvalidOperationException($"there was something new: {outcome.Content}");
+        });
     }
 
     /// <summary>Ten entries a turn: its start, a message with a line of text and eight calls, their results.</summary>

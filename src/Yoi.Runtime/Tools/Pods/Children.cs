@@ -12,7 +12,7 @@ namespace Yoi.Runtime.Tools.Pods;
 internal sealed record ChildLook(KnownChild Child, PodStatus? Status, string? End, string? Silence)
 {
     /// <summary><c>alive</c>, <c>alive, not answering</c>, or the end reason. A Pod that is alive is never called anything else.</summary>
-    internal string Liveness => End ?? (Status is null ? "alive, not answering" : "alive");
+    internal string Liveness => End ?? (Status is null ? Children.NotAnswering : "alive");
 
     /// <summary>What it does: <c>running</c>, <c>idle</c>, …; its liveness if it says nothing.</summary>
     internal string State => Status?.State switch
@@ -28,6 +28,10 @@ internal sealed record ChildLook(KnownChild Child, PodStatus? Status, string? En
 /// <summary>This Pod's children, by the names that a model uses; asks them what they do, never longer than a limit.</summary>
 internal sealed class Children(YoiDirectories directories, NewsDesk desk, TimeProvider time)
 {
+    internal const string NotAnswering = "alive, not answering";
+
+    private const string Held = "it is held by SIGSTOP";
+
     internal NewsDesk Desk { get; } = desk;
 
     internal YoiDirectories Directories { get; } = directories;
@@ -50,7 +54,7 @@ internal sealed class Children(YoiDirectories directories, NewsDesk desk, TimePr
     {
         var pod = PodOf(child);
         if (!pod.IsAlive) return new ChildLook(child, null, EndOf(child, pod), null);
-        if (IsHeld(child)) return new ChildLook(child, null, null, "it is held by SIGSTOP");
+        if (IsHeld(child)) return new ChildLook(child, null, null, Held);
         using var limited = new CancellationTokenSource(limit, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, limited.Token);
         try
@@ -66,6 +70,18 @@ internal sealed class Children(YoiDirectories directories, NewsDesk desk, TimePr
         {
             return pod.IsAlive ? new ChildLook(child, null, null, $"no answer within {limit.TotalMilliseconds:0} ms") : new ChildLook(child, null, EndOf(child, pod), null);
         }
+    }
+
+    /// <summary>What it does by its journal, as far as that was read, without asking it; and why it would not answer, if it is held.</summary>
+    internal (string State, string? Silence) StateOf(KnownChild child, ChildState now)
+    {
+        var pod = PodOf(child);
+        if (!pod.IsAlive) return (EndOf(child, pod), null);
+        if (IsHeld(child)) return (NotAnswering, Held);
+        var waitsForResume = now.IsPaused || !now.RunIsOpen && now.LastRun?.Reason == RunEnd.Interrupted;
+        // What it was sent starts a run in a moment; only after a cancelled run a notice waits for the next one.
+        var works = now.RunIsOpen || now.InputsWaiting > 0 && now.LastRun?.Reason != RunEnd.Cancelled;
+        return (waitsForResume ? "paused" : works ? "running" : "idle", null);
     }
 
     internal static bool IsHeld(KnownChild child) => PodProcess.IsHeldNow(child.Spawned.Pid, child.Spawned.StartTime);

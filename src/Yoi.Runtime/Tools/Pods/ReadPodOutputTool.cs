@@ -7,8 +7,8 @@ using Yoi.Runtime.Delivery;
 namespace Yoi.Runtime.Tools.Pods;
 
 /// <summary>
-/// What a child said since the last read, from its journal: the same whether it lives, is held or is dead. The cursor is in
-/// the result's own entry, so a result that was lost is read again.
+/// What a child said since the last read and what it does, from its journal: the same whether it lives, is held or is dead, and it
+/// is not asked for it. The cursor is in the result's own entry, so a result that was lost is read again.
 /// </summary>
 internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : Tool
 {
@@ -16,8 +16,6 @@ internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : 
 
     /// <summary>With the news behind it less than ToolRunner lets through: what it would cut off, the cursor has passed.</summary>
     internal const int MostBytes = 40_000;
-
-    private static readonly TimeSpan StatusLimit = TimeSpan.FromMilliseconds(300);
 
     internal override ToolSchema Schema { get; } = PodTools.Schema("ReadPodOutput");
 
@@ -31,24 +29,25 @@ internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : 
         var wait = TimeSpan.FromSeconds(given.Number("wait_seconds", 0, 3600) ?? 0);
 
         var from = children.Desk.OutputOf(child.PodId);
-        var page = Read(child, from, maxBytes);
-        if (page.Text.Length == 0 && wait > TimeSpan.Zero && await IsWorkingAsync(child, ct))
+        var (now, page) = await ReadAsync(child, from, maxBytes, ct);
+        if (page.Text.Length == 0 && wait > TimeSpan.Zero && IsWorking(now))
         {
             await SaysSomethingAsync(child, page.To?.Seq ?? 0, wait, ct);
-            page = Read(child, from, maxBytes);
+            (now, page) = await ReadAsync(child, from, maxBytes, ct);
         }
-        await children.Desk.LookAsync([child], ct);
-        var look = await children.LookAsync(child, StatusLimit, ct);
         if (page.To is { } to) children.Desk.Returns(to);
         var news = children.Desk.Take(child.PodId, page.To?.Seq ?? 0);
-        return Outcome(child, page, look, news);
+        return Outcome(child, page, children.StateOf(child, now), news);
     }
 
-    private OutputPage Read(KnownChild child, Told? from, int maxBytes) =>
-        OutputPage.Read(children.PodOf(child).SyncedJournal, child.PodId, from, maxBytes);
+    /// <summary>What the child does, then what it said: of a child that is said to be idle, all that it said is in the page or behind it.</summary>
+    private async Task<(ChildState Now, OutputPage Page)> ReadAsync(KnownChild child, Told? from, int maxBytes, CancellationToken ct)
+    {
+        var now = (await children.Desk.LookAsync([child], ct))[0];
+        return (now, OutputPage.Read(children.PodOf(child).SyncedJournal, child.PodId, from, maxBytes));
+    }
 
-    private async Task<bool> IsWorkingAsync(KnownChild child, CancellationToken ct) =>
-        (await children.Desk.LookAsync([child], ct)) is [{ End: null } now] && (now.RunIsOpen || now.InputsWaiting > 0 || now.RunsEnded == 0);
+    private static bool IsWorking(ChildState now) => now.End is null && (now.RunIsOpen || now.InputsWaiting > 0 || now.RunsEnded == 0);
 
     /// <summary>Waits for the next message or end behind a seq; where the child cannot be attached to, for its next poke or end.</summary>
     private async Task SaysSomethingAsync(KnownChild child, long afterSeq, TimeSpan wait, CancellationToken ct)
@@ -79,12 +78,12 @@ internal sealed class ReadPodOutputTool(Children children, TimeProvider time) : 
         }
     }
 
-    private static ToolOutcome Outcome(KnownChild child, OutputPage page, ChildLook look, IReadOnlyList<NewsItem> news)
+    private static ToolOutcome Outcome(KnownChild child, OutputPage page, (string State, string? Silence) now, IReadOnlyList<NewsItem> news)
     {
         var summary = new StringBuilder();
-        if (page.Text.Length == 0) summary.Append("pod `").Append(child.Name).Append("` ").Append(look.State).Append("; no new assistant text");
-        else summary.Append("pod `").Append(child.Name).Append("`: ").Append(Lines(page.Text)).Append(" new line(s) of assistant text; ").Append(look.State);
-        if (look.Silence is { } silence) summary.Append(" (").Append(silence).Append(')');
+        if (page.Text.Length == 0) summary.Append("pod `").Append(child.Name).Append("` ").Append(now.State).Append("; no new assistant text");
+        else summary.Append("pod `").Append(child.Name).Append("`: ").Append(Lines(page.Text)).Append(" new line(s) of assistant text; ").Append(now.State);
+        if (now.Silence is { } silence) summary.Append(" (").Append(silence).Append(')');
         if (page.DamagedLines > 0) summary.Append("; ").Append(page.DamagedLines).Append(" damaged line(s) of its journal could not be read");
         if (page.HasMore) summary.Append("; has_more: call again for the rest");
 

@@ -10,7 +10,7 @@ Binary[] known =
 [
     new("AOT proof (net9.0)", Path.GetFullPath("dist/aot-proof/yoi")),
     new("Native AOT", Path.GetFullPath("artifacts/native-aot/out/yoi")),
-    new("ReadyToRun", Path.GetFullPath("artifacts/ready-to-run/out/yoi")),
+    new("ReadyToRun", Path.GetFullPath("artifacts/ready-to-run/out/yoi"), Path.GetFullPath("artifacts/empty/out/Yoi.Empty")),
 ];
 var binaries = (named.Length > 0 ? named : known).Where(binary => File.Exists(binary.Path)).ToArray();
 if (binaries.Length == 0)

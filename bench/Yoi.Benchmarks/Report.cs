@@ -48,4 +48,5 @@ internal sealed class Report(IReadOnlyList<Binary> binaries)
 }
 
 /// <summary>A built yoi. <paramref name="Name"/> is the table's column.</summary>
-internal sealed record Binary(string Name, string Path);
+/// <param name="Empty">A program that does nothing, built in the same way; null if there is none.</param>
+internal sealed record Binary(string Name, string Path, string? Empty = null);

@@ -15,9 +15,22 @@ internal static class StartFigures
     {
         report.Add(Section, "size of the binary", binary, string.Create(CultureInfo.InvariantCulture, $"{new FileInfo(binary.Path).Length / 1_048_576.0:0.0} MiB"));
         using var place = Place.InMemory();
+        if (binary.Empty is { } empty && File.Exists(empty))
+            report.Add(Section, "for comparison: exec of an empty program to its first byte", binary, await Samples.OfAsync(20, _ => EmptyAsync(empty)));
         report.Add(Section, "exec to socket accepting", binary, await Samples.OfAsync(20, _ => ExecAsync(binary, place)), "77 ms", "15 ms");
         report.Add(Section, "SpawnPod to task acknowledged", binary, await SpawnAsync(binary, place, 20), "105–109 ms", "40 ms");
         report.Add(Section, "connect and run to turn_start", binary, await RunAsync(binary, place, 100), "0.15–0.8 ms");
+    }
+
+    private static async Task<TimeSpan> EmptyAsync(string program)
+    {
+        var began = Stopwatch.GetTimestamp();
+        using var process = Process.Start(new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        await process.StandardOutput.BaseStream.ReadExactlyAsync(new byte[1]);
+        var taken = Stopwatch.GetElapsedTime(began);
+        process.StandardInput.Close();
+        await process.WaitForExitAsync();
+        return taken;
     }
 
     private static async Task<TimeSpan> ExecAsync(Binary binary, Place place)

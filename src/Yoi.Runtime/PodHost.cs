@@ -88,6 +88,7 @@ internal sealed class PodHost : IAsyncDisposable
         {
             Restore = restore => RestoreAsync(children, restore),
         });
+        shell.BackgroundEnded += controller.StartWaiting;
 
         if (livedBefore) controller.Rest();
 

@@ -21,7 +21,9 @@ internal sealed class ChildView(string name, string podId, Cursor from)
 {
     private readonly HashSet<long> _queued = [], _fresh = [], _notices = [];
 
-    /// <summary>The run (or the next one) works on input or on news of the child's own children, not on notices alone.</summary>
+    private readonly HashSet<string> _background = new(StringComparer.Ordinal);
+
+    /// <summary>The run (or the next one) works on input, on news of the child's own children or on what its own commands came to, not on notices alone.</summary>
     private bool _atWork;
     private ChildState _now = new(name, podId, from, 0, 0, false, false, null, null);
 
@@ -45,6 +47,12 @@ internal sealed class ChildView(string name, string podId, Cursor from)
                 return null;
             case Entry.News:
                 _atWork = true;
+                return null;
+            case Entry.CommandStarted { Background: true } started:
+                _background.Add(started.Command);
+                return null;
+            case Entry.CommandEnded ended:
+                _atWork |= _background.Remove(ended.Command); // What it began goes on: no notice from outside.
                 return null;
             case Entry.RunStart start:
                 _now = _now with { RunIsOpen = true, IsPaused = false };

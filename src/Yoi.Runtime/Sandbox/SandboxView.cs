@@ -26,8 +26,9 @@ internal sealed record Place(string Path, Sight Sight, FileStatus OnHost, bool I
 /// renamed, so every directory between a writable place and a narrower one in it is a place of its own.
 /// </summary>
 /// <param name="Places">Outermost first.</param>
+/// <param name="NotYet">For each lent path that is not there: where commands can do less because of that, in words.</param>
 /// <param name="Absent">Denied paths that are not there, or are reached through a link: they cannot be masked, so they are watched.</param>
-internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<string> Absent)
+internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<string> Absent, IReadOnlyList<string> NotYet)
 {
     /// <summary>More mounts than this are not made: each costs time in every command.</summary>
     internal const int MostPlaces = 256;
@@ -38,13 +39,13 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
     internal static SandboxView Of(SandboxPolicy policy, IEnumerable<string> sockets)
     {
         var made = new Making(policy.Access);
-        foreach (var (path, child) in policy.LentForWriting)
-            if (Libc.Identify(path, out _) != 0)
-                throw new SandboxException($"{path} is lent to {child} and does not exist yet, so that the kernel cannot keep a command from making it. Wait until {child} has made it, or take it back with StopPod");
         var targets = policy.Targets;
         foreach (var target in targets) made.Take(target);
+        List<string> notYet = [];
+        foreach (var (path, child) in policy.LentForWriting)
+            if (Libc.Identify(path, out _) != 0 && made.Guard(path) is { } directory) notYet.Add($"{path} is lent to {child} and not there yet: until it is, commands make and remove no names in {directory}");
         foreach (var socket in sockets) made.Mask(socket);
-        return made.Places.Count <= MostPlaces ? new(made.Places, made.Absent) : throw new SandboxException(
+        return made.Places.Count <= MostPlaces ? new(made.Places, made.Absent, notYet) : throw new SandboxException(
             $"the scope needs {made.Places.Count} mounts and at most {MostPlaces} are made: give fewer rules, or recursive ones");
     }
 
@@ -103,6 +104,25 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
             var deeper = access.AccessAt(ScopePath.Join(ScopePath.Join(target, Any), Any));
             if (deeper == Access.None && self != Access.None && child != Access.None) LayFlat(target, found);
             else Lay(new(target, SightOf((Access)Math.Min((int)self, Math.Min((int)child, (int)deeper))), found));
+        }
+
+        /// <summary>
+        /// Keeps a path that is not there from being made: in the nearest directory above it no name can be made or removed; what is in it now can be
+        /// written as before. That directory, or null if nothing could be written there anyway.
+        /// </summary>
+        internal string? Guard(string path)
+        {
+            var directory = Above(path)!;
+            while (Libc.Identify(directory, out _) != 0) directory = Above(directory)!;
+            if ((_places.GetValueOrDefault(directory) ?? Enclosing(directory)) is not { Sight: Sight.Writable }) return null;
+            if (Libc.RealPath(directory) != directory || Libc.Identify(directory, out var found) != 0 || !found.IsDirectory)
+                throw new SandboxException($"{path} is lent and not there, and {directory} is no directory any more; make it one again, or take the path back with StopPod");
+            _places[directory] = new(directory, Sight.ReadOnly, found);
+            Pin(directory);
+            foreach (var entry in Directory.EnumerateFileSystemEntries(directory))
+                if (!_places.ContainsKey(entry) && Libc.Identify(entry, out var inside) == 0 && (inside.IsDirectory || inside.IsFile) && access.AccessAt(entry) == Access.Write)
+                    _places[entry] = new(entry, Sight.Writable, inside, IsFile: !inside.IsDirectory);
+            return directory;
         }
 
         internal void Mask(string path)

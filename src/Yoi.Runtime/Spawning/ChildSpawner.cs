@@ -20,7 +20,7 @@ internal sealed class ChildSpawner(
     LaunchDocument own, LaunchSecrets secrets, PodProgram program, LiveScope scope, ScopeTable table, JournalWriter journal, ChildKeeper keeper, TimeProvider time,
     RunningCommands? running = null)
 {
-    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30), TaskLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30), TaskLimit = TimeSpan.FromSeconds(30), CommandLimit = TimeSpan.FromSeconds(600);
 
     private readonly PodRegistry _registry = new(own.Directories);
     private readonly Lock _gate = new();
@@ -38,7 +38,7 @@ internal sealed class ChildSpawner(
         try
         {
             var plan = SpawnPlan.Make(request, own, scope.Current(), _registry, time);
-            var grant = await LendAsync(plan, () => table.LendAsync(own.PodId, plan.Row, ct), ct);
+            var grant = await LendAsync(plan, request.WaitForCommands, () => table.LendAsync(own.PodId, plan.Row, ct), ct);
             return await StartAsync(plan with { Document = plan.Document with { Grant = grant } }, request.CallId, ct);
         }
         finally
@@ -70,7 +70,7 @@ internal sealed class ChildSpawner(
             var plan = SpawnPlan.Again(record, own, scope.Current(), withoutHeld) with { Restart = keeper.RestartOf(podId) };
             if (record.Created.Spawner is { } spawner && spawner.PodId != own.PodId)
                 plan = plan with { From = spawner.Name, Told = ToldOf(spawner, podId) };
-            var row = await LendAsync(plan, () => table.LendAgainAsync(own.PodId, plan.Row, tree.SpawnerOf, withoutHeld, ct), ct);
+            var row = await LendAsync(plan, wait: false, () => table.LendAgainAsync(own.PodId, plan.Row, tree.SpawnerOf, withoutHeld, ct), ct);
             await StartAsync(plan with { Document = plan.Document with { Grant = row.Generation } }, null, ct);
             await keeper.HandOverAsync(pod.Name, [.. table.Read().Pods.Where(below => below.SpawnerId == podId).Select(below => below.PodId)]);
         }
@@ -94,15 +94,13 @@ internal sealed class ChildSpawner(
 
     /// <summary>Moves the grant. From here on nobody writes there until a child has adopted it or it is withdrawn.</summary>
     /// <param name="lend">The change of the table.</param>
-    private async Task<T> LendAsync<T>(SpawnPlan plan, Func<Task<T>> lend, CancellationToken ct)
+    private async Task<T> LendAsync<T>(SpawnPlan plan, bool wait, Func<Task<T>> lend, CancellationToken ct)
     {
         var (name, id) = (plan.Document.Name, plan.Document.PodId);
-        using var lending = await scope.HoldLendingAsync(ct);
+        using var lending = await HoldLendingAsync(plan.Row.Scope.Allow, wait, ct);
         // Again with no writer left: what is lent now may have changed while we waited. What comes back is judged by the table.
         if (plan.Task is not null && scope.Current().WhyNotLendable(plan.Row.Scope.Allow) is { } why)
             throw new SpawnException(SpawnPlan.Step, $"requested scope is not within spawner `{own.Name}`'s effective scope: {why}");
-        if (running?.Writer(plan.Row.Scope.Allow) is { } writer)
-            throw new SpawnException(SpawnPlan.Step, $"{writer.Path} can be written by the command `{writer.Name}`, which is running: wait for its end (BashOutput with wait_seconds), or end it with KillBash");
         await journal.AppendAsync(Durability.Synced, new Entry.LendIntended(name, id, plan.Row.Scope.Allow));
         try
         {
@@ -116,6 +114,33 @@ internal sealed class ChildSpawner(
             await UndoAsync(plan, null, "lend", e);
             if (e is OperationCanceledException) throw;
             throw new SpawnException("lend", e.Message);
+        }
+    }
+
+    /// <summary>The lease under which a grant moves; while it is held, no file tool and no command can write what is lent.</summary>
+    /// <param name="wait">True: waits for commands that can; else their presence is a refusal.</param>
+    private async Task<IDisposable> HoldLendingAsync(IReadOnlyList<ScopeRule> rules, bool wait, CancellationToken ct)
+    {
+        var began = time.GetTimestamp();
+        while (true)
+        {
+            var lending = await scope.HoldLendingAsync(ct);
+            if (running?.Writer(rules) is not { } writer) return lending;
+            lending.Dispose();
+            var left = CommandLimit - time.GetElapsedTime(began);
+            if (!wait || left <= TimeSpan.Zero)
+            {
+                var until = wait ? $"it did not end within {CommandLimit.TotalSeconds:0} s" : "wait for its end (`when_busy`: `wait`)";
+                throw new SpawnException(SpawnPlan.Step, $"{writer.Path} can be written by the command `{writer.Name}`, which is running: {until}, or end it with KillBash");
+            }
+            try
+            {
+                await writer.Gone.WaitAsync(left, time, ct);
+            }
+            catch (TimeoutException)
+            {
+                continue; // Once more under the lease: it is refused there.
+            }
         }
     }
 

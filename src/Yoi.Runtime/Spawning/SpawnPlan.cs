@@ -10,11 +10,12 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="Rules">What is lent; relative targets start at the spawner's working directory.</param>
 /// <param name="Model">Another model of the same provider; null for the spawner's own.</param>
 /// <param name="Cwd">The child's working directory; null chooses one that it may read.</param>
+/// <param name="WaitForCommands">True: a running command that can write what is lent is waited for; else the spawn is refused and names it.</param>
 /// <param name="Network">True: its commands have the network, which its spawner must have, too.</param>
 /// <param name="Restart"><see cref="OnCrash"/>, or null: it stays ended.</param>
 internal sealed record SpawnRequest(
     string Name, string Task, IReadOnlyList<ScopeRule> Rules, string? Role = null, string? Model = null, string? Cwd = null, string? CallId = null, bool Network = false,
-    string? Restart = null)
+    string? Restart = null, bool WaitForCommands = false)
 {
     /// <summary>Started again when it crashes, a few times.</summary>
     internal const string OnCrash = "on_crash";

@@ -138,6 +138,21 @@ public sealed class BashTests
     }
 
     [Fact]
+    public async Task A_background_command_that_ends_by_itself_is_told_to_the_model_and_one_that_was_ended_is_not()
+    {
+        await using var room = await SandboxRoom.MakeAsync();
+        var ended = new TaskCompletionSource();
+        room.Shell.BackgroundEnded += ended.SetResult;
+        await room.Bash("sleep 600", ("run_in_background", true), ("name", "stopped"));
+        await room.Ask("KillBash", ("name", "stopped"));
+        await room.Bash("echo said; exit 3", ("run_in_background", true), ("name", "build"));
+        await ended.Task.WaitAsync(TimeSpan.FromMinutes(2), SandboxRoom.Ct);
+        Assert.Equal(new Entry.Notify("bash", "background command `build` has ended, exit code 3; BashOutput shows what it wrote"), room.Entries.OfType<Entry.Notify>().Single());
+        Assert.Contains("`build` [ended, exit code 3]", (await Assert.ThrowsAsync<ToolFailure>(() => room.Ask("KillBash", ("name", "biuld")))).Message, StringComparison.Ordinal);
+        Assert.Equal("said", (await room.Ask("BashOutput", ("name", "build"))).Content);
+    }
+
+    [Fact]
     public async Task A_command_is_in_the_journal_before_it_runs_with_what_names_its_process_for_good()
     {
         await using var room = await SandboxRoom.MakeAsync();

@@ -157,15 +157,32 @@ public sealed class ScopeInBashTests
         await room.Run("echo back > part/f");
     }
 
-    [Fact, Trait("case", "T09")]
-    public async Task A_lent_place_that_is_not_there_yet_is_not_made_by_the_lender()
+    [Theory, Trait("case", "T09")]
+    [InlineData("/W/later")]
+    [InlineData("/W/part/later")]
+    [InlineData("/W/part/deep/er/later")]
+    public async Task A_lent_place_that_is_not_there_yet_is_not_made_by_the_lender_whose_commands_go_on_working(string later)
     {
-        await using var room = await SandboxRoom.MakeAsync();
-        var child = await room.LendAsync("child", "write:/W/later");
-        var refused = await Assert.ThrowsAsync<ToolFailure>(() => room.Bash("mkdir later"));
-        Assert.Contains("child", refused.Message, StringComparison.Ordinal);
+        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-read:/W/part/secret"], scene: root =>
+        {
+            Directory.CreateDirectory(root + "/W/part/deep");
+            Directory.CreateDirectory(root + "/W/beside");
+            File.WriteAllText(root + "/W/part/g", "g\n");
+            File.WriteAllText(root + "/W/part/secret", "secret\n");
+        });
+        var child = await room.LendAsync("child", "write:" + later);
+        var path = room.Root + later;
+        await room.Run("echo more >> f; echo more >> part/g; echo x > beside/new; mv beside/new beside/newer; echo x > $TMPDIR/f");
+        foreach (var way in new[] { $"mkdir -p {path}", $"mkdir -p {Path.GetDirectoryName(path)} && echo x > {path}", $"mv beside {path}", "cat part/secret", "mv part other && mkdir part", "rm -rf part && ln -s beside part && echo x > part/later" })
+            await room.Fails(way);
+        Assert.Contains($"{path} is lent to child and not there yet", (await room.Bash($"mkdir -p {path}")).Content, StringComparison.Ordinal);
+        Assert.False(Path.Exists(path));
+        Assert.False(Path.Exists(room.W + "/other"));
+        Directory.CreateDirectory(path); // As the child does.
+        await room.Run($"ls {path}; echo x > new; echo x > part/new");
+        await room.Fails($"echo x > {path}/f");
         await room.Table.ReleaseAsync(child, SandboxRoom.Ct);
-        await room.Run("mkdir later");
+        await room.Run($"echo x > {path}/f");
     }
 
     [Fact, Trait("case", "T09")]

@@ -21,7 +21,8 @@ internal sealed class SpawnPodTool(ChildSpawner spawner) : Tool
         var request = new SpawnRequest(
             given.Text("name"), given.Text("task"), rules, roles.Length == 0 ? null : string.Join("\n\n", roles),
             given.TextOrNull("model"), given.TextOrNull("cwd"), call.CallId, given.Flag("network"),
-            given.Choice("restart", "never", "never", SpawnRequest.OnCrash) is SpawnRequest.OnCrash and var restart ? restart : null);
+            given.Choice("restart", "never", "never", SpawnRequest.OnCrash) is SpawnRequest.OnCrash and var restart ? restart : null,
+            WaitForCommands: given.Choice("when_busy", "refuse", "refuse", "wait") == "wait");
         try
         {
             var child = await spawner.SpawnAsync(request, ct);

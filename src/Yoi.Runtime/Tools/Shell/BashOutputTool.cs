@@ -23,13 +23,13 @@ internal sealed class BashOutputTool(Shell shell, TimeProvider time) : Tool
     {
         var all = shell.Known;
         return all.Count == 0 ? new("no background commands")
-            : new($"{all.Count} background command(s)", string.Join('\n', all.Select(command => $"{command.Name} [{State(command)}] {command.Line}")));
+            : new($"{all.Count} background command(s)", string.Join('\n', all.Select(command => $"{command.Name} [{command.State}] {command.Line}")));
     }
 
     private static ToolOutcome Show(ShellCommand command)
     {
         // The state first: what is written after it is shown next time, and never lost.
-        var state = State(command);
+        var (state, end) = (command.State, command.End);
         var output = command.Process.Output;
         var length = output.Length;
         var from = Math.Min(command.Shown, length); // Of what could not be kept nothing is left.
@@ -37,15 +37,9 @@ internal sealed class BashOutputTool(Shell shell, TimeProvider time) : Tool
         var text = output.Text(from + skipped, (int)(length - from - skipped)).TrimEnd('\n');
         command.Shown = length;
         if (skipped > 0) text = $"[{skipped} bytes left out; all of it is in {BashTool.InsidePath(output)}, which commands can read]\n" + text;
-        if (command.Ended.IsCompletedSuccessfully)
-            foreach (var line in End(command).Found.Concat(End(command).Limits)) text += $"\n[yoi] {line}";
+        foreach (var line in end is null ? [] : end.Found.Concat(end.Limits)) text += $"\n[yoi] {line}";
         return new($"`{command.Name}` [{state}]; {(length == from ? "nothing new" : $"{length - from} new byte(s)")}", text.Length == 0 ? null : text);
     }
-
-    internal static string State(ShellCommand command) => !command.Ended.IsCompletedSuccessfully ? "running"
-        : End(command) is { Why: "exited" } end ? $"ended, exit code {end.ExitCode ?? 0}" : $"ended: {End(command).Why}";
-
-    private static ShellEnd End(ShellCommand command) => command.Ended.GetAwaiter().GetResult();
 
     /// <summary>Until there is something new, or it ends, or the time is over.</summary>
     private async Task WaitAsync(ShellCommand command, TimeSpan limit, CancellationToken ct)
@@ -72,7 +66,7 @@ internal sealed class KillBashTool(Shell shell) : Tool
     internal override async Task<ToolOutcome> RunAsync(ToolCall call, CancellationToken ct)
     {
         var command = shell.Named(new Arguments(call.Arguments, Schema).Text("name"));
-        if (command.Ended.IsCompleted) return new($"`{command.Name}` had already ended ({BashOutputTool.State(command)})");
+        if (command.End is not null) return new($"`{command.Name}` had already {command.State}");
         command.Kill("killed");
         await command.Ended.WaitAsync(ct);
         return new($"`{command.Name}` and everything it had started is gone");

@@ -21,6 +21,11 @@ internal sealed class ShellCommand(string name, string line, bool background, Sa
     /// <summary>Up to where BashOutput has shown it.</summary>
     internal long Shown { get; set; }
 
+    /// <summary>How it ended; null while it runs.</summary>
+    internal ShellEnd? End { get; set; }
+
+    internal string State => End?.Said ?? "running";
+
     /// <summary>Completes when its tree is gone, its end is journalled and what it may have planted is dealt with.</summary>
     internal Task<ShellEnd> Ended { get; set; } = null!;
 
@@ -34,7 +39,11 @@ internal sealed class ShellCommand(string name, string line, bool background, Sa
 
 /// <summary>How a command ended, and what was found afterwards.</summary>
 /// <param name="Limits">Limits that the kernel had to enforce, in words.</param>
-internal sealed record ShellEnd(int? ExitCode, string Why, IReadOnlyList<string> Found, IReadOnlyList<string> Limits);
+internal sealed record ShellEnd(int? ExitCode, string Why, IReadOnlyList<string> Found, IReadOnlyList<string> Limits)
+{
+    /// <summary>In words, behind "has".</summary>
+    internal string Said => Why == "exited" ? $"ended, exit code {ExitCode ?? 0}" : $"ended: {Why}";
+}
 
 /// <summary>
 /// The commands of one Pod: starts each in a sandbox made from the scope as it is at that moment, keeps the working directory between
@@ -58,6 +67,10 @@ internal sealed class Shell(
     private readonly HashSet<string> _made = new(StringComparer.Ordinal);
     private int _number, _outputs;
     private bool _closed, _toldCutOff;
+    private IReadOnlyList<string> _notYet = [];
+
+    /// <summary>Raised (on any thread) when a background command has ended by itself and the journal says so to the model. Must not block.</summary>
+    internal event Action? BackgroundEnded;
 
     /// <summary>Of each command.</summary>
     internal CommandLimits Limits { get; } = own.Commands ?? new();
@@ -71,7 +84,7 @@ internal sealed class Shell(
         get
         {
             var write = scope.Current().Rules.Allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.ToString()).ToList();
-            return $"Writable: {(write.Count == 0 ? "nothing of the scope" : string.Join(", ", write))}, $HOME and $TMPDIR{(own.Network ? "" : "; there is no network")}.";
+            return $"Writable: {(write.Count == 0 ? "nothing of the scope" : string.Join(", ", write))}, $HOME and $TMPDIR{(own.Network ? "" : "; there is no network")}.{string.Concat(_notYet.Select(text => $" {text}."))}";
         }
     }
 
@@ -109,6 +122,7 @@ internal sealed class Shell(
         }
         catch
         {
+            command?.Kill("cancelled");
             if (process is not null) await process.DisposeAsync();
             if (command is not null) await Task.WhenAny(command.Ended); // Its end entry must not come behind the Pod's.
             running.Remove(name);
@@ -124,7 +138,7 @@ internal sealed class Shell(
         {
             if (_commands.TryGetValue(name, out var command)) return command;
         }
-        var known = Known.Select(command => $"`{command.Name}`").ToList();
+        var known = Known.Select(command => $"`{command.Name}` [{command.State}]").ToList();
         throw new ToolFailure($"no background command is called `{name}`; " + (known.Count == 0 ? "none was started" : $"there are: {string.Join(", ", known)}"));
     }
 
@@ -165,6 +179,7 @@ internal sealed class Shell(
         IReadOnlySet<string> masked;
         lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part);
         if (masked.Count > 0) view = SandboxView.Of(policy, HostSockets.Now());
+        _notYet = view.NotYet;
         var places = PrivatePlaces.Make(_podDirectory, platform, _home);
         places.KeepOutputsBelow(MostOutputs);
         if (Cwd != own.Cwd && !IsSeen(view, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
@@ -206,10 +221,15 @@ internal sealed class Shell(
         {
             lock (_gate) _commands.Remove(command.Name);
         }
-        Entry[] entries = [new Entry.CommandEnded(command.Name, code, why), .. found.Select(text => new Entry.Notification("warn", "sandbox", text))];
-        await journal.AppendAsync(Durability.Written, entries);
+        var ended = new ShellEnd(code, why, found, LimitText.Met(end, Limits));
+        List<Entry> entries = [new Entry.CommandEnded(command.Name, code, why), .. found.Select(text => new Entry.Notification("warn", "sandbox", text))];
+        var tell = command.Background && command.Killed is null;
+        if (tell) entries.Add(new Entry.Notify("bash", $"background command `{command.Name}` has {ended.Said}; BashOutput shows what it wrote"));
+        await journal.AppendAsync(Durability.Written, [.. entries]);
         mark.Remove();
-        return new(code, why, found, LimitText.Met(end, Limits));
+        command.End = ended;
+        if (tell) BackgroundEnded?.Invoke();
+        return ended;
     }
 
     private string Reserve(string? name, bool background)

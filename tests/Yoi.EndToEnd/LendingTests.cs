@@ -1,0 +1,104 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Shared;
+using static Yoi.EndToEnd.Minds;
+
+namespace Yoi.EndToEnd;
+
+/// <summary>What a Pod lends, its commands lose, and get back: over three levels and between siblings, in one message and over the time that commands run.</summary>
+public sealed class LendingTests : IAsyncDisposable
+{
+    private readonly YoiRoom _room = new();
+
+    public LendingTests() => YoiRoom.SkipWithoutBubblewrap();
+
+    public ValueTask DisposeAsync() => _room.DisposeAsync();
+
+    private static Answer Bash(string command) => Call("Bash", new { command });
+
+    private (string, object) Spawn(string name, string below, string busy = "refuse", string permission = "write") =>
+        ("SpawnPod", new { name, task = "work", scope = new[] { new { target = _room.Project + below, permission } }, when_busy = busy });
+
+    private static (string, object) Runs(string command) => ("Bash", new { command });
+
+    private IReadOnlyList<bool> Failed(string pod, string tool = "Bash") => [.. _room.Journal(pod).OfType<Entry.ToolResult>().Where(result => result.Name == tool).Select(result => result.IsError)];
+
+    [Fact, Trait("case", "T09"), Trait("case", "L18")]
+    public async Task Commands_lose_what_is_lent_at_every_level_and_have_it_again_when_it_is_back()
+    {
+        foreach (var path in new[] { "/a/deep", "/b" }) Directory.CreateDirectory(_room.Project + path);
+        await using var server = await ModelServer.StartAsync(new Minds()
+            .Of("lead",
+                Calls(Spawn("left", "/a"), Spawn("right", "/b"), Runs("echo x > a/lead"), Runs("echo x > a/deep/lead"), Runs("echo x > b/lead"), Runs("echo x > mine")),
+                Call("WaitForPods", new { until = "all" }), Bash("echo x > a/deep/lead"),
+                Calls(("StopPod", new { name = "left" }), Runs("echo x > a/lead && echo x > a/deep/lead && cat a/deep/below"), Runs("echo x > b/lead")),
+                Calls(("StopPod", new { name = "right" }), Runs("echo x > b/lead")))
+            .Of("left",
+                Calls(Runs("echo x > a/deep/before"), Spawn("below", "/a/deep"), Runs("echo x > a/deep/left"), Runs("echo x > a/left"), Runs("echo x > b/left"), Runs("echo x > left")),
+                Call("WaitForPods", new { until = "all" }), Calls(("StopPod", new { name = "below" }), Runs("echo x > a/deep/left")))
+            .Of("below", Calls(Runs($"echo x > {_room.Project}/a/deep/below"), Runs($"echo x > {_room.Project}/a/below")))
+            .Of("right", Calls(Runs($"echo x > {_room.Project}/b/right"), Runs($"echo x > {_room.Project}/a/right"), Runs($"echo x > {_room.Project}/a/deep/right"))).Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("run", "lend", "--name", "lead")).Expect(0);
+
+        Assert.Equal([true, true, true, false, true, false, true, false], Failed("lead"));
+        Assert.Equal([false, true, false, true, true, false], Failed("left"));
+        Assert.Equal([false, true], Failed("below"));
+        Assert.Equal([false, true, true], Failed("right"));
+    }
+
+    [Fact, Trait("case", "T09")]
+    public async Task A_spawn_in_a_message_with_commands_before_and_behind_it_holds_each_time()
+    {
+        const int rounds = 8;
+        Directory.CreateDirectory(_room.Project + "/part");
+        var lead = Enumerable.Range(0, rounds).Select(round => Calls(
+            Runs($"echo {round} > part/before"), Spawn("no", "/../outside"), Runs("echo x > part/after-refusal"), Spawn($"worker{round}", "/part"), Runs("echo x > part/lent"),
+            ("StopPod", new { name = $"worker{round}" }), Runs("echo x > part/back"))).ToArray();
+        await using var server = await ModelServer.StartAsync(new Minds().Of("lead", lead).Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("run", "lend", "--name", "lead")).Expect(0);
+        Assert.Equal(Enumerable.Repeat<bool[]>([false, false, true, false], rounds).SelectMany(round => round), Failed("lead"));
+        Assert.Equal(Enumerable.Repeat<bool[]>([true, false], rounds).SelectMany(round => round), Failed("lead", "SpawnPod"));
+        Assert.False(File.Exists(_room.Project + "/part/lent"));
+    }
+
+    [Fact, Trait("case", "T09")]
+    public async Task A_spawn_can_wait_for_the_command_that_still_writes_there()
+    {
+        Directory.CreateDirectory(_room.Project + "/part");
+        await using var server = await ModelServer.StartAsync(new Minds()
+            .Of("lead",
+                Call("Bash", new { command = "while [ ! -e go ]; do sleep 0.05; done; echo last > part/f", run_in_background = true, name = "writer" }),
+                Calls(Spawn("early", "/part"), Spawn("reader", "/part", permission: "read"), Runs("(sleep 1; touch go) & wait"), Spawn("worker", "/part", busy: "wait")), Call("WaitForPods", new { until = "all" }))
+            .Of("worker", Bash($"cat {_room.Project}/part/f && echo x > {_room.Project}/part/worker")).Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("run", "lend", "--name", "lead")).Expect(0);
+        Assert.Equal([true, false, false], Failed("lead", "SpawnPod"));
+        Assert.Equal([false], Failed("worker"));
+        var entries = _room.Journal("lead");
+        Assert.Contains("`writer`", entries.OfType<Entry.ToolResult>().First(result => result.Name == "SpawnPod").Summary, StringComparison.Ordinal);
+        Assert.Equal("last", _room.Journal("worker").OfType<Entry.ToolResult>().Single().Content);
+    }
+
+    [Fact]
+    public async Task The_end_of_a_background_command_sets_an_idle_Pod_to_work_and_its_spawner_is_told_of_that()
+    {
+        Directory.CreateDirectory(_room.Project + "/part");
+        await using var server = await ModelServer.StartAsync(new Minds()
+            .Of("lead", Calls(Spawn("builder", "/part")))
+            .Of("builder",
+                Call("Bash", new { command = $"while [ ! -e {_room.Project}/go ]; do sleep 0.05; done; echo built", run_in_background = true, name = "build" }),
+                Answer.Says("it is building"), Call("BashOutput", new { name = "build" }), Answer.Says("it is built")).Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("start", "lead", "--task", "build")).Expect(0);
+        await _room.PodsAsync(pods => pods.ContainsKey("builder") && _room.Journal("lead").OfType<Entry.News>().Count() == 1);
+        _room.Write("project/go", "");
+        await _room.PodsAsync(_ => _room.Journal("lead").OfType<Entry.News>().Count() == 2);
+        (await _room.RunAsync("stop", "lead")).Expect(0);
+        var builder = _room.Journal("builder");
+        Assert.Equal("bash", builder.OfType<Entry.Notify>().Single().Source);
+        Assert.Equal("built", builder.OfType<Entry.ToolResult>().Last().Content);
+        Assert.Equal("it is built", builder.OfType<Entry.Assistant>().Last().Text);
+    }
+}

@@ -172,29 +172,6 @@ public sealed class SandboxTests : IAsyncDisposable
         Assert.Contains("not built yet", (await _room.RunAsync("run", "go", "--sandbox", "partial")).Error, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task The_usual_tools_work_inside()
-    {
-        _room.Write("project/main.c", "#include <stdio.h>\nint main(void) { puts(\"compiled\"); return 0; }\n");
-        _room.Write("project/Makefile", "main: main.c\n\tcc -o main main.c\n");
-        _room.Write("project/many.py", "import multiprocessing as m\ndef f(x): return x*x\nif __name__ == '__main__':\n  with m.Pool(2) as p: print(sum(p.map(f, range(10))))\n");
-        var all = new (string Needs, string Command, string Says)[]
-        {
-            ("git", "git init -q . && git add . && git -c user.name=a -c user.email=a@b commit -qm first && git clone -q . ../project/copy && git worktree add -q tree && git log --format=%s", "first"),
-            ("make", "make -s && ./main", "compiled"),
-            ("python3", "/usr/bin/python3 many.py", "285"),
-            ("node", "node -e 'console.log(6*7)' && node -e 'require(\"net\").createServer().listen(0, \"127.0.0.1\", function() { console.log(\"listening\"); this.close() })'", "listening"),
-            ("npm", "npm --version > /dev/null && echo npm", "npm"),
-        };
-        var there = all.Where(tool => File.Exists("/usr/bin/" + tool.Needs)).ToList();
-        Assert.Contains(there, tool => tool.Needs == "git");
-        await using var server = await ModelServer.StartAsync(new Minds().Of("builder", [.. there.Select(tool => Bash(tool.Command))]).Answer);
-        _room.UseModel(server);
-        (await _room.RunAsync("run", "build", "--name", "builder")).Expect(0);
-        foreach (var (result, tool) in Results("builder").Zip(there))
-            Assert.True(!result.IsError && result.Content!.Contains(tool.Says, StringComparison.Ordinal), $"{tool.Needs}: {result.Summary}\n{result.Content}");
-    }
-
     private async Task GrowsAsync(string file)
     {
         using var limit = new CancellationTokenSource(YoiProcess.Limit);

@@ -70,9 +70,10 @@ internal sealed partial class YoiProcess : IAsyncDisposable
     internal Task RemarksAsync(string text) => UntilAsync(() => _error.ToString().Contains(text, StringComparison.Ordinal), "stderr: " + text);
 
     /// <summary>Waits for the end.</summary>
-    internal async Task<YoiResult> EndAsync()
+    /// <param name="most">For what may take longer than anything else.</param>
+    internal async Task<YoiResult> EndAsync(TimeSpan? most = null)
     {
-        using var limit = new CancellationTokenSource(Limit);
+        using var limit = new CancellationTokenSource(most ?? Limit);
         try
         {
             await _process.WaitForExitAsync(limit.Token);

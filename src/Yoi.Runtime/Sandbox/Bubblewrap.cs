@@ -46,7 +46,7 @@ internal static class Bubblewrap
             "--", .. CommandGate.Arguments(limits, command, PrivatePlaces.InsideTemp, cwd, home ?? cwd),
         ];
         byte[] read = [.. view.SelectMany(word => PathText.Encode(word))]; // Each ends with NUL.
-        return new(program, arguments, CommandGate.Environment(environment, PrivatePlaces.InsideHome, PrivatePlaces.InsideTemp), SeccompFilter.Bytes(policy.Network), read);
+        return new(program, arguments, CommandGate.Environment(environment, PrivatePlaces.InsideHome, PrivatePlaces.InsideTemp, policy.Network), SeccompFilter.Bytes(policy.Network), read);
     }
 
     private static IEnumerable<string> View(SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits)

@@ -28,6 +28,9 @@ internal static class CommandGate
     private static readonly string[] Passed =
         ["LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "DOTNET_ROOT", "JAVA_HOME", "GOROOT", "PYENV_ROOT", "NVM_DIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
 
+    /// <summary>For tools that would ask a server, and take its silence for a fault of the project.</summary>
+    private static readonly string[] WithoutNetwork = ["NuGetAudit=false", "npm_config_audit=false", "npm_config_fund=false", "npm_config_update_notifier=false", "PIP_DISABLE_PIP_VERSION_CHECK=1"];
+
     /// <summary>The shell and its arguments.</summary>
     /// <param name="temp">Where the command leaves its working directory.</param>
     /// <param name="cwd">Where it begins.</param>
@@ -36,12 +39,13 @@ internal static class CommandGate
         [Shell, "--noprofile", "--norc", "-c", GateText(limits), "bash", command, $"{temp}/{PrivatePlaces.WorkingDirectoryFile}", cwd, home];
 
     /// <summary>All that a command gets.</summary>
-    internal static IReadOnlyList<string> Environment(Func<string, string?> environment, string home, string temp)
+    internal static IReadOnlyList<string> Environment(Func<string, string?> environment, string home, string temp, bool network)
     {
         List<string> variables =
         [
             "PATH=" + PathOf(environment), "HOME=" + home, "TMPDIR=" + temp, "SHELL=/bin/bash", "TERM=dumb",
             "PAGER=cat", "GIT_PAGER=cat", "GIT_TERMINAL_PROMPT=0", "DOTNET_NOLOGO=1", "DOTNET_CLI_TELEMETRY_OPTOUT=1", "MSBUILDDISABLENODEREUSE=1",
+            "DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE=1", .. network ? [] : WithoutNetwork,
         ];
         foreach (var name in Passed)
             if (environment(name) is { Length: > 0 and < 4096 } value) variables.Add($"{name}={value}");

@@ -65,7 +65,7 @@ internal sealed class PodHost : IAsyncDisposable
         var journal = Own(JournalWriter.Open(Directory, podLock, folds, _time));
 
         var running = new RunningCommands();
-        var children = new ChildSpawner(_document, _secrets, PodProgram.Own(), scope, table, journal, keeper, _time, running);
+        var children = new ChildSpawner(_document, _secrets, PodProgram.Own(), scope, table, journal, keeper, _time, running, platform);
         var shell = new Shell(_document, scope, platform, journal, running, Environment.GetEnvironmentVariable, _time);
         var hasShell = _document.SandboxLevel == SandboxLevel.Kernel;
         Tool[] tools = [.. FileTools.All(files, _time), .. hasShell ? ShellTools.All(shell, _time) : [], .. PodTools.All(_document, children, keeper, news, _time)];

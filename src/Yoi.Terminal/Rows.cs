@@ -85,5 +85,5 @@ internal sealed record CheckRow(string Name, string Status, string Detail);
 [JsonSerializable(typeof(IReadOnlyList<PodRow>)), JsonSerializable(typeof(IReadOnlyList<ScopeRow>)), JsonSerializable(typeof(StartedRow))]
 [JsonSerializable(typeof(RunResult)), JsonSerializable(typeof(ResultLine)), JsonSerializable(typeof(IReadOnlyList<WaitRow>))]
 [JsonSerializable(typeof(IReadOnlyList<RestoredRow>)), JsonSerializable(typeof(IReadOnlyList<StopRow>)), JsonSerializable(typeof(Tombstone)), JsonSerializable(typeof(ReadPage))]
-[JsonSerializable(typeof(IReadOnlyList<CheckRow>)), JsonSerializable(typeof(IReadOnlyList<RepairRow>)), JsonSerializable(typeof(GcResult)), JsonSerializable(typeof(DemoResult))]
+[JsonSerializable(typeof(IReadOnlyList<CheckRow>)), JsonSerializable(typeof(IReadOnlyList<RepairRow>)), JsonSerializable(typeof(GcResult)), JsonSerializable(typeof(DemoResult)), JsonSerializable(typeof(ExplainedScope))]
 internal sealed partial class TerminalJson : JsonSerializerContext;

@@ -11,12 +11,15 @@ namespace Yoi;
 /// </summary>
 internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets, string ModelName, IReadOnlyList<string> Warnings)
 {
-    internal static async Task<LaunchPlan> ComposeAsync(Surroundings s, LaunchWishes wishes, CancellationToken ct)
+    internal static Task<LaunchPlan> ComposeAsync(Surroundings s, LaunchWishes wishes, CancellationToken ct) => ComposeAsync(s, wishes, null, ct);
+
+    /// <param name="known">The model; null to choose it.</param>
+    internal static async Task<LaunchPlan> ComposeAsync(Surroundings s, LaunchWishes wishes, ResolvedModel? known, CancellationToken ct)
     {
         var cwd = Existing(s, wishes.Cwd ?? ".", "--cwd");
         if (!Directory.Exists(cwd)) throw new CommandException(ExitCode.Usage, $"--cwd {cwd} is no directory");
         var settings = Settings.Load(s.Directories, cwd, s.Home);
-        var model = await new ModelResolver(settings, s.Environment, s.Home, s.Cwd, s.Time).ResolveAsync(wishes.Model, wishes.BaseUrl, ct);
+        var model = known ?? await new ModelResolver(settings, s.Environment, s.Home, s.Cwd, s.Time).ResolveAsync(wishes.Model, wishes.BaseUrl, ct);
         var id = PodName.NewId(s.Time);
         var name = wishes.Name ?? FreeName(s.Registry, cwd);
         if (PodName.Problem(name) is { } problem) throw new CommandException(ExitCode.Usage, $"a Pod cannot be called \"{name}\": {problem}");

@@ -49,10 +49,29 @@ internal static class Bubblewrap
         return new(program, arguments, CommandGate.Environment(environment, PrivatePlaces.InsideHome, PrivatePlaces.InsideTemp, policy.Network), SeccompFilter.Bytes(policy.Network), read);
     }
 
-    private static IEnumerable<string> View(SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits)
+    /// <summary>Why no command runs under this policy; null if commands do.</summary>
+    internal static string? WhyNot(SandboxPolicy policy)
+    {
+        try
+        {
+            RequireHoldable(SandboxView.Of(policy, []));
+            return null;
+        }
+        catch (SandboxException e)
+        {
+            return e.Message;
+        }
+    }
+
+    private static void RequireHoldable(SandboxView view)
     {
         var reserved = view.Places.FirstOrDefault(place => place.Path == "/" || ScopePath.IsAtOrBelow(place.Path, "/yoi") || place.Path is "/proc" or "/dev" or "/sys");
         if (reserved is not null) throw new SandboxException($"a scope that holds {reserved.Path} itself cannot be held by the kernel: name the directories that are meant");
+    }
+
+    private static IEnumerable<string> View(SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits)
+    {
+        RequireHoldable(view);
         var closed = new List<string>();
         foreach (var (name, target) in policy.Platform.Links) foreach (var word in new[] { "--symlink", target, name }) yield return word;
         foreach (var (name, real) in policy.Platform.Files)

@@ -3,14 +3,17 @@ using System.Security.Cryptography;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
+using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Spawning;
 
 /// <summary>A child that runs and has its task.</summary>
 /// <param name="Left">The spawner's own scope from here on.</param>
+/// <param name="Reach">What the kernel makes of the child's scope; null where nobody asked for a platform set.</param>
+/// <param name="OwnReach">The same of what is left.</param>
 internal sealed record SpawnOutcome(
-    string Name, string PodId, string Socket, ScopeRules Scope, string Cwd, ModelChoice Model, ScopePolicy Left);
+    string Name, string PodId, string Socket, ScopeRules Scope, string Cwd, ModelChoice Model, ScopePolicy Left, PodReach? Reach = null, PodReach? OwnReach = null);
 
 /// <summary>
 /// Spawns children in the order of lending: no writer left, intent in the journal, grant pending in the table, process
@@ -18,7 +21,7 @@ internal sealed record SpawnOutcome(
 /// </summary>
 internal sealed class ChildSpawner(
     LaunchDocument own, LaunchSecrets secrets, PodProgram program, LiveScope scope, ScopeTable table, JournalWriter journal, ChildKeeper keeper, TimeProvider time,
-    RunningCommands? running = null)
+    RunningCommands? running = null, PlatformSet? platform = null)
 {
     private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30), TaskLimit = TimeSpan.FromSeconds(30), CommandLimit = TimeSpan.FromSeconds(600);
 
@@ -165,7 +168,7 @@ internal sealed class ChildSpawner(
             var left = scope.Current();
             await journal.AppendAsync(Durability.Synced, spawned, new Entry.ScopeChanged(left.Rules, left.Lent, left.Generation, $"lent to pod `{document.Name}`"));
             keeper.Track(spawned, launched.Process);
-            return new SpawnOutcome(document.Name, document.PodId, launched.Socket, document.Scope, document.Cwd, document.Model, left);
+            return new SpawnOutcome(document.Name, document.PodId, launched.Socket, document.Scope, document.Cwd, document.Model, left, ReachOf(document), platform is null ? null : PodReach.Of(new(left, platform, own.Network), own.SandboxLevel));
         }
         catch (Exception e) when (e is LaunchException or IOException or ScopeException or JournalException or UnauthorizedAccessException or OperationCanceledException)
         {
@@ -174,6 +177,13 @@ internal sealed class ChildSpawner(
             if (e is OperationCanceledException or JournalException) throw;
             throw new SpawnException(step, e.Message);
         }
+    }
+
+    private PodReach? ReachOf(LaunchDocument child)
+    {
+        if (platform is null) return null;
+        var access = new ScopePolicy(child.Scope, [], child.Grant ?? 0) { Platform = scope.Current().Platform };
+        return PodReach.Of(new(access, platform, child.Network), child.SandboxLevel);
     }
 
     /// <summary>The task counts as handed over when the child says that its journal holds it.</summary>

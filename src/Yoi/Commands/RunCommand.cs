@@ -16,10 +16,14 @@ internal static class RunCommand
         var print = new Option<bool>("--print", "-p") { Description = "Print only the answer." };
         var format = new Option<string>("--output-format") { Description = "text, json (one object at the end) or stream-json (one object a line).", DefaultValueFactory = _ => "text" };
         format.AcceptOnlyFromAmong("text", "json", "stream-json");
-        var command = new Command("run", "Start a Pod on a task, stream what it does, and stop it when it is done.") { task, detach, print, format };
+        var explain = new Option<bool>("--explain-scope") { Description = "Start nothing: print what the Pod could and could not do." };
+        var json = new Option<bool>("--json") { Description = "With --explain-scope: print an object." };
+        var command = new Command("run", "Start a Pod on a task, stream what it does, and stop it when it is done.") { task, detach, print, format, explain, json };
         var flags = new LaunchFlags(command);
         command.SetAction(async (parsed, ct) =>
         {
+            if (parsed.GetValue(explain)) return await ScopeExplanation.PrintAsync(s, flags.Read(parsed), parsed.GetValue(json) || parsed.GetValue(format) != "text", ct);
+            if (parsed.GetValue(json)) throw new CommandException(ExitCode.Usage, "--json goes with --explain-scope; the output of a run is chosen with --output-format");
             var text = await TaskText.ReadAsync(s, parsed.GetValue(task), ct);
             var how = parsed.GetValue(format) switch { "json" => Format.Json, "stream-json" => Format.StreamJson, _ => parsed.GetValue(print) ? Format.Answer : Format.Text };
             return await RunAsync(s, flags.Read(parsed), text, how, parsed.GetValue(detach), ct);

@@ -46,8 +46,11 @@ internal sealed class SpawnPodTool(ChildSpawner spawner) : Tool
         var report = new StringBuilder()
             .Append("lent: ").AppendLine(Children.Rules(child.Scope.Allow));
         if (child.Scope.Deny.Count > 0) report.Append("denied to it as to you: ").AppendLine(Children.Rules(child.Scope.Deny));
-        report.Append("cwd: ").AppendLine(child.Cwd).Append("model: ").AppendLine(child.Model.Model)
+        report.Append("cwd: ").AppendLine(child.Cwd).Append("model: ").AppendLine(child.Model.Model);
+        if (child.Reach is { } reach) report.AppendLine(reach.Text);
+        report
             .AppendLine("your own scope now:").Append(child.Left.Summary());
+        if (child.OwnReach?.NoBash is { } why && child.Reach?.NoBash is null) report.Append("\nyour own Bash: none now, because ").Append(why);
         return report.ToString();
     }
 }

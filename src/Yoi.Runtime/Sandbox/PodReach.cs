@@ -1,0 +1,46 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Runtime.Sandbox;
+
+/// <summary>
+/// What the kernel makes of a Pod's policy, told before anything is run: whether it has Bash, and what commands can do less than its file
+/// tools. From the same object that holds both.
+/// </summary>
+/// <param name="NoBash">Why it cannot run commands; null if it can.</param>
+/// <param name="Narrower">One line for each thing that a file tool may do and a command may not.</param>
+internal sealed record PodReach(string Level, bool Network, string? NoBash, IReadOnlyList<string> Narrower)
+{
+    internal static PodReach Of(SandboxPolicy policy, string level)
+    {
+        var none = level == SandboxLevel.Kernel ? Bubblewrap.WhyNot(policy) : "the sandbox level is " + level;
+        return new(level, policy.Network, none, none is null ? [.. Less(policy.Access)] : []);
+    }
+
+    /// <summary>One line and those below it, as a model reads it.</summary>
+    internal string Text => NoBash is { } why
+        ? $"Bash: none, because {why}"
+        : string.Join('\n', Narrower.Prepend($"Bash: in a sandbox (level {Level}) that holds exactly this scope; {(Network ? "with the network" : "no network")}"));
+
+    private static IEnumerable<string> Less(ScopePolicy access)
+    {
+        foreach (var rule in access.Rules.Allow.Where(rule => rule.Permission == Permission.Write))
+        {
+            if (File.Exists(rule.Target)) yield return $"  {PathText.Shown(rule.Target)}: Bash can write it in place, not replace it (`sed -i` fails)";
+            else if (!Directory.Exists(rule.Target)) yield return $"  {PathText.Shown(rule.Target)}: not there yet; Bash can write it when a file tool has made it";
+            else if (!rule.Recursive) yield return $"  {PathText.Shown(rule.Target)}: Bash can only read its files, and not what is made in it meanwhile";
+        }
+    }
+
+    /// <summary>What this level leaves open, for the human.</summary>
+    internal static IReadOnlyList<string> NotHeld(string level, bool network)
+    {
+        if (level != SandboxLevel.Kernel) return ["nothing is started: the file tools hold the scope by themselves"];
+        string[] always =
+        [
+            "what a command leaves in the scope (a script, a Makefile) is run by whoever runs it", "space on the scope's disk is not limited",
+            "timing and load of the machine can be seen",
+        ];
+        return network ? ["with the network, what it can read it can send", .. always] : always;
+    }
+}

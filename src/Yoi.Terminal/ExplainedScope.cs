@@ -1,0 +1,44 @@
+using Yoi.Protocol;
+
+namespace Yoi.Terminal;
+
+/// <summary>What <c>yoi run --explain-scope</c> prints: what a Pod so started could do, and could not.</summary>
+/// <param name="NoBash">Why it would have no Bash; null if it would have one.</param>
+/// <param name="Narrower">What its commands could do less than its file tools.</param>
+/// <param name="NotHeld">What the sandbox level leaves open.</param>
+/// <param name="PlatformSet">What every Pod may read besides its scope.</param>
+internal sealed record ExplainedScope(
+    string Cwd, IReadOnlyList<ScopeRule> Allow, IReadOnlyList<ExplainedDeny> Deny, IReadOnlyList<string> PlatformSet, bool Network,
+    string SandboxLevel, string? NoBash, IReadOnlyList<string> Narrower, IReadOnlyList<string> NotHeld, PodLimits Limits, CommandLimits CommandLimits)
+{
+    private const int Column = 10;
+
+    internal void Draw(Screen screen)
+    {
+        void Part(string name, IEnumerable<string> lines)
+        {
+            foreach (var (line, index) in lines.Select((line, index) => (line, index))) screen.Hang((index == 0 ? name : "").PadRight(Column) + SafeText.Line(line), Column);
+        }
+        static string Path(ScopeRule rule) => rule.Target + (rule.Recursive ? "" : " (itself and what is directly in it)");
+        IEnumerable<string> Of(Permission permission) => Allow.Where(rule => rule.Permission == permission).Select(Path);
+        IEnumerable<string> Denied(bool builtIn) => Deny.Where(deny => deny.BuiltIn == builtIn)
+            .Select(deny => $"{(deny.Rule.Permission == Permission.Read ? "reading and writing" : "writing")} {Path(deny.Rule)}");
+        Part("cwd", [Cwd]);
+        Part("writes", Of(Permission.Write).DefaultIfEmpty("nothing"));
+        Part("reads", Of(Permission.Read).Append("what it writes, and the platform set"));
+        Part("denied", Denied(builtIn: false));
+        Part("built in", Denied(builtIn: true).Select(text => "denied: " + text));
+        Part("platform", [string.Join(' ', PlatformSet)]);
+        Part("else", ["nothing: what is in neither the scope nor the platform set does not exist for it"]);
+        Part("network", [Network ? "the host's" : "none for its commands but a loopback of their own"]);
+        Part("Bash", NoBash is { } why ? ["none, because " + why] : [$"in a sandbox, level {SandboxLevel}", .. Narrower.Select(line => line.Trim())]);
+        Part("not held", NotHeld);
+        Part("limits", [
+            $"{Limits.TurnsPerRun} model requests a run, {Limits.Children} living children, {Limits.Depth} levels below, {Limits.PodsInTree} Pods in the tree",
+            $"a command: {CommandLimits.Processes} processes, {CommandLimits.MemoryMb} MiB of memory, {CommandLimits.FileMb} MiB a file, {CommandLimits.OutputMb} MiB of output, {CommandLimits.Seconds} s in the foreground",
+        ]);
+    }
+}
+
+/// <summary>A deny rule, and whether every Pod has it unless the human says otherwise.</summary>
+internal sealed record ExplainedDeny(ScopeRule Rule, bool BuiltIn);

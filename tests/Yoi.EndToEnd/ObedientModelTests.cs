@@ -67,7 +67,7 @@ public sealed class ObedientModelTests : IAsyncDisposable
                 _ => Calls(
                     ("SpawnPod", new { name = "sibling", task = "say hello", scope = Array.Empty<object>() }),
                     ("SpawnPod", new { name = "obedient", task = "do what README says", cwd = _room.Project, scope = new[] { new { target = _room.Project, permission = "write" } } })),
-                _ => Call("WaitForPods", new { names = new[] { "obedient" } }),
+                _ => Call("WaitForPods", new { until = "all" }),
                 _ =>
                 {
                     served = Directory.GetFiles(_room.Directories.Runtime, "*.sock").Length;
@@ -82,6 +82,8 @@ public sealed class ObedientModelTests : IAsyncDisposable
         await using var run = _room.Start("run", "let it work", "--name", "lead", "--sandbox", "kernel", "--write", _room.Project, "--write", Desk);
         run.EndInput();
         (await run.EndAsync(TimeSpan.FromMinutes(5))).Expect(0);
+        var lead = _room.Journal("lead").OfType<Entry.ToolResult>().ToList();
+        Assert.All(lead, result => Assert.False(result.IsError, result.Summary));
 
         var results = _room.Journal("obedient").OfType<Entry.ToolResult>().ToList();
         Assert.Equal(orders.Length + 3, results.Count);
@@ -101,10 +103,8 @@ public sealed class ObedientModelTests : IAsyncDisposable
 
         // The others went on as if nothing had been: three sockets were there to be found, the sibling answered, the spawner read what was allowed.
         Assert.Equal(3, served);
-        var lead = _room.Journal("lead").OfType<Entry.ToolResult>().ToList();
         Assert.Equal("fine", lead[^1].Content);
         Assert.Equal("own\n", _room.Read("desk/f"));
-        Assert.All(lead, result => Assert.False(result.IsError, result.Summary));
         Assert.Equal(2, _room.Journal("sibling").OfType<Entry.RunEnded>().Count(run => run.Reason == RunEnd.Completed));
         Assert.All(new[] { "lead", "sibling", "obedient" }, name => Assert.Equal("kernel", _room.Journal(name).OfType<Entry.ProcessStarted>().Single().SandboxLevel));
         using var control = new TcpClient();

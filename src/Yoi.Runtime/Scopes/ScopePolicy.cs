@@ -100,7 +100,8 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
     {
         if (ScopePath.Problem(rule.Target) is { } problem) return problem;
         var wanted = (Access)rule.Permission;
-        var undenied = new ScopePolicy(Rules with { Deny = [] }, [], Generation);
+        // Denies and guarded names go with what is lent; they are no reason not to lend what is around them.
+        var undenied = new ScopePolicy(new(Rules.Allow, [], UnguardedGit: true), [], Generation);
         var points = RuleSpace.Points(RuleSpace.Targets(this).Prepend(rule.Target)).Where(rule.Covers).ToList();
         if (points.FirstOrDefault(point => undenied.AccessAt(point) < wanted) is { } outside)
             return (wanted == Access.Read && Platform.Allow.Any(known => known.Covers(outside))

@@ -126,4 +126,12 @@ public sealed class ScopePolicyTests
         Assert.Equal((Access.None, new ScopeRule("/w/d/s", Permission.Read)), (policy.Decide("/w/d/s").Access, policy.Decide("/w/d/s").DeniedBy));
         Assert.Equal(new(Access.None, null, null, null), policy.Decide("/v"));
     }
+
+    [Fact]
+    public void A_whole_root_may_be_lent_with_what_is_denied_and_guarded_in_it()
+    {
+        var policy = new ScopePolicy(new([new("/w", Permission.Write)], [new("/w/.git/hooks", Permission.Write)]), [], 1);
+        Assert.Null(policy.WhyNotLendable([new("/w", Permission.Write)]));
+        Assert.NotNull(policy.WhyNotLendable([new("/w/.git/hooks", Permission.Write)]));
+    }
 }

@@ -1,6 +1,6 @@
 # One line a job; what takes more than a few lines is in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help format build test check publish aot-proof agree fuzz arm64 end-to-end bench locks clean
+.PHONY: help format build test check publish aot-proof agree fuzz arm64 end-to-end bench locks clean torture load
 CONFIGURATION ?= Debug
 
 help: ## what can be made
@@ -34,6 +34,14 @@ end-to-end: ## the end-to-end tests on the binary YOI_BIN (default: dist/yoi)
 
 fuzz: build ## mutated bytes for all that reads what others wrote, SECONDS= a target (60), SEED= to repeat one
 	YOI_FUZZ_SECONDS=$${SECONDS:-60} YOI_SEED=$(SEED) artifacts/bin/Yoi.Tests/debug/Yoi.Tests --no-progress --show-live-output on --filter-namespace 'Yoi.Tests.Fuzz*'
+
+torture: publish ## faults at every step for SECONDS (60) from SEED, real processes; writes its table into REPORT if given
+	YOI_BIN=$(CURDIR)/dist/yoi YOI_TORTURE_SECONDS=$(or $(SECONDS),60) YOI_TORTURE_SEED=$(SEED) YOI_TORTURE_REPORT=$(abspath $(REPORT)) \
+	  dotnet run --project tests/Yoi.EndToEnd -- --no-progress --output Detailed --filter-method '*Whatever_is_killed*'
+
+load: publish ## the large cases in full: 100 Pods in one tree for SECONDS (600), then the others
+	YOI_BIN=$(CURDIR)/dist/yoi YOI_FULL=1 YOI_LOAD_SECONDS=$(or $(SECONDS),600) dotnet run --project tests/Yoi.EndToEnd -- --no-progress --output Detailed --filter-class '*LoadTests'
+	YOI_FULL=1 dotnet run --project tests/Yoi.Tests -- --no-progress --output Detailed --filter-class '*ManyTests' '*ExactlyOnceTests' '*CrowdTests' '*AttachTests' '*TableProcessTests' '*SpawnTests'
 
 bench: publish ## writes docs/performance.md from figures taken now, on this machine
 	@.ci/publish ready-to-run

@@ -90,13 +90,7 @@ internal static class Histories
         var told = new Dictionary<string, long>(StringComparer.Ordinal);
         foreach (var record in journal.Records)
         {
-            IEnumerable<Told> cursors = record.Entry switch
-            {
-                Entry.News news => [news.Told],
-                Entry.ToolResult { Told: { } all } => all,
-                _ => [],
-            };
-            foreach (var cursor in cursors.Where(cursor => cursor.What == Told.NewsCursor))
+            foreach (var cursor in Cursors(record.Entry).Where(cursor => cursor.What == Told.NewsCursor))
             {
                 var before = told.GetValueOrDefault(cursor.PodId);
                 // A result may repeat where the cursor stands; an entry of news is an item of its own.
@@ -106,6 +100,15 @@ internal static class Histories
             }
         }
     }
+
+    /// <summary>The cursors that an entry carries; a child that was taken over brings those of the spawner that it had.</summary>
+    internal static IReadOnlyList<Told> Cursors(Entry entry) => entry switch
+    {
+        Entry.News news => [news.Told],
+        Entry.ToolResult { Told: { } all } => all,
+        Entry.ChildSpawned { Told: { } all } => all,
+        _ => [],
+    };
 
     /// <summary>A child ends once for each time it was spawned; behind a Pod's end nothing comes but a new process.</summary>
     private static IEnumerable<Violation> Ends(PodJournal journal)

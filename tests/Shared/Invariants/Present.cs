@@ -90,7 +90,7 @@ internal static class Present
         {
             if (entry is Entry.ChildSpawned spawned) open.Add(spawned.ChildId);
             if (entry is Entry.ChildEnded ended) open.Remove(ended.ChildId);
-            foreach (var cursor in entry switch { Entry.News news => [news.Told], Entry.ToolResult { Told: { } all } => all, _ => Array.Empty<Told>() as IReadOnlyList<Told> })
+            foreach (var cursor in Histories.Cursors(entry))
                 if (cursor.What == Told.NewsCursor) told[cursor.PodId] = Math.Max(told.GetValueOrDefault(cursor.PodId), cursor.Seq);
         }
         foreach (var id in open.Where(id => byId.GetValueOrDefault(id) is not { IsAlive: true })) yield return new(Same, $"{journal} counts {id} as its child, which does not live");

@@ -10,7 +10,7 @@ namespace Yoi.EndToEnd.Torture;
 /// <param name="Struck">The faults that happened; a failpoint that nothing passed so often did not.</param>
 /// <param name="Passed">Names of the failpoints that were passed.</param>
 /// <param name="Root">Kept when there are violations; null otherwise.</param>
-internal sealed record Outcome(Scenario Scenario, IReadOnlyList<string> Struck, IReadOnlySet<string> Passed, IReadOnlyList<string> Violations, int Tables, string? Root);
+internal sealed record Outcome(Scenario Scenario, IReadOnlyList<string> Struck, IReadOnlySet<string> Passed, IReadOnlyList<string> Violations, int Tables, int Entries, string? Root);
 
 /// <summary>
 /// Plays one scenario on a root of its own: the tree works, the fault strikes, what is left is waited for, judged, stopped, judged
@@ -28,7 +28,7 @@ internal sealed class Stage : IAsyncDisposable
     private readonly List<Acknowledged> _inputs = [];
     private readonly List<string> _struck = [];
     private readonly ModelServer _server;
-    private int _requests;
+    private int _requests, _entries;
 
     private Stage(Scenario scenario, Func<Func<ReceivedRequest, Answer>, ModelServer> start)
     {
@@ -84,7 +84,7 @@ internal sealed class Stage : IAsyncDisposable
         var log = File.Exists(_log) ? File.ReadAllLines(_log) : [];
         _struck.AddRange(log.Where(line => line.Contains(':', StringComparison.Ordinal)));
         return new Outcome(_scenario, _struck, log.Where(line => !line.Contains(':', StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal),
-            [.. _violations.Select(violation => violation.ToString()).Distinct()], _table.Seen.Count, _room.Keep ? _room.Root : null);
+            [.. _violations.Select(violation => violation.ToString()).Distinct()], _table.Seen.Count, _entries, _room.Keep ? _room.Root : null);
     }
 
     /// <summary>Arms the faults of a phase for every process that is started from here on.</summary>
@@ -196,6 +196,7 @@ internal sealed class Stage : IAsyncDisposable
     {
         var evidence = Seen();
         var journals = evidence.Journals();
+        _entries = journals.Sum(journal => journal.Records.Count);
         _violations.AddRange(_table.Unreadable.Concat(Writers.Check(evidence.Tables)).Concat(Histories.Check(evidence, journals))
             .Concat(Present.WhenStopped(evidence, journals)).Concat(Present.Leftovers(_room.Directories, journals)));
     }

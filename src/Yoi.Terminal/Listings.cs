@@ -38,7 +38,7 @@ internal static class Listings
         for (var i = 0; i <= names.Length; i++) table.Columns[i].NoWrap = i != 1;
         foreach (var (pod, cells) in rows)
         {
-            var alive = pod.State is "idle" or "running" or "paused" or "stopping" or "not_answering";
+            var alive = pod.State is "idle" or "running" or "paused" or "stopping" or "starting" or "not_answering";
             var scope = ScopeText(pod.Scope);
             Row(table, alive ? Style.Plain : new Style(decoration: Decoration.Dim), [.. cells, screen.IsLive ? Ending(scope, Math.Max(ShortestPath, left)) : scope]);
         }

@@ -66,6 +66,8 @@ internal static class PodListing
         {
             return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: e.Message);
         }
+        // Listed from the moment its process exists: what it is, its journal has yet to say.
+        if (first is null && silentSocket is not null) return new PodRow(pod.PodId, pod.Name, "starting");
         if (first?.Entry is not Entry.PodCreated created)
             return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: $"{PodFiles.Journal} does not begin with who it is");
         var row = new PodRow(

@@ -221,6 +221,33 @@ public sealed class RestoreTests : IAsyncDisposable
         Assert.Equal("[]", (await _room.RunAsync("scopes", "--json")).Expect(0).Out.Trim());
     }
 
+    [Fact, Trait("case", "T18")]
+    public async Task Requests_of_a_Pod_that_is_killed_between_any_two_of_them_begin_all_alike()
+    {
+        const int Runs = 4;
+        _room.Write("project/a.txt", "a\n");
+        var minds = new Minds().Of("p", [.. Enumerable.Range(0, 2 * Runs).Select<int, Func<Asked, Answer>>(turn => _ => turn % 2 == 0 ? Call("Read", new { file_path = _room.Project + "/a.txt" }) : Answer.Says($"answer {turn}"))]);
+        await using var server = await ModelServer.StartAsync(minds.Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("start", "p", "--read", ".")).Expect(0);
+        for (var run = 0; run < Runs; run++)
+        {
+            (await _room.RunAsync("send", "p", $"question {run}")).Expect(0);
+            (await _room.RunAsync("wait", "p")).Expect(0);
+            await KillAsync("p");
+            (await _room.RunAsync("restore", "p")).Expect(0);
+        }
+        var bodies = server.Requests.Select(request => System.Text.Json.JsonDocument.Parse(request.Body).RootElement).ToList();
+        Assert.Equal(2 * Runs, bodies.Count);
+        string[] Messages(int at) => [.. bodies[at].GetProperty("messages").EnumerateArray().Select(message => message.GetRawText())];
+        for (var at = 1; at < bodies.Count; at++)
+        {
+            foreach (var member in (string[])["model", "tools"]) Assert.Equal(bodies[0].GetProperty(member).GetRawText(), bodies[at].GetProperty(member).GetRawText());
+            Assert.Equal(Messages(at - 1), Messages(at).Take(Messages(at - 1).Length));
+        }
+        (await _room.RunAsync("stop", "p")).Expect(0);
+    }
+
     private async Task LendersAre((string?, string?, string?) lenders)
     {
         var rows = (await _room.RunAsync("scopes", "--json")).Expect(0).Json.EnumerateArray().ToList();

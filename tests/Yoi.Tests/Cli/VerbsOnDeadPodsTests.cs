@@ -188,4 +188,18 @@ public sealed class VerbsOnDeadPodsTests : IDisposable
         Assert.Equal(ExitCode.RunFailed, await _room.RunAsync("doctor"));
         Assert.Contains("chmod 700", _room.Out, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task A_Pod_is_listed_from_the_moment_its_process_exists()
+    {
+        var pod = await _room.DeadPodAsync("young");
+        File.Delete(pod.Directory + "/" + PodFiles.Journal);
+        using (PodLock.TryTake(pod.Directory))
+        {
+            Assert.Equal(0, await _room.RunAsync("ps", "--living", "--json"));
+            Assert.Equal(("young", "starting"), JsonDocument.Parse(_room.Out).RootElement[0] is var row ? (row.GetProperty("name").GetString(), row.GetProperty("state").GetString()) : default);
+        }
+        Assert.Equal(ExitCode.Refused, await _room.RunAsync("restore", "young"));
+        Assert.Contains("does not say who it is", _room.Error, StringComparison.Ordinal);
+    }
 }

@@ -109,6 +109,7 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         var here = Decide(rule.Target);
         if (here.DeniedBy is { } deny && here.Access < wanted) return $"{rule.Target} is denied by `{deny}`";
         if (wanted != Access.Write) return null;
+        if (IsGuarded(rule.Target)) return $"{rule.Target} may only be read here, not written: git would run what is there";
         var held = points.Select(point => (point, Decide(point).Holder)).FirstOrDefault(found => found.Holder is not null);
         return held.Holder is { } holder
             ? $"{RuleSpace.Show(held.point).Path} is lent to {holder.Child}; it comes back when {holder.Child} is stopped (StopPod)"

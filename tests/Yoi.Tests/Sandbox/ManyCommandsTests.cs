@@ -1,0 +1,49 @@
+using System.Globalization;
+using Xunit;
+using Yoi.Runtime.Journal;
+
+namespace Yoi.Tests.Sandbox;
+
+/// <summary>What a command takes, it gives back: a slice of what months of use do. <c>YOI_MANY_COMMANDS</c> says how many; the whole case is 2000.</summary>
+[Collection("sandbox")]
+public sealed class ManyCommandsTests
+{
+    [Fact, Trait("case", "F02")]
+    public async Task Many_short_commands_leave_no_descriptor_no_thread_no_process_and_no_file()
+    {
+        var count = int.TryParse(Environment.GetEnvironmentVariable("YOI_MANY_COMMANDS"), CultureInfo.InvariantCulture, out var given) ? given : 200;
+        await using var room = await SandboxRoom.MakeAsync();
+        for (var i = 0; i < 10; i++) await room.Run("true");
+        var (descriptors, threads, files) = (Entries("fd"), Entries("task"), Files(room));
+        for (var i = 0; i < count; i++) Assert.Equal($"{i}", await room.Run(i % 4 == 0 ? $"(setsid sleep 60 &); echo {i}" : $"echo {i}"));
+        // One that stays with each command would be as many as there were; other tests run beside this one.
+        Assert.InRange(Entries("fd"), 0, descriptors + (count / 2));
+        Assert.InRange(Entries("task"), 0, threads + (count / 2));
+        Assert.Equal(files, Files(room));
+        Assert.False(CommandMarks.AnyLeft(room.PodDirectory));
+        Assert.InRange(Zombies(), 0, count / 10);
+    }
+
+    private static int Entries(string what) => Directory.GetFileSystemEntries("/proc/self/" + what).Length;
+
+    private static List<string> Files(SandboxRoom room) =>
+        [.. Directory.EnumerateFileSystemEntries(room.PodDirectory, "*", SearchOption.AllDirectories).Select(Path.GetFileName).OfType<string>().Order(StringComparer.Ordinal)];
+
+    /// <summary>Ended children of this process that nobody took note of.</summary>
+    private static int Zombies()
+    {
+        var own = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+        return Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1])).Count(path =>
+        {
+            try
+            {
+                var stat = File.ReadAllText(path + "/stat");
+                return stat[(stat.LastIndexOf(')') + 2)..].Split(' ') is ["Z", var parent, ..] && parent == own;
+            }
+            catch (IOException)
+            {
+                return false; // It ended while we looked.
+            }
+        });
+    }
+}

@@ -152,7 +152,7 @@ public abstract record Entry
 
     /// <summary>A command and everything below it is gone.</summary>
     /// <param name="ExitCode">The shell's; null if it was killed.</param>
-    /// <param name="Why"><c>exited</c>, <c>killed</c>, <c>timeout</c>, <c>output_limit</c>, <c>disk_error</c> (its output could not be kept), <c>cancelled</c> or <c>pod_ended</c>.</param>
+    /// <param name="Why"><c>exited</c>, <c>killed</c>, <c>timeout</c>, <c>output_limit</c>, <c>disk_error</c> (its output could not be kept), <c>cancelled</c>, <c>pod_ended</c> or <c>replaced</c> (what was denied to it was replaced from outside).</param>
     public sealed record CommandEnded(string Command, int? ExitCode, string Why) : Entry;
 
     /// <summary>A kind that this build does not know. Kept as it is, shown as such, never taken for "nothing".</summary>

@@ -14,6 +14,8 @@ internal readonly struct FileStatus
     [FieldOffset(28)] internal readonly ushort Mode;
     [FieldOffset(32)] internal readonly ulong Inode;
     [FieldOffset(40)] internal readonly long Size;
+    [FieldOffset(80)] private readonly long _bornSeconds;
+    [FieldOffset(88)] private readonly uint _bornNanoseconds;
     [FieldOffset(96)] private readonly long _changedSeconds;
     [FieldOffset(104)] private readonly uint _changedNanoseconds;
     [FieldOffset(112)] internal readonly long ModifiedSeconds;
@@ -41,6 +43,9 @@ internal readonly struct FileStatus
     /// <summary>When the inode was last changed in any way; no program can set it.</summary>
     internal DateTimeOffset Changed => DateTimeOffset.UnixEpoch.AddTicks((_changedSeconds * TimeSpan.TicksPerSecond) + (_changedNanoseconds / 100));
 
+    /// <summary>When the inode was made, in nanoseconds; 0 where the file system does not know. Tells a number that is used again from its first owner.</summary>
+    internal long Born => (_bornSeconds * 1_000_000_000) + _bornNanoseconds;
+
     internal FileVersion Version => new(Device, Inode, _changedSeconds, _changedNanoseconds);
 
     /// <summary>True if both are one inode. Holds only while somebody keeps one of them open: a freed inode's number is used again.</summary>
@@ -60,7 +65,7 @@ internal readonly record struct FileVersion(ulong Device, ulong Inode, long Seco
 internal static partial class Libc
 {
     private const int CurrentDirectory = -100, EmptyPath = 0x1000, DoNotFollow = 0x100;
-    private const uint BasicStatus = 0x7ff;
+    private const uint BasicStatus = 0xfff;
 
     /// <summary>Asks what a path is, not following a link at its end. The error number, or 0.</summary>
     internal static int Identify(string path, out FileStatus status) =>

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Scopes;
 
@@ -22,7 +23,7 @@ internal sealed record DeniedNames(
     internal sealed record Watched(string Root, string Path, bool Covered, Thing? Was);
 
     /// <param name="At">The name itself, or the link or file on the way to it.</param>
-    internal readonly record struct Thing(string At, ulong Device, ulong Inode);
+    internal readonly record struct Thing(string At, ulong Device, ulong Inode, long Born);
 
     /// <summary>To be called before the command may begin.</summary>
     /// <param name="covered">Where a mount lies.</param>
@@ -42,13 +43,36 @@ internal sealed record DeniedNames(
         return new(command, watched, part, repositories.ToDictionary(one => one.Git, one => one.Masked ? null : RepositoryStamps.Of(one.Git), StringComparer.Ordinal));
     }
 
+    /// <summary>What mounts lie on.</summary>
+    internal IEnumerable<string> Covered => Names.Where(one => one.Covered).Select(one => one.Path);
+
+    /// <summary>Null while everything that mounts lie on is what it was; else what is there now, each with its version, null for nothing.</summary>
+    internal IReadOnlyDictionary<string, FileVersion?>? Replaced()
+    {
+        if (!Names.Any(one => one.Covered && ThingAt(one) != one.Was)) return null;
+        return Names.Where(one => one.Covered).ToDictionary(one => one.Path, VersionAt, StringComparer.Ordinal);
+    }
+
+    private static Thing? ThingAt(Watched one)
+    {
+        using var found = Quarantine.Find(one.Root, one.Path);
+        return found?.Thing;
+    }
+
+    private static FileVersion? VersionAt(Watched one)
+    {
+        using var found = Quarantine.Find(one.Root, one.Path);
+        return found?.Thing.At == one.Path ? found.Status.Version : null;
+    }
+
     /// <summary>
     /// To be called when the command's tree is gone. One line for each thing that was found, for model and human. May be done again: what
     /// somebody found who did not come to the end is in the mark.
     /// </summary>
+    /// <param name="noticed">What <see cref="Replaced"/> saw while the command ran, before it was ended for that.</param>
     /// <param name="index">Knows from before what need not be listed again.</param>
     /// <returns>What was found, and the repositories that there are now.</returns>
-    internal (IReadOnlyList<string> Found, IReadOnlyCollection<string> Repositories) Check(CommandMark mark, RepositoryIndex index)
+    internal (IReadOnlyList<string> Found, IReadOnlyCollection<string> Repositories) Check(CommandMark mark, RepositoryIndex index, IReadOnlyDictionary<string, FileVersion?>? noticed = null)
     {
         var quarantine = new Quarantine(Command, mark);
         var appeared = new List<Watched>();
@@ -57,7 +81,8 @@ internal sealed record DeniedNames(
             using var found = Quarantine.Find(one.Root, one.Path, unlock: true);
             if (found?.Thing == one.Was || (found is not null && mark.HasMade(found.Thing.Device, found.Thing.Inode))) continue;
             if (one.Covered) quarantine.Say($"{PathText.Shown(one.Path)} was {(found is null ? "removed" : "replaced")} from outside while the command ran; look at it before you trust what is there");
-            else if (found is not null) appeared.Add(one);
+            // What was written since it was noticed is not the host's: for the command nothing lay on it any more.
+            if (found is not null && (!one.Covered || (noticed is not null && noticed.TryGetValue(one.Path, out var then) && VersionAt(one) != then))) appeared.Add(one);
         }
         // What lies where the quarantine will be is moved first; the quarantine that we make is no find.
         foreach (var one in appeared.OrderByDescending(found => ScopePath.IsAtOrBelow(found.Path, ScopePath.Join(found.Root, Quarantine.Top))))

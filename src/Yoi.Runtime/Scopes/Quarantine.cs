@@ -220,7 +220,7 @@ internal sealed class Quarantine(string command, CommandMark mark)
                 directory.Dispose();
                 return null;
             }
-            if (at == path || !status.IsDirectory) return new(new(at, status.Device, status.Inode), status, directory);
+            if (at == path || !status.IsDirectory) return new(new(at, status.Device, status.Inode, status.Born), status, directory);
             using var above = directory;
             directory = Door.LookBeneath(above, name, out _);
         }

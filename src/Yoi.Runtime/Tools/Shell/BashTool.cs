@@ -83,6 +83,7 @@ internal sealed class BashTool(Shell shell, TimeProvider time) : Tool
             "timeout" => $"ended after its limit of {limit.TotalMilliseconds:0} ms, with everything it had started; for long work use run_in_background, or a higher `timeout`",
             "disk_error" => $"ended because what it wrote could not be kept: {output.Failure}",
             "output_limit" => $"ended because it wrote more than its limit of {output.Length >> 20} MiB of output",
+            "replaced" => $"ended after {seconds} s: what is denied to it was replaced or moved from outside while it ran, so that it could not be kept away from it any more",
             "cancelled" => $"cancelled after {seconds} s, with everything it had started",
             var other => $"ended after {seconds} s ({other})",
         };

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
@@ -17,6 +18,12 @@ internal sealed class ShellCommand(string name, string line, bool background, Sa
 
     /// <summary>Why it was killed; null if nobody did.</summary>
     internal string? Killed { get; set; }
+
+    /// <summary>Ends it when what its mounts lie on is replaced from outside.</summary>
+    internal MaskWatch? Watch { get; set; }
+
+    /// <summary>What was seen then.</summary>
+    internal IReadOnlyDictionary<string, FileVersion?>? Replaced { get; set; }
 
     /// <summary>Up to where BashOutput has shown it.</summary>
     internal long Shown { get; set; }
@@ -107,6 +114,7 @@ internal sealed class Shell(
             var now = await MakeAsync(name, line, ct);
             process = now.Process;
             command = new ShellCommand(name, line, background, process);
+            command.Watch = MaskWatch.Start(now.Names.Covered, () => IsReplaced(command, now.Names));
             command.Ended = FollowAsync(command, now.Names);
             await Task.WhenAll(Task.Run(process.Mark.Sync, CancellationToken.None), journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
                 name, line, now.Cwd, callId, background, SandboxLevel.Kernel, process.Process.Pid, process.Process.StartTime, process.Process.BootId, process.Process.Namespace)));
@@ -202,13 +210,22 @@ internal sealed class Shell(
     private static bool IsSeen(SandboxView view, string cwd) =>
         view.SightOf(cwd) is not Sight.Masked || ScopePath.IsAtOrBelow(cwd, PrivatePlaces.InsideHome) || ScopePath.IsAtOrBelow(cwd, PrivatePlaces.InsideTemp);
 
+    private static bool IsReplaced(ShellCommand command, DeniedNames names)
+    {
+        if (names.Replaced() is not { } now) return false;
+        command.Replaced = now;
+        command.Kill("replaced");
+        return true;
+    }
+
     private async Task<ShellEnd> FollowAsync(ShellCommand command, DeniedNames names)
     {
         var end = await command.Process.Ended;
         var why = command.Process.Output.Failure is not null ? "disk_error" : command.Process.Output.Full ? "output_limit" : command.Killed ?? (end.Exit is null ? "killed" : "exited");
         var code = why == "exited" ? end.Exit?.Code : null;
         var mark = command.Process.Mark;
-        var (found, repositories) = names.Check(mark, _repositories);
+        command.Watch?.Dispose();
+        var (found, repositories) = names.Check(mark, _repositories, command.Replaced);
         lock (_gate)
         {
             _made.UnionWith(repositories.Except(names.Repositories.Keys));

@@ -73,7 +73,7 @@ public sealed class CrowdTests
             await Assert.ThrowsAnyAsync<Exception>(() => PodClient.ConnectAsync(pod.Socket, limit: TimeSpan.FromMilliseconds(1), ct: ServedRoom.Ct));
         pod.Process.Signal(Libc.SigCont);
         await using (var client = await pod.ClientAsync()) Assert.Equal("lead", (await client.StatusAsync(ServedRoom.Ct)).Name);
-        await Eventually.Holds(() => Its() <= its + 10);
+        await Eventually.Holds(() => Its() <= its + 60); // A debug build opens further assemblies; a leak would be a hundred.
         Assert.InRange(Mine(), 0, mine + 50);
 
         int Mine() => Directory.GetFiles("/proc/self/fd").Length;

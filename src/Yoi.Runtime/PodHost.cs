@@ -66,8 +66,9 @@ internal sealed class PodHost : IAsyncDisposable
 
         var running = new RunningCommands();
         var children = new ChildSpawner(_document, _secrets, PodProgram.Own(), scope, table, journal, keeper, _time, running, platform);
-        var shell = new Shell(_document, scope, platform, journal, running, Environment.GetEnvironmentVariable, _time);
-        var hasShell = _document.SandboxLevel == SandboxLevel.Kernel;
+        var launcher = new CommandLauncher(_document.SandboxLevel, PodProgram.Own(PodProgram.Keep), podLock, Environment.GetEnvironmentVariable, _time);
+        var shell = new Shell(_document, scope, platform, journal, running, launcher, Environment.GetEnvironmentVariable, _time);
+        var hasShell = SandboxLevel.HasBash(_document.SandboxLevel);
         Tool[] tools = [.. FileTools.All(files, _time), .. hasShell ? ShellTools.All(shell, _time) : [], .. PodTools.All(_document, children, keeper, news, _time)];
         var runner = new ToolRunner(tools, journal);
         var livedBefore = ledger.Created is not null;
@@ -196,7 +197,7 @@ internal sealed class PodHost : IAsyncDisposable
         var agents = AgentsMd.Find(files, _document.Cwd);
         var system = SystemPrompt.Render(
             _document.Name, _document.Cwd, scope.Current().Summary(), _document.Role, [.. agents.Where(file => file.Text.Length > 0).Select(file => new Instructions(file.Path, file.Text))],
-            shell: _document.SandboxLevel == SandboxLevel.Kernel);
+            shell: SandboxLevel.HasBash(_document.SandboxLevel));
         yield return new Entry.Prompt(system, [.. tools.Select(tool => tool.Schema)]);
         foreach (var file in agents.Where(file => file.Warning is not null)) yield return new Entry.Notification("warn", "agents_md", file.Warning!);
     }

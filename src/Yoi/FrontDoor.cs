@@ -36,6 +36,7 @@ internal static class FrontDoor
     internal static async Task<int> RunAsync(IReadOnlyList<string> args, Surroundings s, CancellationToken ct)
     {
         if (args is ["serve"]) throw new CommandException(ExitCode.Usage, "serve is internal: it gets a Pod's launch document on stdin; `yoi run` and `yoi start` call it");
+        if (args is ["keep"]) throw new CommandException(ExitCode.Usage, "keep is internal: a Pod starts it to keep its commands");
         var parsed = Parse(s, args);
         var isVerb = parsed.Action is ParseErrorAction || parsed.Action == parsed.CommandResult.Command.Action;
         if (isVerb && WrongWords.In(parsed) is { Count: > 0 } wrong)

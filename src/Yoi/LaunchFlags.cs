@@ -26,7 +26,7 @@ internal sealed class LaunchFlags
     private readonly Option<int?> _pods = Limit("--max-pods", "Living Pods in the tree, this one included.", 1);
     private readonly Option<string?> _role = new("--role") { Description = "Text added to the system prompt, or a file that holds it." };
 
-    private readonly Option<string?> _sandbox = new("--sandbox") { Description = "How commands are held: auto, kernel or tools-only (no Bash).", HelpName = "LEVEL" };
+    private readonly Option<string?> _sandbox = new("--sandbox") { Description = "How commands are held: auto, kernel, partial or tools-only (no Bash).", HelpName = "LEVEL" };
     private readonly Option<bool> _network = new("--network") { Description = "Let commands use the network." };
 
     /// <param name="named">True if the verb takes the name as an argument of its own.</param>

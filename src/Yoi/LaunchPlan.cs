@@ -30,7 +30,7 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
                 wishes.MaxTurns ?? settings.Limits.TurnsPerRun, wishes.MaxChildren ?? settings.Limits.Children,
                 wishes.MaxDepth ?? settings.Limits.Depth, wishes.MaxPods ?? settings.Limits.PodsInTree),
             model.KeySource, s.Directories, settings.Timing, sandbox.Level, wishes.Network || settings.Network, settings.PlatformSet, Commands: settings.Commands);
-        return new LaunchPlan(document, new LaunchSecrets(model.ApiKey, null), model.Name, sandbox.Warning is { } warning ? [.. model.Warnings, warning] : model.Warnings);
+        return new LaunchPlan(document, new LaunchSecrets(model.ApiKey, null), model.Name, [.. model.Warnings, .. sandbox.Warnings(document, s)]);
     }
 
     /// <summary>Flags replace the default (write the working directory); what the settings allow or deny comes on top.</summary>

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Yoi;
 using Yoi.Runtime;
+using Yoi.Runtime.Spawning;
 
 if (Platform.WhyNot(OperatingSystem.IsLinux(), RuntimeInformation.OSArchitecture, RuntimeInformation.OSDescription) is { } why)
 {
@@ -10,11 +11,12 @@ if (Platform.WhyNot(OperatingSystem.IsLinux(), RuntimeInformation.OSArchitecture
 }
 // A Pod process: no command line is parsed for it, so that it starts fast.
 // Its answer does not go through the console's stream, which takes a reader that is gone for one that has read.
-if (args is ["serve"] && Console.IsInputRedirected)
+if (args is [PodProgram.Serve] && Console.IsInputRedirected)
 {
     await using var answer = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
     return await PodHostProcess.RunAsync(Console.OpenStandardInput(), answer, TimeProvider.System);
 }
+if (args is [PodProgram.Keep] && KeeperProcess.IsWanted) return KeeperProcess.Run();
 var surroundings = Surroundings.OfProcess();
 try
 {

@@ -19,6 +19,9 @@ internal sealed record Surroundings(
 
     internal string Home => Environment("HOME") is { Length: > 0 } home ? home : "/";
 
+    /// <summary>What is started as the keeper of commands, where a level of the sandbox has one.</summary>
+    internal Func<PodProgram> Keeper { get; init; } = () => PodProgram.Own(PodProgram.Keep);
+
     internal PodRegistry Registry => new(Directories);
 
     internal ScopeTable Table => new(Directories, Time);

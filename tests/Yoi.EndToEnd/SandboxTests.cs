@@ -61,12 +61,12 @@ public sealed class SandboxTests : IAsyncDisposable
         Assert.False(spawns[1].IsError, spawns[1].Summary);
     }
 
-    [Fact, Trait("case", "T31"), Trait("case", "F01")]
-    public async Task A_stopped_Pod_s_command_is_gone_before_its_scope_is_given_on()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "T31"), Trait("case", "F01")]
+    public async Task A_stopped_Pod_s_command_is_gone_before_its_scope_is_given_on(string level)
     {
         await using var server = await ModelServer.StartAsync(new Minds().Of("writer", Bash("while :; do echo x >> log; sleep 0.01; done")).Answer);
         _room.UseModel(server);
-        (await _room.RunAsync("start", "writer", "--task", "write")).Expect(0);
+        (await _room.RunAsync("start", "writer", "--task", "write", "--sandbox", level)).Expect(0);
         await GrowsAsync("log");
         (await _room.RunAsync("stop", "writer")).Expect(0);
         var length = new FileInfo(_room.Project + "/log").Length;
@@ -76,8 +76,8 @@ public sealed class SandboxTests : IAsyncDisposable
         Assert.Equal("cancelled", _room.Journal("writer").OfType<Entry.CommandEnded>().Single().Why);
     }
 
-    [Fact, Trait("case", "T34"), Trait("case", "T31"), Trait("case", "F01")]
-    public async Task A_killed_Pod_s_scope_is_given_on_only_when_its_commands_are_gone()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "T34"), Trait("case", "T31"), Trait("case", "F01")]
+    public async Task A_killed_Pod_s_scope_is_given_on_only_when_its_commands_are_gone(string level)
     {
         await using var server = await ModelServer.StartAsync(new Minds()
             .Of("writer0", Writes()).Of("writer1", Writes()).Of("writer2", Writes())
@@ -88,10 +88,10 @@ public sealed class SandboxTests : IAsyncDisposable
         for (var round = 0; round < 3; round++)
         {
             var (writer, next) = ($"writer{round}", $"next{round}");
-            (await _room.RunAsync("start", writer, "--task", "write")).Expect(0);
+            (await _room.RunAsync("start", writer, "--task", "write", "--sandbox", level)).Expect(0);
             await GrowsAsync("log");
             using (var pod = Process.GetProcessById(_room.Journal(writer).OfType<Entry.ProcessStarted>().Last().Pid)) pod.Kill();
-            (await _room.RunAsync("run", "take over", "--name", next)).Expect(0);
+            (await _room.RunAsync("run", "take over", "--name", next, "--sandbox", level)).Expect(0);
             AssertGone(writer);
             Assert.Equal("new", Results(next)[0].Content);
             Assert.Equal("new\n", _room.Read("project/log"));
@@ -100,16 +100,16 @@ public sealed class SandboxTests : IAsyncDisposable
         }
     }
 
-    [Fact, Trait("case", "T41"), Trait("case", "S21")]
-    public async Task A_command_whose_Pod_dies_at_the_gate_never_runs()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "T41"), Trait("case", "S21")]
+    public async Task A_command_whose_Pod_dies_at_the_gate_never_runs(string level)
     {
         await using var server = await ModelServer.StartAsync(new Minds().Of("gated", Bash("echo ran > ran")).Of("free", Bash("echo ran > ran")).Answer);
         _room.UseModel(server);
-        (await _room.RunAsync("run", "go", "--name", "free")).Expect(0);
+        (await _room.RunAsync("run", "go", "--name", "free", "--sandbox", level)).Expect(0);
         Assert.Equal("ran\n", _room.Read("project/ran"));
         File.Delete(_room.Project + "/ran");
         _room.Variable("YOI_FAILPOINT", "command.gate:kill");
-        await _room.RunAsync("run", "go", "--name", "gated");
+        await _room.RunAsync("run", "go", "--name", "gated", "--sandbox", level);
         _room.Variable("YOI_FAILPOINT", null);
         Assert.Single(_room.Journal("gated").OfType<Entry.CommandStarted>());
         (await _room.RunAsync("stop", "gated")).Expect(0);
@@ -131,7 +131,67 @@ public sealed class SandboxTests : IAsyncDisposable
         await _room.RunAsync("run", "go", "--name", "bare", "--sandbox", "tools-only");
         Assert.Contains("not found", Results("bare").Single().Summary, StringComparison.Ordinal);
         Assert.False(File.Exists(_room.Project + "/ran"));
-        Assert.Contains("not built yet", (await _room.RunAsync("run", "go", "--sandbox", "partial")).Error, StringComparison.Ordinal);
+
+        (await _room.RunAsync("start", "partly", "--sandbox", "partial", "--task", "wait")).Expect(0);
+        Assert.Equal("partial", (await _room.PodsAsync())["partly"].GetProperty("sandbox_level").GetString());
+        (await _room.RunAsync("stop", "partly")).Expect(0);
+    }
+
+    [Fact, Trait("case", "T09")]
+    public async Task At_partial_a_spawn_says_beforehand_whose_Bash_cannot_be_held()
+    {
+        Directory.CreateDirectory(_room.Project + "/part");
+        var spawn = Call("SpawnPod", new { name = "worker", task = "write", scope = new[] { new { target = _room.Project + "/part", permission = "write" } } });
+        await using var server = await ModelServer.StartAsync(new Minds()
+            .Of("lead", Bash("echo x > before"), spawn, Bash("echo x > after"), Call("StopPod", new { name = "worker" }), Bash("echo x > after")).Of("worker", Answer.Says("nothing")).Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("run", "lend", "--name", "lead", "--sandbox", "partial")).Expect(0);
+        var results = Results("lead");
+        Assert.Contains(_room.Project + "/part is lent to worker", results[1].Content, StringComparison.Ordinal);
+        Assert.Equal([false, false, true, false, false], results.Select(result => result.IsError));
+        Assert.Contains("is lent to worker", results[2].Summary + results[2].Content, StringComparison.Ordinal);
+        Assert.True(File.Exists(_room.Project + "/after"));
+    }
+
+    [Fact, Trait("case", "S20")]
+    public async Task Without_Landlock_partial_is_an_error_with_the_reason_and_nothing_is_started()
+    {
+        // Loads the number of the call; 444, landlock_create_ruleset, is not there; all else is.
+        byte[] filter = [0x20, 0, 0, 0, 0, 0, 0, 0, 0x15, 0, 0, 1, 0xbc, 1, 0, 0, 6, 0, 0, 0, 38, 0, 5, 0, 6, 0, 0, 0, 0, 0, 0xff, 0x7f];
+        await File.WriteAllBytesAsync(_room.Root + "/filter", filter, TestContext.Current.CancellationToken);
+        async Task<(int, string)> Yoi(string arguments)
+        {
+            using var process = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", $"exec bwrap --dev-bind / / --seccomp 9 {YoiRoom.Program} {arguments} 9<{_room.Root}/filter 2>&1"])
+            { RedirectStandardOutput = true, Environment = { ["YOI_HOME"] = _room.Root + "/bare", ["HOME"] = _room.Home } })!;
+            var said = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+            return (process.ExitCode, said);
+        }
+        var (code, said) = await Yoi($"start bare --task go --model ollama/none --sandbox partial");
+        Assert.NotEqual(0, code);
+        Assert.Contains("level partial cannot be had (Landlock: this kernel has no Landlock", said, StringComparison.Ordinal);
+        Assert.Contains("this kernel has no Landlock", (await Yoi("doctor")).Item2, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_usual_tools_work_at_partial_as_far_as_the_page_says()
+    {
+        _room.Write("project/main.c", "#include <stdio.h>\nint main(void) { puts(\"compiled\"); return 0; }\n");
+        _room.Write("project/many.py", "import multiprocessing as m\ndef f(c): c.send(285)\nif __name__ == '__main__':\n  a, b = m.Pipe(); p = m.Process(target=f, args=(b,)); p.start(); print(a.recv()); p.join()\n");
+        var all = new (string Needs, string Command, string Says)[]
+        {
+            ("git", "mkdir below && cd below && git init -q . && echo x > f && git add . && git -c user.name=a -c user.email=a@b commit -qm first && git clone -q . ../copy && git worktree add -q tree && git log --format=%s && cd ..", "first"),
+            ("cc", "cc -o main main.c && ./main", "compiled"),
+            ("python3", "/usr/bin/python3 many.py", "285"),
+            ("node", "node -e 'console.log(6*7)'", "42"),
+            ("npm", "npm --version > /dev/null && echo npm", "npm"),
+        };
+        var there = all.Where(tool => File.Exists("/usr/bin/" + tool.Needs)).ToList();
+        await using var server = await ModelServer.StartAsync(new Minds().Of("builder", [.. there.Select(tool => Bash(tool.Command))]).Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("run", "build", "--name", "builder", "--sandbox", "partial")).Expect(0);
+        foreach (var (result, tool) in Results("builder").Zip(there))
+            Assert.True(!result.IsError && result.Content!.Contains(tool.Says, StringComparison.Ordinal), $"{tool.Needs}: {result.Summary}\n{result.Content}");
     }
 
     private async Task GrowsAsync(string file)

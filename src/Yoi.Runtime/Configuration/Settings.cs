@@ -18,7 +18,7 @@ internal sealed record Settings(
     /// <summary>The level that can be had.</summary>
     internal const string Auto = "auto";
 
-    /// <summary>What may be asked of the sandbox. <c>partial</c> is asked for in vain: it is not built yet, and the refusal says so.</summary>
+    /// <summary>What may be asked of the sandbox.</summary>
     internal static readonly string[] SandboxWords = [Auto, "kernel", "partial", "tools-only"];
 
     /// <summary>Reads both files, as far as they are there.</summary>

@@ -25,7 +25,7 @@ internal sealed record YoiConfig(
     int? ThinkingTokens = null,
     [property: Description("Text added to the system prompt of new Pods.")]
     string? Role = null,
-    [property: Description("How commands are held: auto (kernel where it can be had, else no Bash; the default), kernel (or an error) or tools-only (no Bash). User file only.")]
+    [property: Description("How commands are held: auto (the best that can be had of kernel, partial and no Bash; the default), kernel or partial (or an error), or tools-only (no Bash). User file only.")]
     string? Sandbox = null,
     [property: Description("True: commands of new Pods have the network. Default: false. User file only.")]
     bool? Network = null,

@@ -6,7 +6,10 @@ using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Journal;
 
-/// <summary>The first process of a command's own pid namespace; when it is gone, all of them are.</summary>
+/// <summary>
+/// The first process of a command: at level <c>kernel</c> of its own pid namespace, with which all of it goes, at <c>partial</c> the first of those that
+/// its keeper ends.
+/// </summary>
 /// <param name="Namespace">Inode of the pid namespace. Alone none of the four names a process: numbers are used again.</param>
 internal sealed record CommandProcess(int Pid, string StartTime, string BootId, long Namespace);
 
@@ -17,9 +20,12 @@ internal sealed record CommandProcess(int Pid, string StartTime, string BootId, 
 /// </summary>
 internal static class CommandMarks
 {
-    private const int EndMs = 2_000;
+    private const int EndMs = 2_000, EndRounds = 5;
 
     private static readonly string BootId = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+
+    /// <summary>Where the commands of a Pod have their temporary files.</summary>
+    internal static string PrivateTemp(string podDirectory) => podDirectory + "/sandbox/tmp";
 
     /// <param name="about">What is to be settled when the command is gone, one line; null: nothing.</param>
     internal static CommandMark Put(string podDirectory, CommandProcess process, string? about = null)
@@ -53,7 +59,7 @@ internal static class CommandMarks
             {
                 var process = Parse(mark.FirstLine);
                 // A mark that does not say what its name says is damaged, or was never whole: then its command never began.
-                if (process is null || mark.Name != NameOf(process) ? IsThere(mark.Name) : !End(process)) left = true;
+                if (process is null || mark.Name != NameOf(process) ? IsThere(mark.Name) : !End(process) || IsAnyLeftOf(process, podDirectory)) left = true;
                 else if (mark.About is null) mark.Remove();
             }
             return left;
@@ -90,6 +96,40 @@ internal static class CommandMarks
             if (Look(process.Pid) != process) return true;
             _ = Libc.PidfdSendSignal(pidfd, Libc.SigKill);
             return IsGone(pidfd);
+        }
+    }
+
+    /// <summary>
+    /// Without a namespace of its own a command leaves what its keeper would have ended, had not somebody killed that, too. Its processes have the
+    /// Pod's private directory in their environment, but for those that took pains to lose it.
+    /// </summary>
+    private static bool IsAnyLeftOf(CommandProcess process, string podDirectory)
+    {
+        if (process.BootId != BootId || process.Namespace != Look(Environment.ProcessId)?.Namespace) return false;
+        var mark = Encoding.UTF8.GetBytes($"TMPDIR={PrivateTemp(podDirectory)}\0");
+        var left = true;
+        for (var round = 0; left && round < EndRounds; round++)
+        {
+            left = false;
+            foreach (var found in Directory.EnumerateDirectories("/proc"))
+            {
+                if (!int.TryParse(found.AsSpan("/proc/".Length), CultureInfo.InvariantCulture, out var pid) || !HasInEnvironment(pid, mark)) continue;
+                left = true;
+                if (Look(pid) is { } member && HasInEnvironment(pid, mark)) End(member);
+            }
+        }
+        return left;
+    }
+
+    private static bool HasInEnvironment(int pid, byte[] mark)
+    {
+        try
+        {
+            return File.ReadAllBytes($"/proc/{pid}/environ").AsSpan().IndexOf(mark) >= 0;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false; // It has ended, or is another user's.
         }
     }
 

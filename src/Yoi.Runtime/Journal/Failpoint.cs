@@ -76,5 +76,6 @@ internal static class Failpoints
         SpawnRecord = "spawn.record", PodEnding = "pod.ending",
         StopShutdown = "stop.shutdown", StopVerified = "stop.verified", StopReturned = "stop.returned", StopEndEntry = "stop.end_entry",
         DeliverRead = "deliver.read", DeliverAppend = "deliver.append", FileBeforeRename = "file.before_rename", ToolBeforeResult = "tool.before_result", CommandGate = "command.gate",
-        QuarantineMove = "quarantine.move", QuarantineMoved = "quarantine.moved";
+        QuarantineMove = "quarantine.move", QuarantineMoved = "quarantine.moved",
+        KeeperRestricted = "keeper.restricted", KeeperStarted = "keeper.started";
 }

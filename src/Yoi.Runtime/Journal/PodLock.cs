@@ -107,6 +107,10 @@ internal sealed class PodLock : IDisposable
         }
     }
 
+    /// <summary>The same open file under another descriptor: who inherits it holds both bytes until it closes it, too.</summary>
+    /// <exception cref="LinuxException">There are no descriptors left.</exception>
+    internal SafeFileHandle Share() => Libc.Raised(_file);
+
     /// <summary>One writer at a time in this process, too; false if there is one.</summary>
     internal bool TryClaimWriter() => Interlocked.Exchange(ref _writers, 1) == 0;
 

@@ -42,7 +42,9 @@ internal static partial class Libc
     [LibraryImport(Name, EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static partial int MemFdCreate(string name, uint flags);
 
-    private static SafeFileHandle Raised(SafeFileHandle file)
+    /// <summary>Another descriptor of the same open file, close-on-exec; its number is as high as a pipe's end.</summary>
+    /// <exception cref="LinuxException">There are no descriptors left.</exception>
+    internal static SafeFileHandle Raised(SafeFileHandle file)
     {
         var fd = FcntlNumber(file, DuplicateCloseOnExec, LowestOfOurs);
         return fd >= 0 ? new SafeFileHandle(fd, ownsHandle: true) : throw Failed("fcntl");

@@ -74,6 +74,16 @@ internal static partial class Libc
         return (new SafeSocketHandle(fds[0], ownsHandle: true), new SafeFileHandle(fds[1], ownsHandle: true));
     }
 
+    /// <summary>Two connected sockets that keep messages apart, close-on-exec; their numbers are as high as a pipe's end.</summary>
+    internal static unsafe (SafeFileHandle Ours, SafeFileHandle Theirs) MessagePair()
+    {
+        const int sequencedPackets = 5;
+        var fds = stackalloc int[2];
+        if (SocketPair(1, sequencedPackets | CloseOnExec, 0, fds) != 0) throw Failed("socketpair");
+        using SafeFileHandle ours = new(fds[0], ownsHandle: true), theirs = new(fds[1], ownsHandle: true);
+        return (Raised(ours), Raised(theirs));
+    }
+
     [LibraryImport(Name, EntryPoint = "socketpair", SetLastError = true)]
     private static unsafe partial int SocketPair(int domain, int type, int protocol, int* fds);
 
@@ -131,6 +141,30 @@ internal static partial class Libc
     /// <summary>The same for a pid, or any child (0). <c>si_pid</c> is at byte 12.</summary>
     [LibraryImport(Name, EntryPoint = "waitid", SetLastError = true)]
     internal static unsafe partial int WaitId(int idType, int id, byte* information, int options);
+
+    /// <summary>Waits until a child of this process has ended and leaves it unreaped; 0 if there are no children.</summary>
+    /// <exception cref="LinuxException">The call failed.</exception>
+    internal static unsafe int PeekEnded()
+    {
+        var information = stackalloc byte[SignalInfoSize];
+        while (WaitId(WaitForAny, 0, information, WaitExited | WaitNoReap) != 0)
+        {
+            switch (Marshal.GetLastPInvokeError())
+            {
+                case Errno.Intr: continue;
+                case Errno.NoChild: return 0;
+                default: throw Failed("waitid");
+            }
+        }
+        return *(int*)(information + 16); // si_pid
+    }
+
+    /// <summary>Reaps a child that has ended: <c>si_code</c> and <c>si_status</c>.</summary>
+    internal static unsafe (int Code, int Status) Reap(int pid)
+    {
+        var information = stackalloc byte[SignalInfoSize];
+        return WaitId(WaitByPid, pid, information, WaitExited) == 0 ? (*(int*)(information + 8), *(int*)(information + 24)) : throw Failed("waitid");
+    }
 
     /// <summary>Reaps our own child. <c>si_code</c> is at byte 8 of the information, <c>si_status</c> at byte 24.</summary>
     [LibraryImport(Name, EntryPoint = "waitid", SetLastError = true)]

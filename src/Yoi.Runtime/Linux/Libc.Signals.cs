@@ -9,6 +9,9 @@ internal static partial class Libc
     [LibraryImport(Name, EntryPoint = "kill", SetLastError = true)]
     internal static partial int Kill(int pid, int signal);
 
+    [LibraryImport(Name, EntryPoint = "getppid")]
+    internal static partial int ParentPid();
+
     /// <summary>To the calling thread, which does not return from it before the signal has done its work.</summary>
     [LibraryImport(Name, EntryPoint = "raise")]
     internal static partial int Raise(int signal);

@@ -35,8 +35,9 @@ internal static class CommandGate
     /// <param name="temp">Where the command leaves its working directory.</param>
     /// <param name="cwd">Where it begins.</param>
     /// <param name="home">Where it begins if that is not there any more.</param>
-    internal static IReadOnlyList<string> Arguments(CommandLimits limits, string command, string temp, string cwd, string home) =>
-        [Shell, "--noprofile", "--norc", "-c", GateText(limits), "bash", command, $"{temp}/{PrivatePlaces.WorkingDirectoryFile}", cwd, home];
+    /// <param name="ownUsers">False: without a namespace of users all processes of the user would be counted; their number is not limited here.</param>
+    internal static IReadOnlyList<string> Arguments(CommandLimits limits, string command, string temp, string cwd, string home, bool ownUsers = true) =>
+        [Shell, "--noprofile", "--norc", "-c", GateText(limits, ownUsers), "bash", command, $"{temp}/{PrivatePlaces.WorkingDirectoryFile}", cwd, home];
 
     /// <summary>All that a command gets.</summary>
     internal static IReadOnlyList<string> Environment(Func<string, string?> environment, string home, string temp, bool network)
@@ -44,7 +45,7 @@ internal static class CommandGate
         List<string> variables =
         [
             "PATH=" + PathOf(environment), "HOME=" + home, "TMPDIR=" + temp, "SHELL=/bin/bash", "TERM=dumb",
-            "PAGER=cat", "GIT_PAGER=cat", "GIT_TERMINAL_PROMPT=0", "DOTNET_NOLOGO=1", "DOTNET_CLI_TELEMETRY_OPTOUT=1", "MSBUILDDISABLENODEREUSE=1",
+            "PAGER=cat", "GIT_PAGER=cat", "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "DOTNET_NOLOGO=1", "DOTNET_CLI_TELEMETRY_OPTOUT=1", "MSBUILDDISABLENODEREUSE=1",
             "DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE=1", .. network ? [] : WithoutNetwork,
         ];
         foreach (var name in Passed)
@@ -57,8 +58,8 @@ internal static class CommandGate
         environment("PATH") is { Length: > 0 } path ? path : "/usr/local/bin:/usr/bin:/bin";
 
     // Root is not held to a number of processes; where a control group can be had, that holds everybody.
-    private static string GateText(CommandLimits limits) =>
-        $"ulimit -c 0; {Limit('n', OpenFiles)} {Limit('u', limits.Processes)} {Limit('d', limits.MemoryMb * 1024L)} {Limit('f', limits.FileMb * 1024L)}\n{Gate}";
+    private static string GateText(CommandLimits limits, bool ownUsers) =>
+        $"ulimit -c 0; {Limit('n', OpenFiles)} {(ownUsers ? Limit('u', limits.Processes) : "")} {Limit('d', limits.MemoryMb * 1024L)} {Limit('f', limits.FileMb * 1024L)}\n{Gate}";
 
     private static string Limit(char what, long most) => string.Create(CultureInfo.InvariantCulture, $"ulimit -{what} {most} 2>/dev/null;");
 }

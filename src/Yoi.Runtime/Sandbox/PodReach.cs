@@ -13,7 +13,12 @@ internal sealed record PodReach(string Level, bool Network, string? NoBash, IRea
 {
     internal static PodReach Of(SandboxPolicy policy, string level)
     {
-        var none = level == SandboxLevel.Kernel ? Bubblewrap.WhyNot(policy) : "the sandbox level is " + level;
+        var none = level switch
+        {
+            SandboxLevel.Kernel => Bubblewrap.WhyNot(policy),
+            SandboxLevel.Partial => Landlock.Refusal(policy),
+            _ => "the sandbox level is " + level,
+        };
         return new(level, policy.Network, none, none is null ? [.. Less(policy.Access)] : []);
     }
 
@@ -35,12 +40,13 @@ internal sealed record PodReach(string Level, bool Network, string? NoBash, IRea
     /// <summary>What this level leaves open, for the human.</summary>
     internal static IReadOnlyList<string> NotHeld(string level, bool network)
     {
-        if (level != SandboxLevel.Kernel) return ["nothing is started: the file tools hold the scope by themselves"];
+        if (!SandboxLevel.HasBash(level)) return ["nothing is started: the file tools hold the scope by themselves"];
         string[] always =
         [
             "what a command leaves in the scope (a script, a Makefile) is run by whoever runs it", "space on the scope's disk is not limited",
             "timing and load of the machine can be seen",
         ];
+        if (level == SandboxLevel.Partial) always = ["names outside can be seen, and modes and times of the user's files there changed", "the number of processes is not limited by user", .. always];
         return network ? ["with the network, what it can read it can send", .. always] : always;
     }
 }

@@ -10,7 +10,7 @@ namespace Yoi.Runtime.Sandbox;
 /// </summary>
 internal sealed class PrivatePlaces
 {
-    /// <summary>Where they are seen inside.</summary>
+    /// <summary>Where they are mounted.</summary>
     internal const string InsideHome = "/yoi/home", InsideTemp = "/yoi/tmp", InsideOutput = "/yoi/output";
 
     /// <summary>Where below the temporary files a command leaves its working directory.</summary>
@@ -21,26 +21,33 @@ internal sealed class PrivatePlaces
     private static readonly string[] HarmlessGit =
         ["user.name", "user.email", "init.defaultbranch", "core.autocrlf", "core.eol", "core.safecrlf", "core.quotepath", "pull.rebase", "pull.ff", "push.default", "merge.conflictstyle", "rebase.autostash"];
 
-    private PrivatePlaces(string root) => Root = root;
+    private readonly bool _mounted;
+
+    private PrivatePlaces(string root, bool mounted) => (Root, _mounted) = (root, mounted);
 
     internal string Root { get; }
     internal string Home => Root + "/home";
-    internal string Temp => Root + "/tmp";
+    internal string Temp => Root + "/tmp"; // As CommandMarks.PrivateTemp says, which may not name this room.
     internal string Output => Root + "/output";
+
+    /// <summary>Where commands see them.</summary>
+    internal string SeenHome => _mounted ? InsideHome : Home;
+    internal string SeenTemp => _mounted ? InsideTemp : Temp;
+    internal string SeenOutput => _mounted ? InsideOutput : Output;
 
     /// <summary>An empty file that nobody may read: what a denied file looks like.</summary>
     internal string MaskFile => Root + "/mask";
 
     /// <summary>Those of a Pod, made or not.</summary>
-    internal static PrivatePlaces Of(string podDirectory) => new(podDirectory + "/sandbox");
+    internal static PrivatePlaces Of(string podDirectory, string level) => new(podDirectory + "/sandbox", mounted: level == SandboxLevel.Kernel);
 
     /// <summary>Makes what is missing.</summary>
     /// <param name="podDirectory">The Pod's durable directory.</param>
     /// <param name="home">The user's home, from which harmless settings are taken.</param>
-    internal static PrivatePlaces Make(string podDirectory, PlatformSet platform, string home)
+    internal static PrivatePlaces Make(string podDirectory, string level, PlatformSet platform, string home)
     {
         const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-        var places = Of(podDirectory);
+        var places = Of(podDirectory, level);
         if (Directory.Exists(places.Root)) return places;
         foreach (var path in new[] { places.Root, places.Home, places.Temp, places.Output }) Directory.CreateDirectory(path, owner);
         foreach (var name in platform.HomeNames)

@@ -6,11 +6,13 @@ internal static class SandboxLevel
     /// <summary>bubblewrap and seccomp: what is not in the scope or the platform set does not exist inside.</summary>
     internal const string Kernel = "kernel";
 
-    /// <summary>Landlock and seccomp, where namespaces are not to be had. No back end yet: whoever asks for it is refused.</summary>
+    /// <summary>Landlock and seccomp, where namespaces are not to be had: what is not in the scope or the platform set cannot be opened.</summary>
     internal const string Partial = "partial";
 
     /// <summary>No Bash: the file tools hold the scope by themselves.</summary>
     internal const string ToolsOnly = "tools-only";
+
+    internal static bool HasBash(string level) => level is Kernel or Partial;
 }
 
 /// <summary>A sandbox cannot be made as the policy demands. Nothing was started.</summary>

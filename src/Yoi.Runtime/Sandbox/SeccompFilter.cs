@@ -15,11 +15,13 @@ internal static class SeccompFilter
     private const uint Error = 0x00050000;
     private const uint X32 = 0x40000000;
     private const uint Unix = 1, Inet = 2, Inet6 = 10, Netlink = 16, Stream = 1, NetlinkRoute = 0;
+    private const uint AllOfTheUser = 2, AllOfTheUserIo = 3; // PRIO_USER, IOPRIO_WHO_USER
+    private const uint SetFlags = 0x40086602, SetVersion = 0x40087602, SetExtendedFlags = 0x401c5820, EnableVerity = 0x40806685; // FS_IOC_…
     private const uint PushInput = 0x5412, Console = 0x541C; // TIOCSTI, TIOCLINUX
 
-    internal static byte[] Bytes(bool network)
+    internal static byte[] Bytes(bool network, bool ownNamespaces = true)
     {
-        var program = Make(CallNumbers.OfThisMachine, network);
+        var program = Make(CallNumbers.OfThisMachine, network, ownNamespaces);
         var bytes = new byte[program.Count * BpfInstruction.Size];
         for (var i = 0; i < program.Count; i++) program[i].Write(bytes.AsSpan(i * BpfInstruction.Size));
         return bytes;
@@ -29,7 +31,11 @@ internal static class SeccompFilter
     /// True: the network namespace is the host's, and abstract Unix sockets belong to it, so there are none but pairs. False: Unix sockets
     /// end at the sandbox's own namespaces and are allowed.
     /// </param>
-    internal static IReadOnlyList<BpfInstruction> Make(CallNumbers calls, bool network)
+    /// <param name="ownNamespaces">
+    /// False: sockets, shared memory and processes are those of the host. No network is then no such sockets at all, and what reaches another
+    /// process without being a signal or a file is refused.
+    /// </param>
+    internal static IReadOnlyList<BpfInstruction> Make(CallNumbers calls, bool network, bool ownNamespaces = true)
     {
         var program = new List<BpfInstruction> { Load(SystemCall.MachineAt) };
         Unless(program, BpfInstruction.JumpEqual, calls.Audit, [Return(KillProcess)]);
@@ -42,11 +48,25 @@ internal static class SeccompFilter
             [Load(SystemCall.ArgumentAt(0)), new(BpfInstruction.JumpSet, 0, 1, NewNamespaces), Return(NotPermitted), Return(Allow)]);
         // The kernel looks at the low word of an ioctl's number only.
         If(program, BpfInstruction.JumpEqual, calls.Ioctl,
-            [Load(SystemCall.ArgumentAt(1)), Is(PushInput, 1), Is(Console, 0, 1), Return(NotPermitted), Return(Allow)]);
-        If(program, BpfInstruction.JumpEqual, calls.Socket, network ? SocketsOfTheHost : SocketsOfItsOwn);
-        If(program, BpfInstruction.JumpEqual, calls.SocketPair, network ? PairsBesideTheHost : PairsOfItsOwn);
+            Except(1, ownNamespaces ? [PushInput, Console] : [PushInput, Console, SetFlags, SetVersion, SetExtendedFlags, EnableVerity]));
+        If(program, BpfInstruction.JumpEqual, calls.Socket, network ? SocketsOfTheHost : ownNamespaces ? SocketsOfItsOwn : [Return(NoSuchFamily)]);
+        If(program, BpfInstruction.JumpEqual, calls.SocketPair, network || !ownNamespaces ? PairsBesideTheHost : PairsOfItsOwn);
+        if (!ownNamespaces) BesideTheHost(program, calls);
         program.Add(Return(Allow));
         return program;
+    }
+
+    private static void BesideTheHost(List<BpfInstruction> program, CallNumbers calls)
+    {
+        foreach (var number in calls.SharedMemory) If(program, BpfInstruction.JumpEqual, number, [Return(NotPermitted)]);
+        // A process of the user may be limited or slowed down by any other: a limit of no time at all is a signal, too.
+        foreach (var number in calls.OfAProcess)
+            If(program, BpfInstruction.JumpEqual, number, [Load(SystemCall.ArgumentAt(0)), Is(0, 0, 1), Return(Allow), Return(NotPermitted)]);
+        foreach (var (number, all) in new[] { (calls.SetPriority, AllOfTheUser), (calls.SetIoPriority, AllOfTheUserIo) })
+        {
+            If(program, BpfInstruction.JumpEqual, number,
+                [Load(SystemCall.ArgumentAt(1)), Is(0, 0, 3), Load(SystemCall.ArgumentAt(0)), Is(all, 1), Return(Allow), Return(NotPermitted)]);
+        }
     }
 
     private static BpfInstruction[] SocketsOfItsOwn =>
@@ -65,6 +85,12 @@ internal static class SeccompFilter
     [
         Load(SystemCall.ArgumentAt(0)), Is(Unix, 0, 4), Load(SystemCall.ArgumentAt(1)), new(BpfInstruction.And, 0, 0, 0xf),
         Is(Stream, 0, 1), Return(Allow), Return(NoSuchFamily),
+    ];
+
+    /// <summary>Allows what the argument is, unless it is one of these.</summary>
+    private static BpfInstruction[] Except(int argument, uint[] refused) =>
+    [
+        Load(SystemCall.ArgumentAt(argument)), .. refused.Select((value, at) => Is(value, (byte)(refused.Length - at))), Return(Allow), Return(NotPermitted),
     ];
 
     private static BpfInstruction Load(uint offset) => new(BpfInstruction.LoadWord, 0, 0, offset);

@@ -18,10 +18,12 @@ internal static class NativeSpawn
 
     /// <summary>The same with descriptors of the caller's choice: the first becomes 0, the second 1, and so on.</summary>
     /// <param name="given">Each above the number it becomes: moving one must not overwrite the next.</param>
-    internal static int Start(PodProgram program, IReadOnlyList<string> environment, IReadOnlyList<SafeFileHandle> given) =>
-        Start(program, environment, given, null);
+    /// <param name="last">Called when all is prepared, on this thread: what the thread takes on there the process has from its first moment.</param>
+    internal static int Start(PodProgram program, IReadOnlyList<string> environment, IReadOnlyList<SafeFileHandle> given, Action? last = null) =>
+        Start(program, environment, given, null, last);
 
-    private static unsafe int Start(PodProgram program, IReadOnlyList<string> environment, IReadOnlyList<SafeFileHandle> given, (string Path, bool Empty)? stderr)
+    private static unsafe int Start(
+        PodProgram program, IReadOnlyList<string> environment, IReadOnlyList<SafeFileHandle> given, (string Path, bool Empty)? stderr, Action? last = null)
     {
         var attributes = stackalloc byte[Libc.SpawnAttributesSize];
         var actions = stackalloc byte[Libc.SpawnActionsSize];
@@ -48,6 +50,7 @@ internal static class NativeSpawn
             }
             Check(Libc.SpawnActionsChangeDirectory(actions, "/"), "addchdir");
             CloseTheRest(actions, Math.Max(3, given.Count));
+            last?.Invoke();
             var errno = Libc.PosixSpawn(out var pid, program.Path, actions, attributes, arguments.Array, variables.Array);
             return errno == 0 ? pid : throw new LinuxException("exec " + program.Path, errno);
         }

@@ -7,28 +7,31 @@ internal sealed record PodProgram(string Path, IReadOnlyList<string> Arguments)
 {
     private const string Deleted = " (deleted)";
 
+    /// <summary>The verbs that only this program itself uses: a Pod, and the keeper of a Pod's commands.</summary>
+    internal const string Serve = "serve", Keep = "keep";
+
     /// <summary>
     /// Addresses that the collector reserves, in hexadecimal: 16 GiB, which is also the most that a Pod's heap can have. Its map of them
     /// is memory that no two Pods share: 256 KiB for what it reserves by itself.
     /// </summary>
     private const string HeapRange = "400000000";
 
-    /// <summary>This very program with the verb <c>serve</c>.</summary>
+    /// <summary>This very program with the verb.</summary>
     /// <exception cref="LaunchException">It is no longer on disk.</exception>
-    internal static PodProgram Own() =>
-        Of(File.ResolveLinkTarget("/proc/self/exe", returnFinalTarget: false)?.FullName ?? "", Environment.GetCommandLineArgs()[0]);
+    internal static PodProgram Own(string verb = Serve) =>
+        Of(File.ResolveLinkTarget("/proc/self/exe", returnFinalTarget: false)?.FullName ?? "", Environment.GetCommandLineArgs()[0], verb);
 
-    internal static PodProgram Of(string executable, string firstArgument)
+    internal static PodProgram Of(string executable, string firstArgument, string verb = Serve)
     {
         if (System.IO.Path.GetFileName(executable) is "dotnet" && firstArgument.EndsWith(".dll", StringComparison.Ordinal))
-            return new(executable, [executable, System.IO.Path.GetFullPath(firstArgument), "serve"]);
+            return new(executable, [executable, System.IO.Path.GetFullPath(firstArgument), verb]);
         if (!executable.EndsWith(Deleted, StringComparison.Ordinal) || File.Exists(executable))
-            return new(executable, [executable, "serve"]);
+            return new(executable, [executable, verb]);
         // Replaced or removed while we run. A native binary lives on as our own image; a host needs its files beside it.
         var replaced = executable[..^Deleted.Length];
-        if (!RuntimeFeature.IsDynamicCodeSupported) return new("/proc/self/exe", [replaced, "serve"]);
+        if (!RuntimeFeature.IsDynamicCodeSupported) return new("/proc/self/exe", [replaced, verb]);
         return File.Exists(replaced)
-            ? new(replaced, [replaced, "serve"])
+            ? new(replaced, [replaced, verb])
             : throw new LaunchException("exec", $"the program {replaced} was removed from disk while this Pod runs; install it again there, or restart this Pod from where it is now");
     }
 
@@ -45,12 +48,16 @@ internal sealed record PodProgram(string Path, IReadOnlyList<string> Arguments)
             var name = (string)pair.Key;
             if (name != keyVariable && !IsKey(name)) variables[name] = (string?)pair.Value ?? "";
         }
-        variables["DOTNET_EnableDiagnostics"] = "0";
-        variables["DOTNET_TieredPGO"] = "0";
-        variables["DOTNET_GCRegionRange"] = HeapRange;
-        variables["MALLOC_ARENA_MAX"] = "1"; // Else each thread has one of its own, a page or more of it touched.
+        foreach (var setting in Small.Select(setting => setting.Split('=', 2))) variables[setting[0]] = setting[1];
         return [.. variables.Select(v => $"{v.Key}={v.Value}")];
     }
+
+    /// <summary>No diagnostics socket, little memory: for every process of ours that stays.</summary>
+    internal static IReadOnlyList<string> Small { get; } =
+    [
+        "DOTNET_EnableDiagnostics=0", "DOTNET_TieredPGO=0", "DOTNET_GCRegionRange=" + HeapRange,
+        "MALLOC_ARENA_MAX=1", // Else each thread has one of its own, a page or more of it touched.
+    ];
 
     private static bool IsKey(string name) =>
         name.EndsWith("_API_KEY", StringComparison.Ordinal) || name is "ANTHROPIC_AUTH_TOKEN";

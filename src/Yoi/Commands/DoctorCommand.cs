@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using Yoi.Runtime.Configuration;
 using Yoi.Runtime.Journal;
-using Yoi.Runtime.Spawning;
+using Yoi.Runtime.Sandbox;
 using Yoi.Terminal;
 
 namespace Yoi.Commands;
@@ -38,11 +38,22 @@ internal static class DoctorCommand
     /// <summary>Every line is an attempt that was made just now by a command in a sandbox.</summary>
     private static async Task<IEnumerable<CheckRow>> SandboxAsync(Surroundings s, CancellationToken ct)
     {
-        var findings = await SandboxTrial.RunAsync(s.Directories, s.Environment, s.Time, ct);
-        var level = findings.All(finding => finding.Holds)
-            ? new CheckRow("sandbox", "ok", "level kernel: Bash is held by bubblewrap and a filter of system calls")
-            : new CheckRow("sandbox", "warning", "level tools-only: no Bash, because of what is missing below");
-        return [level, .. findings.Select(finding => new CheckRow("sandbox", finding.Holds ? "ok" : "warning", finding.Holds && finding.Detail == "ok" ? finding.What : $"{finding.What}: {finding.Detail}"))];
+        List<CheckRow> rows = [];
+        List<string> had = [];
+        foreach (var level in new[] { SandboxLevel.Kernel, SandboxLevel.Partial })
+        {
+            var findings = await SandboxProof.TryAsync(level, s, ct);
+            if (findings.All(finding => finding.Holds)) had.Add(level);
+            rows.AddRange(findings.Select(finding => new CheckRow(
+                $"sandbox {level}", finding.Holds ? "ok" : "warning", finding.Holds && finding.Detail == "ok" ? finding.What : $"{finding.What}: {finding.Detail}")));
+        }
+        var chosen = had.FirstOrDefault() switch
+        {
+            SandboxLevel.Kernel => new CheckRow("sandbox", "ok", "level kernel: Bash is held by bubblewrap and a filter of system calls"),
+            SandboxLevel.Partial => new("sandbox", "warning", "level partial: Bash is held by Landlock and a filter of system calls, where a scope has no holes; level kernel lacks what is said below"),
+            _ => new("sandbox", "warning", "level tools-only: no Bash, because of what is missing below"),
+        };
+        return [chosen, .. rows];
     }
 
     private static CheckRow Disk(Surroundings s)

@@ -21,7 +21,8 @@ internal sealed class CliRoom : IDisposable
         Directory.CreateDirectory(Cwd);
         Surroundings = new Surroundings(
             new Screen(_out, _error), new YoiDirectories(Root + "/y/state", Root + "/y/run", Root + "/y/config"), _environment.GetValueOrDefault, Cwd,
-            TimeProvider.System, new StringReader(input), inputIsTerminal);
+            TimeProvider.System, new StringReader(input), inputIsTerminal)
+        { Keeper = () => new(RealPod.Yoi, [RealPod.Yoi, Runtime.Spawning.PodProgram.Keep]) };
     }
 
     internal string Root { get; }

@@ -10,10 +10,10 @@ namespace Yoi.Tests.Sandbox;
 [Collection("sandbox")] // One after the other: numbers of namespaces are used again.
 public sealed class BashTests
 {
-    [Fact]
-    public async Task A_command_runs_where_the_Pod_works_and_its_output_and_exit_code_come_back()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task A_command_runs_where_the_Pod_works_and_its_output_and_exit_code_come_back(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         var good = await room.Bash("pwd; cat f; echo more >&2; echo new > made");
         Assert.Equal($"{room.W}\ninside\nmore", good.Content);
         Assert.False(good.IsError);
@@ -24,36 +24,36 @@ public sealed class BashTests
         Assert.StartsWith("exit code 7", bad.Summary, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task The_working_directory_is_kept_and_nothing_else_is()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task The_working_directory_is_kept_and_nothing_else_is(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         await room.Run("mkdir sub; cd sub; x=1; export y=2");
         Assert.Equal(room.W + "/sub :", await room.Run("echo $PWD $x:$y"));
         await room.Bash("cd ..; exit 3");
         Assert.Equal(room.W, await room.Run("pwd"));
-        Assert.Equal("/yoi/home", await room.Run("cd; pwd"));
-        Assert.Equal("/yoi/home", await room.Run("pwd"));
+        Assert.Equal(room.Places.SeenHome, await room.Run("cd; pwd"));
+        Assert.Equal(room.Places.SeenHome, await room.Run("pwd"));
     }
 
-    [Fact, Trait("case", "S02")]
-    public async Task A_working_directory_that_is_not_seen_is_not_taken_and_changes_no_rule()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "S02")]
+    public async Task A_working_directory_that_is_not_seen_is_not_taken_and_changes_no_rule(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
-        await room.Run($"ln -s {room.O} link; printf '%s' {room.O} > /yoi/tmp/.yoi-cwd; trap - EXIT");
+        await using var room = await SandboxRoom.MakeAsync(level);
+        await room.Run($"ln -s {room.O} link; printf '%s' {room.O} > $TMPDIR/.yoi-cwd; trap - EXIT");
         Assert.Equal(room.W, await room.Run("pwd"));
-        await room.Run("rm -f /yoi/tmp/.yoi-cwd; ln -s /etc/hostname /yoi/tmp/.yoi-cwd; trap - EXIT");
+        await room.Run("rm -f $TMPDIR/.yoi-cwd; ln -s /etc/hostname $TMPDIR/.yoi-cwd; trap - EXIT");
         Assert.Equal(room.W, await room.Run("pwd"));
-        await room.Run("rm -f /yoi/tmp/.yoi-cwd; mkfifo /yoi/tmp/.yoi-cwd; trap - EXIT");
-        Assert.Equal(room.W, await room.Run("rm -f /yoi/tmp/.yoi-cwd; pwd"));
+        await room.Run("rm -f $TMPDIR/.yoi-cwd; mkfifo $TMPDIR/.yoi-cwd; trap - EXIT");
+        Assert.Equal(room.W, await room.Run("rm -f $TMPDIR/.yoi-cwd; pwd"));
         await room.Run("cd /; true");
         await room.Fails($"echo x > {room.O}/f");
     }
 
-    [Fact, Trait("case", "S17")]
-    public async Task A_command_past_its_limit_is_gone_with_everything_it_started()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "S17")]
+    public async Task A_command_past_its_limit_is_gone_with_everything_it_started(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         var outcome = await room.Bash("for i in $(seq 50); do (setsid sh -c 'while :; do echo x >> late; sleep 0.05; done' &) ; done; echo begun; sleep 600", ("timeout", 1500));
         Assert.True(outcome.IsError);
         Assert.Contains("1500 ms", outcome.Summary, StringComparison.Ordinal);
@@ -65,19 +65,19 @@ public sealed class BashTests
         Assert.Equal(length, new FileInfo(room.W + "/late").Length);
     }
 
-    [Fact, Trait("case", "S15")]
-    public async Task A_daemon_ends_with_the_call_that_started_it()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "S15")]
+    public async Task A_daemon_ends_with_the_call_that_started_it(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         Assert.Equal("done", await room.Run("nohup setsid sh -c 'sleep 0.3; echo x > late; sleep 600' >/dev/null 2>&1 & disown; echo done"));
         AssertNothingRuns(room);
         Assert.False(File.Exists(room.W + "/late"));
     }
 
-    [Fact, Trait("case", "S17"), Trait("case", "T20")]
-    public async Task A_cancelled_call_leaves_nothing()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "S17"), Trait("case", "T20")]
+    public async Task A_cancelled_call_leaves_nothing(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         using var cancel = new CancellationTokenSource();
         var running = room.Tool("Bash").RunAsync(new ToolCall("c", "Bash", Tools.Files.FileRoom.Json(("command", "echo x > begun; sleep 600"))), cancel.Token);
         await Eventually.Holds(() => File.Exists(room.W + "/begun"));
@@ -86,10 +86,10 @@ public sealed class BashTests
         AssertNothingRuns(room);
     }
 
-    [Fact]
-    public async Task Long_output_is_shown_by_its_ends_and_the_rest_can_be_read()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task Long_output_is_shown_by_its_ends_and_the_rest_can_be_read(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         var outcome = await room.Bash("seq 100000");
         Assert.StartsWith("1\n2\n", outcome.Content, StringComparison.Ordinal);
         Assert.EndsWith("\n100000", outcome.Content, StringComparison.Ordinal);
@@ -99,10 +99,10 @@ public sealed class BashTests
         await room.Fails($"echo x > {file}");
     }
 
-    [Fact, Trait("case", "S18")]
-    public async Task A_command_that_writes_without_end_is_ended_and_the_limit_named()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "S18")]
+    public async Task A_command_that_writes_without_end_is_ended_and_the_limit_named(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         var outcome = await room.Bash("yes", ("timeout", 60_000));
         Assert.True(outcome.IsError);
         Assert.Contains("64 MiB", outcome.Summary, StringComparison.Ordinal);
@@ -110,19 +110,19 @@ public sealed class BashTests
         AssertNothingRuns(room);
     }
 
-    [Fact, Trait("case", "F12"), Trait("case", "S18")]
-    public async Task A_command_that_takes_all_memory_fails_alone()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "F12"), Trait("case", "S18")]
+    public async Task A_command_that_takes_all_memory_fails_alone(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         var said = await room.Fails("/usr/bin/python3 -c 'x = bytearray(20 << 30)'");
         Assert.Contains("MemoryError", said, StringComparison.Ordinal);
         Assert.Equal("ok", await room.Run("/usr/bin/python3 -c 'x = bytearray(64 << 20); print(\"ok\")'"));
     }
 
-    [Fact]
-    public async Task A_background_command_is_named_read_and_ended()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task A_background_command_is_named_read_and_ended(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         var started = await room.Bash("echo one; while [ ! -e go ]; do sleep 0.02; done; echo two; sleep 600", ("run_in_background", true), ("name", "server"));
         Assert.Contains("`server`", started.Summary, StringComparison.Ordinal);
         Assert.Equal("one", (await room.Ask("BashOutput", ("name", "server"), ("wait_seconds", 20))).Content);
@@ -152,21 +152,21 @@ public sealed class BashTests
         Assert.Equal("said", (await room.Ask("BashOutput", ("name", "build"))).Content);
     }
 
-    [Fact]
-    public async Task A_command_is_in_the_journal_before_it_runs_with_what_names_its_process_for_good()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task A_command_is_in_the_journal_before_it_runs_with_what_names_its_process_for_good(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         var inode = await room.Run("readlink /proc/self/ns/pid");
         var started = room.Entries.OfType<Entry.CommandStarted>().Single();
         Assert.Equal(inode, $"pid:[{started.Namespace.ToString(CultureInfo.InvariantCulture)}]");
-        Assert.Equal(("kernel", "call", false, room.W), (started.Level, started.CallId, started.Background, started.Cwd));
+        Assert.Equal((level, "call", false, room.W), (started.Level, started.CallId, started.Background, started.Cwd));
         Assert.Equal((0, "exited"), (room.Entries.OfType<Entry.CommandEnded>().Single() is var ended ? ended.ExitCode : null, room.Entries.OfType<Entry.CommandEnded>().Single().Why));
     }
 
-    [Fact]
-    public async Task The_end_of_the_Pod_ends_what_runs_in_the_background()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task The_end_of_the_Pod_ends_what_runs_in_the_background(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         await room.Bash("echo x > begun; sleep 600", ("run_in_background", true));
         await Eventually.Holds(() => File.Exists(room.W + "/begun"));
         await room.Shell.EndAllAsync();
@@ -181,15 +181,34 @@ public sealed class BashTests
     {
         foreach (var started in room.Entries.OfType<Entry.CommandStarted>())
             Assert.NotEqual(started.StartTime, CommandMarks.Look(started.Pid)?.StartTime);
+        if (room.Level == "partial")
+        {
+            // No namespace of their own: their environment tells them.
+            foreach (var path in Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1])))
+                if (Readable(path + "/environ") is { } environment) Assert.DoesNotContain($"TMPDIR={room.Places.SeenTemp}\0", environment, StringComparison.Ordinal);
+            return;
+        }
         var namespaces = room.Entries.OfType<Entry.CommandStarted>().Select(started => started.Namespace).ToHashSet();
         foreach (var process in Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1])))
             if (CommandMarks.Look(int.Parse(process[6..], CultureInfo.InvariantCulture)) is { } living) Assert.DoesNotContain(living.Namespace, namespaces); // Zombies do nothing.
     }
 
-    [Fact]
-    public async Task A_working_directory_that_was_removed_ends_no_command_after_it()
+    private static string? Readable(string path)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task A_working_directory_that_was_removed_ends_no_command_after_it(string level)
+    {
+        await using var room = await SandboxRoom.MakeAsync(level);
         Assert.Equal(room.W + "/d", await room.Run("mkdir d; cd d; pwd"));
         await room.Bash("rm -rf ../d");
         Assert.Equal($"[yoi] {room.W}/d cannot be entered any more; the working directory is {room.W}\n{room.W}", await room.Run("pwd"));

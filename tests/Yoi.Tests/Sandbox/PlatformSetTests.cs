@@ -14,7 +14,7 @@ public sealed class PlatformSetTests
 {
     private const string Header = "/.nuget/packages/p/p.h";
 
-    private static Task<SandboxRoom> MakeAsync() => SandboxRoom.MakeAsync(scene: root =>
+    private static Task<SandboxRoom> MakeAsync(string level = "kernel") => SandboxRoom.MakeAsync(level, scene: root =>
     {
         Directory.CreateDirectory(root + "/home/.nuget/packages/p");
         File.WriteAllText(root + "/home" + Header, "#define PLATFORM 1\n");
@@ -24,10 +24,10 @@ public sealed class PlatformSetTests
         File.WriteAllText(root + "/home/.npmrc", "secret");
     });
 
-    [Fact]
-    public async Task File_tools_and_commands_read_the_same_platform_set_and_neither_writes_it()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task File_tools_and_commands_read_the_same_platform_set_and_neither_writes_it(string level)
     {
-        await using var room = await MakeAsync();
+        await using var room = await MakeAsync(level);
         using var files = new ScopedFiles(room.Scope, room.W);
         var tools = FileTools.All(files, TimeProvider.System).ToDictionary(tool => tool.Schema.Name);
         Task<ToolOutcome> Ask(string tool, params (string, System.Text.Json.Nodes.JsonNode?)[] arguments) => tools[tool].RunAsync(new ToolCall("call", tool, FileRoom.Json(arguments)), SandboxRoom.Ct);

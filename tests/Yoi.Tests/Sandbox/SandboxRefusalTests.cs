@@ -14,7 +14,7 @@ public sealed class SandboxRefusalTests
     [Fact, Trait("case", "S20"), Trait("case", "S21")]
     public async Task A_sandbox_that_does_not_come_to_stand_runs_nothing_and_says_why()
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync("kernel");
         await room.Run("true");
         var output = room.PodDirectory + "/sandbox/output/x.log";
         string[] gate = ["--", "/bin/bash", "-c", $"echo x > {room.W}/ran"];
@@ -37,26 +37,24 @@ public sealed class SandboxRefusalTests
         Assert.False(CommandMarks.AnyLeft(room.PodDirectory));
     }
 
-    [Fact, Trait("case", "T41")]
-    public async Task A_command_that_is_never_let_go_never_runs()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "T41")]
+    public async Task A_command_that_is_never_let_go_never_runs(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         await room.Run("true");
-        var policy = SandboxPolicy.Of(room.Scope.Current(), PlatformSet.Find(room.Home, "/usr/bin", false), room.Document.Directories, room.Home, false);
-        var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, SandboxView.Of(policy, []), PrivatePlaces.Of(room.PodDirectory), new(), room.W, "echo x > ran", _ => null);
-        await using (var gated = await BubblewrapHold.StartAsync(room.PodDirectory, command, room.PodDirectory + "/sandbox/output/gated.log", new(OutputMb: 1), TimeProvider.System, SandboxRoom.Ct))
+        await using (var gated = await room.Launcher.StartAsync(room.Order("echo x > ran"), SandboxRoom.Ct))
             Assert.Equal(gated.Process, CommandMarks.Look(gated.Process.Pid));
         Assert.False(File.Exists(room.W + "/ran"));
-        await using var let = await BubblewrapHold.StartAsync(room.PodDirectory, command, room.PodDirectory + "/sandbox/output/let.log", new(OutputMb: 1), TimeProvider.System, SandboxRoom.Ct);
+        await using var let = await room.Launcher.StartAsync(room.Order("echo x > ran"), SandboxRoom.Ct);
         let.Go();
         Assert.Equal(0, (await let.Ended).Exit?.Code);
         Assert.True(File.Exists(room.W + "/ran"));
     }
 
-    [Fact, Trait("case", "T34"), Trait("case", "L09")]
-    public async Task What_a_dead_Pod_left_is_ended_by_whoever_asks_and_nobody_else_is_signalled()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "T34"), Trait("case", "L09")]
+    public async Task What_a_dead_Pod_left_is_ended_by_whoever_asks_and_nobody_else_is_signalled(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         await room.Bash("echo x > begun; sleep 600", ("run_in_background", true), ("name", "left"));
         await Eventually.Holds(() => File.Exists(room.W + "/begun"));
         var process = room.Shell.Named("left").Process.Process;
@@ -74,24 +72,24 @@ public sealed class SandboxRefusalTests
         await room.Shell.Named("left").Ended;
     }
 
-    [Fact]
-    public async Task A_scope_of_everything_and_an_unseen_working_directory_are_refused()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task A_scope_of_everything_and_an_unseen_working_directory_are_refused(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync(["write:/W/sub"], scene: root => Directory.CreateDirectory(root + "/W/sub"));
+        await using var room = await SandboxRoom.MakeAsync(level, ["write:/W/sub"], scene: root => Directory.CreateDirectory(root + "/W/sub"));
         Assert.Contains("not readable in this scope", (await Assert.ThrowsAsync<ToolFailure>(() => room.Bash("true"))).Message, StringComparison.Ordinal);
-        var all = SandboxPolicy.Of(new(new([new("/", Permission.Read)], []), [], 0), PlatformSet.Find(room.Home, "/usr/bin", false), room.Document.Directories, room.Home, false);
-        Assert.Contains("name the directories", Assert.Throws<SandboxException>(() =>
-            Bubblewrap.Compose("/usr/bin/bwrap", all, SandboxView.Of(all, []), PrivatePlaces.Of(room.PodDirectory), new(), "/", "true", _ => null)).Message, StringComparison.Ordinal);
-        var own = SandboxPolicy.Of(new(new([new("/usr/bin", Permission.Write)], []), [], 0), PlatformSet.Find(room.Home, "/usr/bin", false), room.Document.Directories, room.Home, false);
-        Assert.Contains("could replace it", Assert.Throws<SandboxException>(() =>
-            Bubblewrap.Compose("/usr/bin/bwrap", own, SandboxView.Of(own, []), PrivatePlaces.Of(room.PodDirectory), new(), "/usr", "true", _ => null)).Message, StringComparison.Ordinal);
+        foreach (var (target, permission, said) in new[] { ("/", Permission.Read, "name the directories"), ("/usr/bin", Permission.Write, "could replace it"), (AppContext.BaseDirectory.TrimEnd('/'), Permission.Write, "could replace it") })
+        {
+            if (level == "kernel" && target == AppContext.BaseDirectory.TrimEnd('/') || level == "partial" && target == "/usr/bin") continue; // What starts commands there: bubblewrap, the keeper.
+            var order = room.Order("true", new(new([new(target, permission)], []), [], 0), "/usr");
+            Assert.Contains(said, (await Assert.ThrowsAsync<SandboxException>(() => room.Launcher.StartAsync(order, SandboxRoom.Ct))).Message, StringComparison.Ordinal);
+        }
     }
 
-    [Fact]
-    public async Task The_trial_of_the_level_tries_everything_and_all_holds_here()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task The_trial_of_the_level_tries_everything_and_all_holds_here(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
-        var findings = await SandboxTrial.RunAsync(room.Document.Directories, name => room.Environment.GetValueOrDefault(name), TimeProvider.System, SandboxRoom.Ct);
+        await using var room = await SandboxRoom.MakeAsync(level);
+        var findings = await SandboxTrial.RunAsync(level, SandboxRoom.Keeper, room.Document.Directories, name => room.Environment.GetValueOrDefault(name), TimeProvider.System, SandboxRoom.Ct);
         Assert.True(findings.Count >= 12);
         Assert.All(findings, finding => Assert.True(finding.Holds, $"{finding.What}: {finding.Detail}"));
     }

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
@@ -21,6 +22,8 @@ internal sealed class SandboxRoom : IAsyncDisposable
     private readonly PodLock _lock;
     private string _before;
 
+    private readonly List<CommandLauncher> _launchers = [];
+
     private SandboxRoom(string root, LaunchDocument document, PodLock podLock, ScopeTable table, LiveScope scope, JournalWriter journal, Dictionary<string, string> environment)
     {
         (Root, Document, _lock, Table, Scope, Journal, Environment) = (root, document, podLock, table, scope, journal, environment);
@@ -31,6 +34,8 @@ internal sealed class SandboxRoom : IAsyncDisposable
     internal string Root { get; }
     internal string W => Root + "/W";
     internal string O => Root + "/O";
+    internal string Level => Document.SandboxLevel;
+    internal PrivatePlaces Places => PrivatePlaces.Of(PodDirectory, Level);
     internal string Home => Root + "/home";
     internal LaunchDocument Document { get; }
     internal PlatformSet Platform => PlatformOf(Document, Home);
@@ -46,11 +51,16 @@ internal sealed class SandboxRoom : IAsyncDisposable
 
     private static PlatformSet PlatformOf(LaunchDocument document, string home) => PlatformSet.Find(home, "/usr/local/bin:/usr/bin:/bin", document.Network);
 
+    internal static Task<SandboxRoom> MakeAsync(string[]? rules = null, bool network = false, Action<string>? scene = null, CommandLimits? limits = null) =>
+        MakeAsync("kernel", rules, network, scene, limits);
+
+    /// <param name="level"><c>kernel</c> or <c>partial</c>.</param>
     /// <param name="rules">As in the journal, below the root: <c>write:/W</c>, <c>-read:/W/secret</c>; default: write W.</param>
     /// <param name="scene">Makes files before the scope is taken.</param>
-    internal static async Task<SandboxRoom> MakeAsync(string[]? rules = null, bool network = false, Action<string>? scene = null, CommandLimits? limits = null)
+    internal static async Task<SandboxRoom> MakeAsync(string level, string[]? rules = null, bool network = false, Action<string>? scene = null, CommandLimits? limits = null)
     {
-        if (!File.Exists("/usr/bin/bwrap") && System.Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
+        if (level == "kernel" && !File.Exists("/usr/bin/bwrap") && System.Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
+        if (level == "partial" && Landlock.WhyNot(Libc.LandlockVersion()) is { } why && System.Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs Landlock: " + why);
         var root = ScopeRoots.Resolve(System.IO.Directory.CreateTempSubdirectory("yoi-sandbox-").FullName, "/");
         foreach (var path in new[] { "/W", "/O/d", "/home/.ssh" }) System.IO.Directory.CreateDirectory(root + path);
         File.WriteAllText(root + "/W/f", "inside\n");
@@ -64,7 +74,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
             [.. (rules ?? []).Where(rule => rule[0] == '-').Select(rule => Rule(rule[1..], root))]);
         var document = new LaunchDocument(
             LaunchDocument.CurrentVersion, PodName.NewId(TimeProvider.System), "pod", root + "/W", new ModelChoice("scripted", "scripted"), scope, null, null, "root", 0,
-            null, new PodLimits(), "none", directories, new ModelTiming(), "kernel", network, Commands: limits);
+            null, new PodLimits(), "none", directories, new ModelTiming(), level, network, Commands: limits);
         var table = new ScopeTable(directories, TimeProvider.System);
         table.Open();
         var pod = directories.Pod(document.Name, document.PodId);
@@ -120,7 +130,36 @@ internal sealed class SandboxRoom : IAsyncDisposable
         return id;
     }
 
-    internal Shell NewShell() => new(Document, Scope, Platform, Journal, Running, name => Environment.GetValueOrDefault(name), TimeProvider.System);
+    /// <summary>One beside the shell's.</summary>
+    internal CommandLauncher Launcher => _launchers.Count > 1 ? _launchers[1] : NewLauncher();
+
+    internal static PodProgram Keeper { get; } = new(RealPod.Yoi, [RealPod.Yoi, PodProgram.Keep]);
+
+    internal Shell NewShell() => new(Document, Scope, Platform, Journal, Running, NewLauncher(), name => Environment.GetValueOrDefault(name), TimeProvider.System);
+
+    /// <summary>One of its own, that the room disposes.</summary>
+    internal CommandLauncher NewLauncher(PodProgram? keeper = null)
+    {
+        _launchers.Add(new(Level, keeper ?? Keeper, _lock, name => Environment.GetValueOrDefault(name), TimeProvider.System));
+        return _launchers[^1];
+    }
+
+    /// <summary>What the launcher needs for a command in the room's scope, or in another.</summary>
+    internal CommandOrder Order(string line, ScopePolicy? scope = null, string? cwd = null)
+    {
+        var policy = SandboxPolicy.Of(scope ?? Scope.Current(), Platform, Document.Directories, Home, false);
+        var places = PrivatePlaces.Make(PodDirectory, Level, policy.Platform, Home);
+        return new(PodDirectory, policy, SandboxView.Of(policy, []), places, new(), cwd ?? W, cwd ?? W, line, $"{places.Output}/{Guid.NewGuid():n}");
+    }
+
+    /// <summary>True at level <c>partial</c>: it cannot hold the room's scope, says why, and runs nothing.</summary>
+    internal async Task<bool> IsRefused(string because)
+    {
+        if (Level == "kernel") return false;
+        Assert.Contains(because, (await Assert.ThrowsAsync<ToolFailure>(() => Bash($"touch {W}/ran"))).Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(W + "/ran"));
+        return true;
+    }
 
     internal static ScopeRule Rule(string text, string root)
     {
@@ -133,6 +172,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Shell.EndAllAsync();
+        foreach (var launcher in _launchers) await launcher.DisposeAsync();
         await Journal.DisposeAsync();
         Scope.Dispose();
         Table.Dispose();

@@ -40,6 +40,27 @@ public sealed class SeccompFilterTests
         Assert.Equal(SeccompFilter.Allow, Judge(machine, network, calls.Ioctl, 0, 0x5401));
     }
 
+    [Theory, MemberData(nameof(Machines)), Trait("case", "S05"), Trait("case", "S07"), Trait("case", "S11")]
+    public void Without_namespaces_there_are_no_sockets_but_pairs_and_nothing_that_reaches_another_process(string machine, bool network)
+    {
+        var calls = Of(machine);
+        var filter = SeccompFilter.Make(calls, network, ownNamespaces: false);
+        uint At(uint number, ulong a0 = 0, ulong a1 = 0, ulong a2 = 0) => new SystemCall(calls.Audit, number, a0, a1, a2).Judge(filter);
+        for (uint family = 0; family < 50; family++)
+            Assert.Equal(network && family is 2 or 10 or 16 ? SeccompFilter.Allow : SeccompFilter.NoSuchFamily, At(calls.Socket, family, 1));
+        Assert.Equal((SeccompFilter.Allow, SeccompFilter.NoSuchFamily), (At(calls.SocketPair, 1, 0x80001), At(calls.SocketPair, 1, 2)));
+        Assert.All(calls.Refused.Concat(calls.SharedMemory), number => Assert.Equal(SeccompFilter.NotPermitted, At(number)));
+        foreach (var number in calls.OfAProcess) Assert.Equal((SeccompFilter.Allow, SeccompFilter.NotPermitted), (At(number, 0, 7), At(number, 4711, 0)));
+        foreach (var (number, all) in new[] { (calls.SetPriority, 2ul), (calls.SetIoPriority, 3ul) })
+        {
+            Assert.Equal((SeccompFilter.Allow, SeccompFilter.NotPermitted), (At(number, 1), At(number, 1, 4711)));
+            Assert.Equal(SeccompFilter.NotPermitted, At(number, all));
+        }
+        Assert.Equal(SeccompFilter.Allow, At(0));
+        var named = calls.Refused.Concat(calls.SharedMemory).Concat(calls.OfAProcess).Append(calls.SetPriority).Append(calls.SetIoPriority).ToList();
+        Assert.Equal(named.Count, named.Distinct().Count());
+    }
+
     [Theory, MemberData(nameof(Machines)), Trait("case", "S07")]
     public void Sockets_are_of_the_families_that_end_at_the_sandbox(string machine, bool network)
     {

@@ -103,7 +103,7 @@ public sealed class ToolsAndBashAgreeTests
     private static async Task<string[]> OpenAll(SandboxRoom room, SandboxPolicy policy, string top)
     {
         var view = SandboxView.Of(policy, []);
-        var places = PrivatePlaces.Of(room.PodDirectory);
+        var places = PrivatePlaces.Of(room.PodDirectory, "kernel");
         var script = "try() { r=-; w=-; c=-; { : < $1/f; } 2>/dev/null && r=r; { : >> $1/f; } 2>/dev/null && w=w; { : > $1/n; } 2>/dev/null && c=c && rm $1/n; echo $r$w$c; }\n"
             + string.Concat(Directories.Select(directory => $"try {top}{directory}\n"));
         var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, new(), "/yoi/home", script, _ => null);

@@ -63,7 +63,7 @@ public sealed class PrivateFilesTests : IDisposable
     [Fact, Trait("case", "G12")]
     public void Of_the_outputs_of_commands_the_oldest_go_first()
     {
-        var places = PrivatePlaces.Of(_root);
+        var places = PrivatePlaces.Of(_root, "kernel");
         places.KeepOutputsBelow(1); // There are none yet.
         Directory.CreateDirectory(places.Output);
         for (var i = 0; i < 5; i++)

@@ -26,7 +26,7 @@ internal sealed class BashOutputTool(Shell shell, TimeProvider time) : Tool
             : new($"{all.Count} background command(s)", string.Join('\n', all.Select(command => $"{command.Name} [{command.State}] {command.Line}")));
     }
 
-    private static ToolOutcome Show(ShellCommand command)
+    private ToolOutcome Show(ShellCommand command)
     {
         // The state first: what is written after it is shown next time, and never lost.
         var (state, end) = (command.State, command.End);
@@ -36,7 +36,7 @@ internal sealed class BashOutputTool(Shell shell, TimeProvider time) : Tool
         var skipped = length - from > CommandText.InlineBytes ? length - from - CommandText.InlineBytes : 0;
         var text = output.Text(from + skipped, (int)(length - from - skipped)).TrimEnd('\n');
         command.Shown = length;
-        if (skipped > 0) text = $"[{skipped} bytes left out; all of it is in {BashTool.InsidePath(output)}, which commands can read]\n" + text;
+        if (skipped > 0) text = $"[{skipped} bytes left out; all of it is in {shell.PathOf(output)}, which commands can read]\n" + text;
         foreach (var line in end is null ? [] : end.Found.Concat(end.Limits)) text += $"\n[yoi] {line}";
         return new($"`{command.Name}` [{state}]; {(length == from ? "nothing new" : $"{length - from} new byte(s)")}", text.Length == 0 ? null : text);
     }

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Yoi.Runtime.Sandbox;
-using Yoi.Runtime.Spawning;
 
 namespace Yoi.Runtime.Tools.Shell;
 
@@ -87,7 +86,7 @@ internal sealed class BashTool(Shell shell, TimeProvider time) : Tool
             "cancelled" => $"cancelled after {seconds} s, with everything it had started",
             var other => $"ended after {seconds} s ({other})",
         };
-        var content = CommandText.Inline(output, InsidePath(output));
+        var content = CommandText.Inline(output, shell.PathOf(output));
         var failed = end.Why == "exited" && end.ExitCode is not (null or 0);
         foreach (var line in end.Found.Concat(end.Limits)) content += $"\n[yoi] {line}";
         if (failed && end.Limits.Count == 0 && LimitText.Hint(end.ExitCode, content, shell.Limits) is { } hint) content += $"\n[yoi] {hint}";
@@ -101,7 +100,4 @@ internal sealed class BashTool(Shell shell, TimeProvider time) : Tool
         > 128 and < 160 => $" (signal {code - 128})",
         _ => "",
     };
-
-    /// <summary>Where commands can see the whole output.</summary>
-    internal static string InsidePath(CommandOutput output) => $"{PrivatePlaces.InsideOutput}/{Path.GetFileName(output.Path)}";
 }

@@ -57,7 +57,7 @@ internal sealed record ShellEnd(int? ExitCode, string Why, IReadOnlyList<string>
 /// them, and leaves nothing when the Pod ends.
 /// </summary>
 internal sealed class Shell(
-    LaunchDocument own, LiveScope scope, PlatformSet platform, JournalWriter journal, RunningCommands running, Func<string, string?> environment, TimeProvider time)
+    LaunchDocument own, LiveScope scope, PlatformSet platform, JournalWriter journal, RunningCommands running, CommandLauncher launcher, Func<string, string?> environment, TimeProvider time)
 {
     private const int MostInBackground = 16;
 
@@ -84,6 +84,9 @@ internal sealed class Shell(
 
     /// <summary>Where the next command begins.</summary>
     internal string Cwd { get; private set; } = own.Cwd;
+
+    /// <summary>Where commands can see the whole output of one.</summary>
+    internal string PathOf(CommandOutput output) => $"{PrivatePlaces.Of(_podDirectory, launcher.Level).SeenOutput}/{Path.GetFileName(output.Path)}";
 
     /// <summary>What a model is told when the kernel probably refused something.</summary>
     internal string Reach
@@ -117,7 +120,7 @@ internal sealed class Shell(
             command.Watch = MaskWatch.Start(now.Names.Covered, () => IsReplaced(command, now.Names));
             command.Ended = FollowAsync(command, now.Names);
             await Task.WhenAll(Task.Run(process.Mark.Sync, CancellationToken.None), journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
-                name, line, now.Cwd, callId, background, SandboxLevel.Kernel, process.Process.Pid, process.Process.StartTime, process.Process.BootId, process.Process.Namespace)));
+                name, line, now.Cwd, callId, background, launcher.Level, process.Process.Pid, process.Process.StartTime, process.Process.BootId, process.Process.Namespace)));
             ct.ThrowIfCancellationRequested();
             lock (_gate)
             {
@@ -163,6 +166,7 @@ internal sealed class Shell(
         try
         {
             await Task.WhenAll(all.Select(command => command.Ended));
+            await launcher.DisposeAsync();
             PrivatePlaces.Remove(_podDirectory);
         }
         catch (Exception e) when (e is TimeoutException or JournalException or IOException)
@@ -181,34 +185,27 @@ internal sealed class Shell(
         using var lease = await scope.HoldWriteAsync(ct);
         var now = scope.Current();
         var policy = new SandboxPolicy(now, platform, own.Network);
-        var view = SandboxView.Of(policy, HostSockets.Now());
+        var view = launcher.Look(policy);
         var part = now.Rules.UnguardedGit ? WritablePart.None : view.Writable(now);
         var repositories = _repositories.Find(part, unlock: false);
         IReadOnlySet<string> masked;
         lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part);
-        if (masked.Count > 0) view = SandboxView.Of(policy, HostSockets.Now());
+        if (masked.Count > 0) view = launcher.Look(policy);
         _notYet = view.NotYet;
-        var places = PrivatePlaces.Make(_podDirectory, platform, _home);
+        var places = PrivatePlaces.Make(_podDirectory, launcher.Level, platform, _home);
         places.KeepOutputsBelow(MostOutputs);
-        if (Cwd != own.Cwd && !IsSeen(view, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
-        if (!IsSeen(view, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
-        var command = Bubblewrap.Compose(Bubblewrap.Find(), policy, view, places, Limits, Cwd, line, environment, home: own.Cwd);
+        if (Cwd != own.Cwd && !IsSeen(view, places, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
+        if (!IsSeen(view, places, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
         var names = DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent,
             part, repositories.Select(git => (git, masked.Contains(git))));
         var output = places.NewOutput(name, () => Interlocked.Increment(ref _outputs));
-        var process = await BubblewrapHold.StartAsync(_podDirectory, command, output, Limits, time, ct, names.ToText());
-        if (view.Mismatch(process.Process.Pid) is { } changed)
-        {
-            await process.DisposeAsync();
-            process.Mark.Remove();
-            throw new SandboxException($"{changed} was exchanged while the sandbox was made; run the command again");
-        }
+        var process = await launcher.StartAsync(new(_podDirectory, policy, view, places, Limits, Cwd, own.Cwd, line, output, names.ToText()), ct);
         running.Add(name, now);
         return new(process, names, Cwd);
     }
 
-    private static bool IsSeen(SandboxView view, string cwd) =>
-        view.SightOf(cwd) is not Sight.Masked || ScopePath.IsAtOrBelow(cwd, PrivatePlaces.InsideHome) || ScopePath.IsAtOrBelow(cwd, PrivatePlaces.InsideTemp);
+    private static bool IsSeen(SandboxView view, PrivatePlaces places, string cwd) =>
+        view.SightOf(cwd) is not Sight.Masked || ScopePath.IsAtOrBelow(cwd, places.SeenHome) || ScopePath.IsAtOrBelow(cwd, places.SeenTemp);
 
     private static bool IsReplaced(ShellCommand command, DeniedNames names)
     {
@@ -232,7 +229,7 @@ internal sealed class Shell(
             if (_repositories.WasCutOff && !_toldCutOff) found = [.. found, $"the writable scope has more than {RepositoryIndex.MostDirectories} directories: not all are looked through for git repositories that commands make"];
             _toldCutOff |= _repositories.WasCutOff;
         }
-        if (!command.Background && PrivatePlaces.Of(_podDirectory).TakeWorkingDirectory() is { } cwd) Cwd = cwd;
+        if (!command.Background && PrivatePlaces.Of(_podDirectory, launcher.Level).TakeWorkingDirectory() is { } cwd) Cwd = cwd;
         running.Remove(command.Name);
         if (!command.Background)
         {
@@ -253,6 +250,7 @@ internal sealed class Shell(
     {
         lock (_gate)
         {
+            if (_closed) throw new ToolFailure("the Pod is ending; nothing is started any more");
             if (background && _commands.Values.Count(command => command.Background && !command.Ended.IsCompleted) >= MostInBackground)
                 throw new ToolFailure($"{MostInBackground} background commands are running; end one with KillBash first");
             if (name is null)

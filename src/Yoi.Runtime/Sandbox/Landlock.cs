@@ -1,0 +1,131 @@
+using Microsoft.Win32.SafeHandles;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Runtime.Sandbox;
+
+/// <summary>All that starting a command at level <c>partial</c> takes.</summary>
+/// <param name="Ruleset">Landlock's, complete; whoever starts the command takes it on.</param>
+internal sealed record LandlockCommand(SafeFileHandle Ruleset, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, byte[] Filter) : IDisposable
+{
+    public void Dispose() => Ruleset.Dispose();
+}
+
+/// <summary>
+/// The back end of level <c>partial</c>: a view as Landlock's rules. They allow a place with all below it, never "all but": a policy that needs
+/// that is refused whole.
+/// </summary>
+internal static class Landlock
+{
+    /// <summary>The first that keeps signals in: below, a command could end its Pod, and whoever ends commands.</summary>
+    internal const int LeastAbi = 6;
+
+    /// <summary>The error of the first kernels with ABI 6: a restricted thread could not signal its own process.</summary>
+    private const int SignalsOfOwnThreads = 1 << 1;
+
+    /// <summary>Files of the machine that programs need; the platform set has no place for them, for bubblewrap makes its own.</summary>
+    private static readonly string[] Devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+    /// <summary>Why this kernel's Landlock will not do; null if it will.</summary>
+    internal static string? WhyNot((int Abi, int Mended, int Error) kernel) => kernel switch
+    {
+        { Abi: < 1, Error: Errno.NoSys } => "this kernel has no Landlock (or a filter of system calls hides it)",
+        { Abi: < 1, Error: Errno.NotSupported } => "Landlock is switched off on this machine (add it to the kernel's `lsm=`)",
+        { Abi: < 1 } => $"Landlock cannot be used: error {kernel.Error}",
+        { Abi: < LeastAbi } => $"this kernel has Landlock ABI {kernel.Abi}, and {LeastAbi} is needed (Linux 6.12): below it a command could signal every process of the user",
+        { Mended: var mended } when (mended & SignalsOfOwnThreads) == 0 => "this kernel's Landlock has an error in its scope for signals that later ones have not (Linux 6.12.23, 6.14.2): update the kernel",
+        _ => null,
+    };
+
+    /// <summary>What this kernel has, in words.</summary>
+    /// <exception cref="SandboxException">It will not do; says why.</exception>
+    internal static string Find()
+    {
+        var kernel = Libc.LandlockVersion();
+        return WhyNot(kernel) is { } why ? throw new SandboxException(why) : $"ABI {kernel.Abi}";
+    }
+
+    /// <summary>Why a policy cannot be held without mounts, as things are on the disk now; null if it can. In words for a model and a human.</summary>
+    internal static string? Refusal(SandboxPolicy policy)
+    {
+        try
+        {
+            return Refusal(policy.Access, SandboxView.Of(policy, []));
+        }
+        catch (SandboxException e)
+        {
+            return e.Message;
+        }
+    }
+
+    /// <summary>All that starting the command takes.</summary>
+    /// <exception cref="SandboxException">The policy cannot be held by this back end.</exception>
+    internal static LandlockCommand Compose(
+        SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null)
+    {
+        if (Refusal(policy.Access, view) is { } why) throw new SandboxException(why);
+        var kernel = Libc.LandlockVersion();
+        if (WhyNot(kernel) is { } unable) throw new SandboxException(unable);
+        var ruleset = Ruleset(kernel.Abi, policy, view, own);
+        return new(ruleset, CommandGate.Arguments(limits, command, own.SeenTemp, cwd, home ?? cwd, ownUsers: false),
+            CommandGate.Environment(environment, own.SeenHome, own.SeenTemp, policy.Network), SeccompFilter.Bytes(policy.Network, ownNamespaces: false));
+    }
+
+    private static string? Refusal(ScopePolicy access, SandboxView view)
+    {
+        foreach (var place in view.Places)
+        {
+            if (place.Path is "/" or "/proc" or "/dev" or "/sys") return $"level partial cannot hold a scope of {place.Path} itself: name the directories that are meant";
+            if (place.Sight == Sight.Frame) return $"level partial cannot hold {place.Path} without what lies deeper in it: make that rule recursive, or give single files";
+            var around = view.Places.LastOrDefault(other => other != place && ScopePath.IsAtOrBelow(place.Path, other.Path));
+            if (around is not null && place.Sight < around.Sight) return Hole(access, place, around);
+        }
+        return null;
+    }
+
+    private static string Hole(ScopePolicy access, Place place, Place around)
+    {
+        const string need = "and level partial can only allow a directory with all that is in it";
+        var may = around.Sight == Sight.Writable ? "written" : "read";
+        return access.Decide(place.Path) switch
+        {
+            { Holder: { } holder } => $"{place.Path} is lent to {holder.Child} and lies in {around.Path}, which may be {may}, {need}; Bash works again when {holder.Child} is stopped (StopPod), or where a whole root is lent",
+            _ => $"{place.Path} may not be {(place.Sight == Sight.Masked ? "read" : "written")} and lies in {around.Path}, which may be {may}, {need}: give the directories in it that are meant instead, or use level kernel",
+        };
+    }
+
+    private static SafeFileHandle Ruleset(int abi, SandboxPolicy policy, SandboxView view, PrivatePlaces own)
+    {
+        var (files, network, scoped) = LandlockRights.Of(abi);
+        var ruleset = Libc.CreateRuleset(new(files, policy.Network ? 0 : network, scoped));
+        try
+        {
+            foreach (var place in view.Places)
+                if (place.Sight is Sight.ReadOnly or Sight.Writable)
+                    Allow(ruleset, place.Path, place.Sight == Sight.Writable ? LandlockRights.Write : LandlockRights.Read, place.OnHost);
+            foreach (var (name, real) in policy.Platform.Files)
+                if (name != real) Allow(ruleset, real, LandlockRights.Read);
+            foreach (var device in Devices) Allow(ruleset, device, LandlockRights.ReadFile | LandlockRights.WriteFile);
+            Allow(ruleset, "/proc", LandlockRights.Read);
+            foreach (var path in new[] { own.Home, own.Temp }) Allow(ruleset, path, LandlockRights.Write);
+            Allow(ruleset, own.Output, LandlockRights.Read);
+            return ruleset;
+        }
+        catch
+        {
+            ruleset.Dispose();
+            throw;
+        }
+    }
+
+    /// <param name="expected">What was there when the view was computed; a place that is another by now is not allowed.</param>
+    private static void Allow(SafeFileHandle ruleset, string path, ulong rights, FileStatus? expected = null)
+    {
+        using var opened = Libc.Open(path, OpenFlags.Path | OpenFlags.NoFollow | OpenFlags.CloseOnExec, 0);
+        if (opened.IsInvalid && expected is null) return; // Not on this machine.
+        if (opened.IsInvalid || Libc.Identify(opened) is var found && expected is { } was && !found.IsSameFile(was))
+            throw new SandboxException($"{path} was exchanged while the sandbox was made; run the command again");
+        Libc.AllowBeneath(ruleset, opened, Libc.Identify(opened).IsDirectory ? rights : rights & LandlockRights.OfFiles);
+    }
+}

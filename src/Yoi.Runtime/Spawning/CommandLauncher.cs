@@ -1,0 +1,90 @@
+using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Sandbox;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Runtime.Spawning;
+
+/// <summary>All of one command that its launcher needs.</summary>
+/// <param name="PodDirectory">Where it is marked.</param>
+/// <param name="Cwd">Where it begins, as it sees it.</param>
+/// <param name="Home">Where it begins if that is not there any more.</param>
+/// <param name="About">What is to be settled when it is gone, also by others if the Pod dies; null: nothing.</param>
+internal sealed record CommandOrder(
+    string PodDirectory, SandboxPolicy Policy, SandboxView View, PrivatePlaces Places, CommandLimits Limits, string Cwd, string Home, string Line,
+    string OutputPath, string? About = null);
+
+/// <summary>Starts the commands of one Pod at the Pod's level, each as far as its gate. Owns the keeper, where the level has one.</summary>
+/// <param name="keeper">The program of the keeper.</param>
+/// <param name="life">The Pod's life-lock; null for a trial, which is no Pod.</param>
+internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? life, Func<string, string?> environment, TimeProvider time) : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _one = new(1);
+    private CommandKeeper? _keeper;
+    private bool _closed;
+
+    internal string Level => level;
+
+    /// <summary>The policy as places.</summary>
+    /// <exception cref="SandboxException">It cannot be held so.</exception>
+    internal SandboxView Look(SandboxPolicy policy) => SandboxView.Of(policy, level == SandboxLevel.Kernel ? HostSockets.Now() : []);
+
+    /// <summary>When this returns the command waits at its gate, held and marked; nothing of it has run.</summary>
+    /// <exception cref="SandboxException">It cannot be held; nothing was run.</exception>
+    internal Task<SandboxedCommand> StartAsync(CommandOrder order, CancellationToken ct) => level switch
+    {
+        SandboxLevel.Kernel => StartWithBubblewrapAsync(order, ct),
+        SandboxLevel.Partial => StartWithKeeperAsync(order, ct),
+        _ => throw new SandboxException($"at level {level} no commands are run"),
+    };
+
+    /// <summary>Ends what the keeper holds, and the keeper.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _one.WaitAsync();
+        try
+        {
+            _closed = true;
+            if (_keeper is { } living) await living.DisposeAsync();
+            _keeper = null;
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    private async Task<SandboxedCommand> StartWithBubblewrapAsync(CommandOrder order, CancellationToken ct)
+    {
+        var command = Bubblewrap.Compose(Bubblewrap.Find(), order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home);
+        var started = await BubblewrapHold.StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, time, ct, order.About);
+        if (order.View.Mismatch(started.Process.Pid) is not { } changed) return started;
+        await started.DisposeAsync();
+        started.Mark.Remove();
+        throw new SandboxException($"{changed} was exchanged while the sandbox was made; run the command again");
+    }
+
+    private async Task<SandboxedCommand> StartWithKeeperAsync(CommandOrder order, CancellationToken ct)
+    {
+        if (keeper.Arguments.Append(keeper.Path).FirstOrDefault(word => word.StartsWith('/') && order.Policy.Access.AccessAt(word) == Access.Write) is { } program)
+            throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
+        using var command = Landlock.Compose(order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home);
+        return await (await KeeperAsync(ct)).StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, order.About, ct);
+    }
+
+    private async Task<CommandKeeper> KeeperAsync(CancellationToken ct)
+    {
+        await _one.WaitAsync(ct);
+        try
+        {
+            if (_closed) throw new SandboxException("the Pod is ending; nothing is started any more");
+            if (_keeper is { IsGone: false } living) return living;
+            if (_keeper is { } dead) await dead.DisposeAsync();
+            return _keeper = CommandKeeper.Start(keeper, life, time);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+using System.Globalization;
+using Xunit;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Sandbox;
+using Yoi.Runtime.Spawning;
+
+namespace Yoi.Tests.Sandbox;
+
+/// <summary>The keeper of level <c>partial</c>: what it does not fully restrict it does not start, and what it started never outlives it.</summary>
+[Collection("sandbox")]
+public sealed class KeeperTests
+{
+    private static PodProgram Env(params string[] arguments) => new("/usr/bin/env", ["env", .. arguments, RealPod.Yoi, PodProgram.Keep]);
+
+    /// <summary>The keeper under a filter that knows one system call less.</summary>
+    private static PodProgram Without(uint call, SandboxRoom room)
+    {
+        BpfInstruction[] filter =
+        [
+            new(BpfInstruction.LoadWord, 0, 0, SystemCall.NumberAt), new(BpfInstruction.JumpEqual, 0, 1, call), new(BpfInstruction.Return, 0, 0, SeccompFilter.NoSuchCall),
+            new(BpfInstruction.Return, 0, 0, SeccompFilter.Allow),
+        ];
+        var bytes = new byte[filter.Length * BpfInstruction.Size];
+        for (var i = 0; i < filter.Length; i++) filter[i].Write(bytes.AsSpan(i * BpfInstruction.Size));
+        File.WriteAllBytes(room.Root + "/filter", bytes);
+        return new("/bin/bash", ["bash", "-c", $"exec bwrap --dev-bind / / --seccomp 9 {RealPod.Yoi} keep 9<{room.Root}/filter"]);
+    }
+
+    [Fact, Trait("case", "S20"), Trait("case", "S21")]
+    public async Task A_keeper_that_is_none_or_dies_or_cannot_restrict_runs_nothing_and_says_why()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        (string Name, PodProgram Program)[] broken =
+        [
+            ("no program", new("/no/such/yoi", ["yoi", "keep"])),
+            ("another program", new("/bin/false", ["false"])),
+            ("killed when half of it is done", Env("YOI_FAILPOINT=keeper.restricted:kill")),
+            ("killed before it is told", Env("YOI_FAILPOINT=keeper.started:kill")),
+            ("no Landlock in the kernel", Without(446, room)),
+        ];
+        foreach (var (name, program) in broken)
+        {
+            await using var launcher = new CommandLauncher("partial", program, null, _ => null, TimeProvider.System);
+            var order = room.Order("echo x > ran");
+            var refused = await Assert.ThrowsAsync<SandboxException>(() => launcher.StartAsync(order, SandboxRoom.Ct));
+            Assert.True(refused.Message.Length > 20, name);
+            Assert.False(File.Exists(order.OutputPath), name);
+            await Eventually.Holds(() => !AnyOf(room));
+            Assert.False(File.Exists(room.W + "/ran"), name);
+        }
+        Assert.False(CommandMarks.AnyLeft(room.PodDirectory));
+        await room.Run("echo x > ran"); // And else it runs.
+    }
+
+    [Fact, Trait("case", "S17"), Trait("case", "S15")]
+    public async Task Commands_end_with_a_keeper_that_somebody_kills_and_the_next_has_a_new_one()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        await room.Bash("setsid -f sleep 600; echo x > begun; sleep 600", ("run_in_background", true), ("name", "one"));
+        await Eventually.Holds(() => File.Exists(room.W + "/begun"));
+        var keeper = ParentOf(room.Shell.Named("one").Process.Process.Pid);
+        _ = Libc.Kill(keeper, Libc.SigKill);
+        Assert.Equal("killed", (await room.Shell.Named("one").Ended).Why);
+        Assert.False(AnyOf(room));
+        Assert.Equal("fine", await room.Run("echo fine"));
+    }
+
+    [Fact, Trait("case", "S17")]
+    public async Task The_end_of_one_command_is_the_end_of_its_own_tree_alone()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        await room.Bash("setsid -f sh -c 'while :; do sleep 0.02; echo x >> beat; done'; sleep 600", ("run_in_background", true), ("name", "one"));
+        await Eventually.Holds(() => File.Exists(room.W + "/beat"));
+        await room.Run("setsid -f sleep 601; setsid sleep 602 & true");
+        var length = new FileInfo(room.W + "/beat").Length;
+        await Eventually.Holds(() => new FileInfo(room.W + "/beat").Length > length + 10);
+        Assert.False(Running("601") || Running("602"));
+        await room.Ask("KillBash", ("name", "one"));
+        Assert.False(AnyOf(room));
+
+        bool Running(string seconds) => Directory.EnumerateDirectories("/proc").Any(path => Text(path + "/cmdline") == $"sleep\0{seconds}\0" && Text(path + "/environ").Contains(room.Places.SeenTemp, StringComparison.Ordinal));
+    }
+
+    [Fact, Trait("case", "T09")]
+    public async Task A_root_that_is_lent_whole_can_be_held_and_a_part_of_one_cannot()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial", ["write:/W", "write:/R"], scene: root => Directory.CreateDirectory(root + "/R/part"));
+        var whole = await room.LendAsync("whole", "write:/R");
+        await room.Run("echo x > beside");
+        await room.Fails($"echo x > {room.Root}/R/f");
+        await room.Table.ReleaseAsync(whole, SandboxRoom.Ct);
+        await room.LendAsync("part", "write:/R/part");
+        Assert.True(await room.IsRefused("/R/part is lent to part and lies in"));
+    }
+
+    private static int ParentOf(int pid) => int.Parse(Text($"/proc/{pid}/stat").Split(") ")[1].Split(' ')[1], CultureInfo.InvariantCulture);
+
+    /// <summary>Any process that was started for a command of this room.</summary>
+    private static bool AnyOf(SandboxRoom room) => Directory.EnumerateDirectories("/proc").Any(path => Text(path + "/environ").Contains($"TMPDIR={room.Places.SeenTemp}\0", StringComparison.Ordinal));
+
+    private static string Text(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+}

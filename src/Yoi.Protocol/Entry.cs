@@ -200,7 +200,9 @@ public sealed record SpawnerRef(string Name, string PodId, string Socket);
 /// <param name="Children">Living children of one Pod.</param>
 /// <param name="Depth">Levels of Pods below a root.</param>
 /// <param name="PodsInTree">Living Pods in one tree, the root included.</param>
-public sealed record PodLimits(int TurnsPerRun = 200, int Children = 16, int Depth = 4, int PodsInTree = 32);
+/// <param name="Tokens">Input and output tokens of all Pods of one tree together; null: no limit.</param>
+public sealed record PodLimits(int TurnsPerRun = 200, int Children = 16, int Depth = 4, int PodsInTree = 32,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Tokens = null);
 
 /// <summary>Limits of one command that a Pod runs; each is raised by the human, by configuration.</summary>
 /// <param name="Processes">Processes and threads at a time.</param>

@@ -61,7 +61,9 @@ internal sealed class PodHost : IAsyncDisposable
         var keeper = new ChildKeeper(_document, _time);
         var poker = _document.Spawner is { } spawner && _secrets.SpawnerToken is { } token
             ? new Poker(() => SocketOfSpawner(table, spawner), token, _document.Name, _document.PodId, _time) : null;
-        IJournalFold[] folds = poker is null ? [ledger, conversation, news, keeper] : [ledger, conversation, news, keeper, poker];
+        var limits = new RunLimits(_document.Limits.TurnsPerRun, new CircleGuard(), new TokenBudget(
+            TokenBudget.DirectoryOf(_document.Directories, _document.RootId, Directory), _document.PodId, _document.Limits.Tokens));
+        IJournalFold[] folds = [ledger, conversation, news, keeper, limits.Circles, limits.Tokens, .. poker is null ? (IJournalFold[])[] : [poker]];
         var journal = Own(JournalWriter.Open(Directory, podLock, folds, _time));
 
         var running = new RunningCommands();
@@ -75,7 +77,7 @@ internal sealed class PodHost : IAsyncDisposable
         var processSeq = await BeginJournalAsync(ledger, journal, scope, files, tools, generation);
         await TellFoundAsync(table, journal);
 
-        var turns = new TurnLoop(journal, conversation, model, runner, _document.Limits.TurnsPerRun, news.TellAsync);
+        var turns = new TurnLoop(journal, conversation, model, runner, limits, news.TellAsync);
         var status = new StatusSource(ledger, journal, news, () => Shown(scope) is var now ? (now.Rules, now.Lent) : default, () => runner.Running);
         if (poker is not null) Own(poker).Start();
         Own(keeper).Start(journal, table, scope);

@@ -6,7 +6,7 @@ namespace Yoi;
 /// <summary>What the flags of <c>run</c> and <c>start</c> ask for.</summary>
 internal sealed record LaunchWishes(
     string? Name, string? Cwd, string? Model, string? BaseUrl, IReadOnlyList<string> Write, IReadOnlyList<string> Read,
-    IReadOnlyList<string> DenyWrite, IReadOnlyList<string> DenyRead, int? MaxTurns, int? MaxChildren, int? MaxDepth, int? MaxPods, string? Role,
+    IReadOnlyList<string> DenyWrite, IReadOnlyList<string> DenyRead, int? MaxTurns, int? MaxChildren, int? MaxDepth, int? MaxPods, int? MaxTokens, string? Role,
     string? Sandbox = null, bool Network = false);
 
 /// <summary>The flags that every verb shares that starts a Pod.</summary>
@@ -24,6 +24,7 @@ internal sealed class LaunchFlags
     private readonly Option<int?> _children = Limit("--max-children", "Living children of one Pod.", 0);
     private readonly Option<int?> _depth = Limit("--max-depth", "Levels of Pods below this one.", 0);
     private readonly Option<int?> _pods = Limit("--max-pods", "Living Pods in the tree, this one included.", 1);
+    private readonly Option<int?> _tokens = Limit("--max-tokens", "Input and output tokens of all Pods of the tree together (default: no limit).", 1);
     private readonly Option<string?> _role = new("--role") { Description = "Text added to the system prompt, or a file that holds it." };
 
     private readonly Option<string?> _sandbox = new("--sandbox") { Description = "How commands are held: auto, kernel, partial or tools-only (no Bash).", HelpName = "LEVEL" };
@@ -33,7 +34,7 @@ internal sealed class LaunchFlags
     internal LaunchFlags(Command command, bool named = false)
     {
         if (!named) command.Add(_name);
-        Option[] flags = [_cwd, _model, _baseUrl, _write, _read, _denyWrite, _denyRead, _turns, _children, _depth, _pods, _role, _sandbox, _network];
+        Option[] flags = [_cwd, _model, _baseUrl, _write, _read, _denyWrite, _denyRead, _turns, _children, _depth, _pods, _tokens, _role, _sandbox, _network];
         _sandbox.AcceptOnlyFromAmong(Settings.SandboxWords);
         foreach (var flag in flags) command.Add(flag);
     }
@@ -41,7 +42,7 @@ internal sealed class LaunchFlags
     internal LaunchWishes Read(ParseResult parsed, string? name = null) => new(
         name ?? parsed.GetValue(_name), parsed.GetValue(_cwd), parsed.GetValue(_model), parsed.GetValue(_baseUrl),
         parsed.GetValue(_write) ?? [], parsed.GetValue(_read) ?? [], parsed.GetValue(_denyWrite) ?? [], parsed.GetValue(_denyRead) ?? [],
-        parsed.GetValue(_turns), parsed.GetValue(_children), parsed.GetValue(_depth), parsed.GetValue(_pods), parsed.GetValue(_role),
+        parsed.GetValue(_turns), parsed.GetValue(_children), parsed.GetValue(_depth), parsed.GetValue(_pods), parsed.GetValue(_tokens), parsed.GetValue(_role),
         parsed.GetValue(_sandbox), parsed.GetValue(_network));
 
     private static Option<string[]> Paths(string name, string description) =>

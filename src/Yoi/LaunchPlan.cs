@@ -28,7 +28,7 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
             LaunchDocument.CurrentVersion, id, name, cwd, model.Choice, Scope(s, wishes, settings, cwd), null, null, id, 0, Role(s, wishes, settings),
             new PodLimits(
                 wishes.MaxTurns ?? settings.Limits.TurnsPerRun, wishes.MaxChildren ?? settings.Limits.Children,
-                wishes.MaxDepth ?? settings.Limits.Depth, wishes.MaxPods ?? settings.Limits.PodsInTree),
+                wishes.MaxDepth ?? settings.Limits.Depth, wishes.MaxPods ?? settings.Limits.PodsInTree, wishes.MaxTokens ?? settings.Limits.Tokens),
             model.KeySource, s.Directories, settings.Timing, sandbox.Level, wishes.Network || settings.Network, settings.PlatformSet, Commands: settings.Commands);
         return new LaunchPlan(document, new LaunchSecrets(model.ApiKey, null), model.Name, [.. model.Warnings, .. sandbox.Warnings(document, s)]);
     }

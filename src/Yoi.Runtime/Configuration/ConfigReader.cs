@@ -122,7 +122,7 @@ internal static class ConfigReader
         (string Name, int? Value)[] numbers =
         [
             ("max_output_tokens", config.MaxOutputTokens), ("thinking_tokens", config.ThinkingTokens),
-            ("limits.turns_per_run", config.Limits?.TurnsPerRun), ("limits.pods_in_tree", config.Limits?.PodsInTree),
+            ("limits.turns_per_run", config.Limits?.TurnsPerRun), ("limits.pods_in_tree", config.Limits?.PodsInTree), ("limits.tokens", config.Limits?.Tokens),
             ("limits.commands.processes", config.Limits?.Commands?.Processes), ("limits.commands.memory_mb", config.Limits?.Commands?.MemoryMb),
             ("limits.commands.file_mb", config.Limits?.Commands?.FileMb), ("limits.commands.temp_mb", config.Limits?.Commands?.TempMb),
             ("limits.commands.output_mb", config.Limits?.Commands?.OutputMb), ("limits.commands.seconds", config.Limits?.Commands?.Seconds),

@@ -53,7 +53,8 @@ internal static class ProjectConfig
             Lower("limits.turns_per_run", project.Limits?.TurnsPerRun, user.Limits.TurnsPerRun),
             Lower("limits.children", project.Limits?.Children, user.Limits.Children),
             Lower("limits.depth", project.Limits?.Depth, user.Limits.Depth),
-            Lower("limits.pods_in_tree", project.Limits?.PodsInTree, user.Limits.PodsInTree));
+            Lower("limits.pods_in_tree", project.Limits?.PodsInTree, user.Limits.PodsInTree),
+            LowerOrSame("limits.tokens", project.Limits?.Tokens, user.Limits.Tokens));
         var (commands, asked) = (user.Commands, project.Limits?.Commands);
         commands = new CommandLimits(
             Lower("limits.commands.processes", asked?.Processes, commands.Processes), Lower("limits.commands.memory_mb", asked?.MemoryMb, commands.MemoryMb),

@@ -59,7 +59,7 @@ internal sealed record Settings(
             config.Providers ?? new Dictionary<string, ProviderConfig>(),
             new PodLimits(
                 config.Limits?.TurnsPerRun ?? none.TurnsPerRun, config.Limits?.Children ?? none.Children,
-                config.Limits?.Depth ?? none.Depth, config.Limits?.PodsInTree ?? none.PodsInTree),
+                config.Limits?.Depth ?? none.Depth, config.Limits?.PodsInTree ?? none.PodsInTree, config.Limits?.Tokens),
             OfCommands(config.Limits?.Commands, new()),
             new ScopeConfig(
                 Absolute("scope.write", scope.Write), Absolute("scope.read", scope.Read), Absolute("scope.deny_write", scope.DenyWrite),

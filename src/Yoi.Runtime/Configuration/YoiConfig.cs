@@ -53,6 +53,7 @@ internal sealed record LimitsConfig(
     [property: Description("Living children of one Pod.")] int? Children = null,
     [property: Description("Levels of Pods below a root.")] int? Depth = null,
     [property: Description("Living Pods in one tree, the root included.")] int? PodsInTree = null,
+    [property: Description("Input and output tokens of all Pods of one tree together. Default: no limit.")] int? Tokens = null,
     [property: Description("Limits of each command that a Pod runs.")] CommandConfig? Commands = null);
 
 /// <summary>Limits of one command; null leaves the limit as it is.</summary>

@@ -16,16 +16,34 @@ internal abstract record RunOutcome
     internal sealed record Held : RunOutcome;
 }
 
+/// <summary>What ends a run that does not end by itself.</summary>
+/// <param name="Turns">Model requests in one run.</param>
+internal sealed record RunLimits(int Turns, CircleGuard Circles, TokenBudget Tokens)
+{
+    /// <summary>The end of a run that has had so many turns; null if it may go on.</summary>
+    /// <exception cref="JournalException">What the tree has used is not known.</exception>
+    internal RunOutcome.Ended? Reached(int turns)
+    {
+        if (turns >= Turns) return new(RunEnd.TurnLimit, $"{turns} turns; raise it with --max-turns or limits.turns_per_run");
+        if (Circles.Turns >= CircleGuard.EndAfter) return new(RunEnd.TurnLimit, $"it went in circles: {Circles.Turns} turns brought nothing new, the same calls had the same results");
+        return Tokens.Check() is { } words ? new(RunEnd.Budget, words) : null;
+    }
+}
+
 /// <summary>
 /// Works one run: ask the model, run the tools, repeat. Every fact is in the journal before anything is done with it;
 /// cancel works at every await and leaves each call with exactly one result.
 /// </summary>
 /// <param name="beforeTurn">Called before each request, so that news of children is told in it.</param>
 internal sealed class TurnLoop(
-    JournalWriter journal, Conversation conversation, IModel model, ToolRunner tools, int turnsPerRun, Func<CancellationToken, Task> beforeTurn)
+    JournalWriter journal, Conversation conversation, IModel model, ToolRunner tools, RunLimits limits, Func<CancellationToken, Task> beforeTurn)
 {
     private const int MaxCutOffs = 2;
     private const int MaxRetries = 2;
+
+    private static readonly string Circling =
+        $"[yoi] Your last {CircleGuard.WarnAfter} turns made the same calls and had the same results. Do something else, or say what keeps you; the run ends if this goes on. "
+        + "To wait for Pods use WaitForPods.";
 
     /// <summary>Works until the model is done, a limit, a failure or <paramref name="pauseAsked"/>.</summary>
     /// <param name="nextTurn">Number of the next turn over the Pod's life.</param>
@@ -34,6 +52,8 @@ internal sealed class TurnLoop(
     /// <exception cref="JournalException">The journal cannot be written.</exception>
     internal async Task<RunOutcome> RunAsync(int nextTurn, int turnsBefore, Func<bool> pauseAsked, CancellationToken ct)
     {
+        // A budget that others have used up meanwhile ends the run before it asks anything.
+        if (limits.Tokens.Check() is { } words) return new RunOutcome.Ended(RunEnd.Budget, words);
         var cutOffs = 0;
         for (var turns = turnsBefore; ; nextTurn++)
         {
@@ -42,6 +62,7 @@ internal sealed class TurnLoop(
             try
             {
                 message = await AskAsync(nextTurn, ct);
+                limits.Tokens.Tell();
             }
             catch (ModelException e)
             {
@@ -58,7 +79,8 @@ internal sealed class TurnLoop(
                 return new RunOutcome.Ended(RunEnd.Completed);
             }
             if (message.CutOff && await CorrectAsync(message, ++cutOffs) is { } failed) return failed;
-            if (turns >= turnsPerRun) return new RunOutcome.Ended(RunEnd.TurnLimit, $"{turns} turns; raise it with --max-turns or limits.turns_per_run");
+            if (limits.Reached(turns) is { } limit) return limit;
+            if (limits.Circles.Turns == CircleGuard.WarnAfter) await journal.AppendAsync(Durability.Written, new Entry.Correction(Circling));
             if (pauseAsked()) return new RunOutcome.Held();
         }
     }

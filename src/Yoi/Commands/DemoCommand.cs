@@ -85,7 +85,7 @@ internal static class DemoCommand
     /// <returns>The table as the run left it, and the exit code of a signal that ended it early.</returns>
     private static async Task<(TableDocument? Table, int? Signal)> PlayAsync(Surroundings s, Screen screen, string script, Interrupts interrupts, CancellationToken ct)
     {
-        var wishes = new LaunchWishes(DemoChecks.Lead, s.Cwd, "scripted:" + script, null, [s.Cwd], [], [], [], null, null, null, null, null);
+        var wishes = new LaunchWishes(DemoChecks.Lead, s.Cwd, "scripted:" + script, null, [s.Cwd], [], [], [], null, null, null, null, null, null);
         var began = s.Time.GetTimestamp();
         if (await RootLauncher.StartAsync(s, wishes, interrupts, ct) is not { Pod: var lead }) return (null, Signal(interrupts));
         using var table = s.Table;

@@ -5,7 +5,7 @@ namespace Yoi.Tests.Cli;
 
 public sealed class LaunchPlanTests : IDisposable
 {
-    private static readonly LaunchWishes Nothing = new(null, null, "ollama/q", null, [], [], [], [], null, null, null, null, null);
+    private static readonly LaunchWishes Nothing = new(null, null, "ollama/q", null, [], [], [], [], null, null, null, null, null, null);
     private readonly CliRoom _room = new();
 
     public void Dispose() => _room.Dispose();

@@ -90,10 +90,11 @@ internal sealed class ControlledPod : IAsyncDisposable
         Ledger = new PodLedger();
         var conversation = new Conversation();
         _news = new NewsDesk(new YoiDirectories(directory, directory, directory));
-        Journal = JournalWriter.Open(directory, _lock, [Ledger, conversation, _news], TimeProvider.System);
+        var runLimits = new RunLimits(limits.TurnsPerRun, new CircleGuard(), new TokenBudget(directory + "/tokens", "0123", limits.Tokens));
+        Journal = JournalWriter.Open(directory, _lock, [Ledger, conversation, _news, runLimits.Circles, runLimits.Tokens], TimeProvider.System);
         _news.Start(Journal);
         var runner = new ToolRunner(tools, Journal);
-        var turns = new TurnLoop(Journal, conversation, model, runner, limits.TurnsPerRun, ct => _news.TellAsync(ct));
+        var turns = new TurnLoop(Journal, conversation, model, runner, runLimits, ct => _news.TellAsync(ct));
         var status = new StatusSource(Ledger, Journal, _news, () => (ScopeRules.None, []), () => runner.Running);
         Controller = new PodController(Ledger, Journal, new RunWorker(Ledger, Journal, turns, _news), _news, status, () => [], TimeProvider.System);
     }

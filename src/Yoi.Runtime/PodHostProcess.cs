@@ -21,6 +21,7 @@ internal static class PodHostProcess
         var answered = false;
         Console.SetError(new StderrLog());
         LaunchDocument? document = null;
+        Libc.ForbidCoreDumps(); // A Pod's memory holds its key.
         try
         {
             (document, var secrets) = await ReadLaunchAsync(input);

@@ -138,7 +138,7 @@ internal static partial class Libc
     [LibraryImport(Name, EntryPoint = "prctl", SetLastError = true)]
     private static partial int ProcessControl(int option, nuint a, nuint b, nuint c, nuint d);
 
-    /// <summary>The same for a pid, or any child (0). <c>si_pid</c> is at byte 12.</summary>
+    /// <summary>The same for a pid, or any child (0). <c>si_pid</c> is at byte 16.</summary>
     [LibraryImport(Name, EntryPoint = "waitid", SetLastError = true)]
     internal static unsafe partial int WaitId(int idType, int id, byte* information, int options);
 
@@ -179,4 +179,16 @@ internal static partial class Libc
 
     [LibraryImport(Name, EntryPoint = "realpath", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static unsafe partial nint RealPath(string path, byte* resolved);
+
+    /// <summary>From here on this process and its children leave no core file.</summary>
+    /// <exception cref="LinuxException">The kernel refuses it.</exception>
+    internal static void ForbidCoreDumps()
+    {
+        const int core = 4;
+        ReadOnlySpan<ulong> none = [0, 0]; // struct rlimit: soft, hard; 64 bits each on x64 and arm64.
+        if (SetLimit(core, none) != 0) throw Failed("setrlimit RLIMIT_CORE");
+    }
+
+    [LibraryImport(Name, EntryPoint = "setrlimit", SetLastError = true)]
+    private static partial int SetLimit(int resource, ReadOnlySpan<ulong> limit);
 }

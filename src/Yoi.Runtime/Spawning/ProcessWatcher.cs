@@ -149,7 +149,7 @@ internal static class ProcessWatcher
         {
             new Span<byte>(information, Libc.SignalInfoSize).Clear();
             if (Libc.WaitId(Libc.WaitForAny, 0, information, Libc.WaitExited | Libc.WaitNoHang | Libc.WaitNoReap) != 0) return;
-            var pid = *(int*)(information + 12);
+            var pid = *(int*)(information + 16);
             if (pid == 0 || All.Any(watched => watched.Pid == pid)) return;
             if (Libc.WaitId(Libc.WaitByPid, pid, information, Libc.WaitExited | Libc.WaitNoHang) != 0) return;
         }

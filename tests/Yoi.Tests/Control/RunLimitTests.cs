@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Xunit;
 using Yoi.Protocol;
+using Yoi.Runtime.Journal;
 using Yoi.Runtime.Tools;
 using Yoi.Runtime.Turns;
 

@@ -1,0 +1,70 @@
+using System.Text;
+using Xunit;
+using Yoi.Shared;
+
+namespace Yoi.EndToEnd;
+
+/// <summary>What a Pod keeps to itself: its key, its memory, its files.</summary>
+public sealed class SecretTests : IAsyncDisposable
+{
+    private const string Canary = "sk-canary-4711-0815";
+
+    private readonly YoiRoom _room = new();
+
+    public ValueTask DisposeAsync() => _room.DisposeAsync();
+
+    [Fact, Trait("case", "K04")]
+    public async Task With_a_umask_of_nothing_everything_is_still_for_its_user_alone()
+    {
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        await using (var started = _room.Start("/bin/sh", ["-c", $"umask 000; exec {YoiRoom.Program} start open --task hello"]))
+        {
+            started.EndInput();
+            (await started.EndAsync()).Expect(0);
+        }
+        (await _room.RunAsync("wait", "open")).Expect(0);
+        string[] made = [_room.Directories.State, _room.Directories.Runtime];
+        var open = made.Concat(made.SelectMany(root => Directory.EnumerateFileSystemEntries(root, "*", SearchOption.AllDirectories)))
+            .Where(path => (File.GetUnixFileMode(path) & (UnixFileMode)0x3f) != 0).Select(path => $"{path} {File.GetUnixFileMode(path)}").ToList();
+        Assert.Empty(open);
+        Assert.Contains(Directory.EnumerateFiles(_room.Directories.Runtime), path => path.EndsWith(".sock", StringComparison.Ordinal)); // There was something to look at.
+        (await _room.RunAsync("stop", "open")).Expect(0);
+    }
+
+    [Fact, Trait("case", "K05")]
+    public async Task A_Pod_may_leave_no_dump_whatever_its_environment_asks_for()
+    {
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        _room.Variable("DOTNET_DbgEnableMiniDump", "1");
+        await using (var started = _room.Start("/bin/sh", ["-c", $"ulimit -c unlimited; exec {YoiRoom.Program} start quiet --json"]))
+        {
+            started.EndInput();
+            var pid = (await started.EndAsync()).Expect(0).Json.GetProperty("pid").GetInt32();
+            Assert.Matches("Max core file size +0 +0", File.ReadAllText($"/proc/{pid}/limits"));
+            Assert.Contains("DOTNET_DbgEnableMiniDump=0", File.ReadAllText($"/proc/{pid}/environ").Split('\0'));
+        }
+        (await _room.RunAsync("stop", "quiet")).Expect(0);
+    }
+
+    [Fact, Trait("case", "K06"), Trait("case", "K03")]
+    public async Task The_key_reaches_root_and_child_and_is_in_no_environment_command_line_or_file()
+    {
+        await using var server = await ModelServer.StartAsync(new Minds()
+            .Of("lead", Minds.Call("SpawnPod", new { name = "helper", task = "hello", scope = new[] { new { target = _room.Project, permission = "read" } } })).Answer);
+        _room.Variable("OPENAI_API_KEY", Canary);
+        (await _room.RunAsync("start", "lead", "--model", "openai/mock", "--base-url", server.OpenAiBaseUrl, "--task", "go")).Expect(0);
+        (await _room.RunAsync("wait", "lead", "helper", "--all")).Expect(0);
+        Assert.All(["lead", "helper"], pod => Assert.Contains(server.Requests, request =>
+            Minds.Read(request.Body).Pod == pod && request.Headers["Authorization"] == "Bearer " + Canary)); // The positive control.
+
+        var pids = (await _room.PodsAsync()).Values.Select(row => row.GetProperty("pid").GetInt32()).ToList();
+        Assert.Equal(2, pids.Count);
+        string[] forms = [Canary, Convert.ToBase64String(Encoding.ASCII.GetBytes(Canary)).TrimEnd('=')];
+        foreach (var file in pids.SelectMany(pid => new[] { $"/proc/{pid}/environ", $"/proc/{pid}/cmdline" })
+            .Concat(Directory.EnumerateFiles(_room.Root, "*", SearchOption.AllDirectories).Where(path => !path.EndsWith(".sock", StringComparison.Ordinal))))
+            Assert.All(forms, form => Assert.DoesNotContain(form, File.ReadAllText(file), StringComparison.Ordinal));
+        (await _room.RunAsync("stop", "lead")).Expect(0);
+    }
+}

@@ -66,7 +66,7 @@ public sealed class RunawayTests : IAsyncDisposable
 
         var end = _room.Journal("big").OfType<Entry.RunEnded>().Single();
         Assert.Equal(RunEnd.ProviderError, end.Reason);
-        Assert.Contains("a message above 32 Mi characters", end.Detail, StringComparison.Ordinal);
+        Assert.Contains("a message above 4 Mi characters", end.Detail, StringComparison.Ordinal);
         var peak = File.ReadLines($"/proc/{started.GetProperty("pid").GetInt32()}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
         Assert.InRange(long.Parse(peak.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], System.Globalization.CultureInfo.InvariantCulture), 1, 600 * 1024);
         (await _room.RunAsync("stop", "big")).Expect(0);

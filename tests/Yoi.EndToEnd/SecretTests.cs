@@ -55,6 +55,7 @@ public sealed class SecretTests : IAsyncDisposable
             .Of("lead", Minds.Call("SpawnPod", new { name = "helper", task = "hello", scope = new[] { new { target = _room.Project, permission = "read" } } })).Answer);
         _room.Variable("OPENAI_API_KEY", Canary);
         (await _room.RunAsync("start", "lead", "--model", "openai/mock", "--base-url", server.OpenAiBaseUrl, "--task", "go")).Expect(0);
+        (await _room.RunAsync("wait", "lead")).Expect(0);
         (await _room.RunAsync("wait", "lead", "helper", "--all")).Expect(0);
         Assert.All(["lead", "helper"], pod => Assert.Contains(server.Requests, request =>
             Minds.Read(request.Body).Pod == pod && request.Headers["Authorization"] == "Bearer " + Canary)); // The positive control.

@@ -10,8 +10,8 @@ namespace Yoi.Runtime.Models.Wire;
 /// </summary>
 internal abstract class MessageStream(ModelRequest request)
 {
-    /// <summary>Longest message, in characters over all its blocks.</summary>
-    internal const int MaxChars = 32 << 20;
+    /// <summary>Most characters of a message. It is one line of the journal, and a character is six bytes there at the most.</summary>
+    internal const int MaxChars = 4 << 20;
 
     /// <summary>Most blocks of a message.</summary>
     internal const int MaxBlocks = 4096;

@@ -71,7 +71,7 @@ public sealed class SettingsTests : IAsyncDisposable
     {
         var printed = (await _room.RunAsync("config", "schema")).Expect(0).Json;
         Assert.Equal(
-            ["$schema", "model", "providers", "limits", "scope", "timing", "max_output_tokens", "thinking_tokens", "role", "sandbox", "network"],
+            ["$schema", "model", "providers", "limits", "scope", "timing", "max_output_tokens", "thinking_tokens", "role", "sandbox", "network", "platform_set", "retention"],
             printed.GetProperty("properties").EnumerateObject().Select(key => key.Name));
         Assert.False(printed.GetProperty("additionalProperties").GetBoolean());
     }

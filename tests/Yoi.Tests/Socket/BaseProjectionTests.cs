@@ -84,7 +84,7 @@ public sealed class BaseProjectionTests
             new Entry.ToolResult("c", "n", "s", null, true), new Entry.Correction("c"), new Entry.RunPaused(0, "h"), new Entry.RunResumed(0, "h"),
             new Entry.RunEnded(0, RunEnd.DiskError, null, null, 0), new Entry.Notification("x", "y", "z"), new Entry.LendIntended("c", "1", []),
             new Entry.ChildSpawned("c", "1", 1, "s", "b", [], 1, null), new Entry.SpawnFailed("c", "1", "s", "w"),
-            new Entry.ChildEnded("c", "1", PodEnd.Exited, null, null, []), new Entry.News("c", "t", told),
+            new Entry.ChildEnded("c", "1", PodEnd.Exited, null, null, []), new Entry.ChildHandedOver("c", "1", "s"), new Entry.News("c", "t", told),
             new Entry.CommandStarted("1", "true", "/", "c", false, "kernel", 1, "s", "b", 1), new Entry.CommandEnded("1", 0, "exited"),
             new Entry.PodEnded(PodEnd.Stopped, "h", null, [], new Totals()), new Entry.Unknown("later", JsonSerializer.SerializeToElement(1, YoiJson.Default.Int64)),
         ];

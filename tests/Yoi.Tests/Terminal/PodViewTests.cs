@@ -72,6 +72,7 @@ public sealed class PodViewTests : IDisposable
         view.Take(Entered(new Entry.ChildSpawned("api", "id", 42, "1", "b", rules, 3, "c")));
         view.Take(Entered(new Entry.Notification("warning", "model", "slow")));
         view.Take(Entered(new Entry.ChildEnded("api", "id", PodEnd.Stopped, "lead", null, rules)));
+        yield return new Entry.ChildHandedOver(text, "i", text);
         Assert.Equal("+ api (process 42) holds write:/r/api\n- api ended: stopped by lead; back: write:/r/api\n", _out.ToString());
         Assert.Equal("warning: model: slow\n", _error.ToString());
     }

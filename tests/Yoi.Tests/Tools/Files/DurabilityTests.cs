@@ -18,7 +18,7 @@ public sealed class DurabilityTests : IDisposable
         if (!File.Exists("/usr/bin/strace")) Assert.Skip("needs strace");
         _room.Put("d/f", "old");
         var log = _room.Root + "/log";
-        string[] strace = ["strace", "-f", "-y", "-qq", "-o", log, "-e", "trace=fsync,renameat,mkdirat,write"];
+        string[] strace = ["strace", "-f", "-y", "-qq", "-o", log, "-e", "trace=fsync,renameat,renameat2,mkdirat,write"];
         using var worker = DoorWorker.StartIn(_room.W, strace, what, path);
         Assert.StartsWith(told, await worker.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
         await worker.WaitForExitAsync(TestContext.Current.CancellationToken);
@@ -29,7 +29,7 @@ public sealed class DurabilityTests : IDisposable
             Math.Max(from, 0), line => line.Contains(call, StringComparison.Ordinal) && line.Contains(argument, StringComparison.Ordinal));
         var directory = $"{_room.W}/{Path.GetDirectoryName(path)}";
         var content = At("fsync(", $"<{directory}/.yoi-");
-        var rename = At("renameat(", $"<{directory}>, \"f\"");
+        var rename = At("renameat", $"<{directory}>, \"f\"");
         var settled = At("fsync(", $"<{directory}>", rename);
         var result = At("write(", $"\"{told}");
         Assert.True(content >= 0 && content < rename && rename < settled && settled < result, $"content {content}, rename {rename}, directory {settled}, result {result}:\n{string.Join('\n', calls)}");

@@ -72,7 +72,6 @@ public sealed class PodViewTests : IDisposable
         view.Take(Entered(new Entry.ChildSpawned("api", "id", 42, "1", "b", rules, 3, "c")));
         view.Take(Entered(new Entry.Notification("warning", "model", "slow")));
         view.Take(Entered(new Entry.ChildEnded("api", "id", PodEnd.Stopped, "lead", null, rules)));
-        yield return new Entry.ChildHandedOver(text, "i", text);
         Assert.Equal("+ api (process 42) holds write:/r/api\n- api ended: stopped by lead; back: write:/r/api\n", _out.ToString());
         Assert.Equal("warning: model: slow\n", _error.ToString());
     }
@@ -134,6 +133,7 @@ public sealed class PodViewTests : IDisposable
         yield return new Entry.ChildSpawned(text, "i", 1, "s", "b", rules, 1, "c");
         yield return new Entry.SpawnFailed(text, "i", text, text);
         yield return new Entry.ChildEnded(text, "i", PodEnd.Stopped, text, text, rules);
+        yield return new Entry.ChildHandedOver(text, "i", text);
         yield return new Entry.News(text, text, told);
         yield return new Entry.CommandStarted(text, text, text, "c", true, text, 1, "s", "b", 1);
         yield return new Entry.CommandEnded(text, null, text);

@@ -68,7 +68,6 @@ public sealed class DiskFaultTests
                 var records = Sound(journal, accepted, status);
                 var calls = records.Select(record => record.Entry).OfType<Entry.Assistant>().SelectMany(message => message.Blocks).OfType<AssistantBlock.ToolCall>();
                 if (File.Exists(file)) Assert.Contains(calls, call => call.Arguments.Contains(file, StringComparison.Ordinal)); // Nothing ran that was not written down.
-                if (status.WaitingFor?.StartsWith("disk:", StringComparison.Ordinal) == true) cut++;
 
                 File.Delete(inside + "/filler");
                 accepted.Add((await client.RunAsync("hello", ct: Ct)).Seq);
@@ -78,6 +77,7 @@ public sealed class DiskFaultTests
                 Assert.Equal(RunEnd.Completed, entries.OfType<Entry.RunEnded>().Last().Reason);
                 Assert.Equal(entries.OfType<Entry.RunStart>().Select(run => run.Run), entries.OfType<Entry.RunEnded>().Select(run => run.Run)); // Each run ended once.
                 Assert.All(entries.OfType<Entry.RunEnded>(), run => Assert.True(run.Reason is RunEnd.Completed or RunEnd.DiskError));
+                cut = entries.OfType<Entry.RunEnded>().Count(run => run.Reason == RunEnd.DiskError);
             }
             Assert.True(refused > 0 && cut > 0, $"{refused} refused, {cut} cut off: the disk was never full");
         }

@@ -69,6 +69,7 @@ public sealed class CrowdTests
         Assert.InRange(Mine(), 0, mine + 50); // Other tests open some; a leak would be hundreds.
 
         pod.Process.Signal(Libc.SigStop);
+        await Eventually.Holds(() => Directory.GetDirectories($"/proc/{pod.Launched.Pid}/task").All(thread => File.ReadAllText(thread + "/stat").Contains(") T ", StringComparison.Ordinal)));
         for (var round = 0; round < Slice.Of(100, 1_000); round++)
             await Assert.ThrowsAnyAsync<Exception>(() => PodClient.ConnectAsync(pod.Socket, limit: TimeSpan.FromMilliseconds(1), ct: ServedRoom.Ct));
         pod.Process.Signal(Libc.SigCont);

@@ -220,7 +220,7 @@ public sealed class StopTests : IAsyncLifetime
     {
         _room.Folder("m/l");
         var root = await _room.Root(failpoint);
-        var leaf = "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", "SLOW 2000", RoomPod.Write(_room.Work + "/m/l")); // Done when mid's own run is over: its news starts another.
+        var leaf = "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", "SLOW 5000", RoomPod.Write(_room.Work + "/m/l")); // Done when mid's own run is over: its news starts another.
         var results = await root.Calls(
             "CALL SpawnPod " + RoomPod.SpawnArguments("mid", leaf, RoomPod.Write(_room.Work + "/m")), """CALL WaitForPods {"names":["mid"]}""");
         Assert.All(results, result => Assert.False(result.IsError, result.Summary));

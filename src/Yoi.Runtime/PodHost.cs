@@ -50,6 +50,7 @@ internal sealed class PodHost : IAsyncDisposable
         if (CommandMarks.AnyLeft(Directory)) throw new JournalException($"a command of an earlier process of Pod `{_document.Name}` still runs and cannot be ended");
         var generation = await TakeScopeAsync(table, ct);
         Own(new GivingBack(table, _document.PodId, Directory));
+        var proof = _document.Spawner is not null && _secrets.SpawnerToken is { } own ? Own(new TokenFile(_document.Directories, _document.PodId, own)) : null;
         var home = PlatformSet.HomeOf(Environment.GetEnvironmentVariable);
         var platform = PlatformSet.Find(home, CommandGate.PathOf(Environment.GetEnvironmentVariable), _document.Network, _document.PlatformSet);
         var scope = Own(new LiveScope(_document.Directories, _document.PodId, platform.Reach(_document.Directories, home, _document.Scope.Allow)));
@@ -99,7 +100,8 @@ internal sealed class PodHost : IAsyncDisposable
         var served = new ServedPod(
             _document.PodId, _document.Name, controller.HandleAsync, controller.Status, () => greeting with { ScopeSummary = Shown(scope).Summary() },
             journal, Path.Combine(Directory, PodFiles.Journal), processSeq, token => CallerOf(token, ledger));
-        Own(PodServer.Start(served, _document.Directories.Socket(_document.PodId), _time, text => Console.Error.WriteLine("yoi: " + text)));
+        Own(PodServer.Start(served, _document.Directories.Socket(_document.PodId), _time, text => Console.Error.WriteLine("yoi: " + text), madeAnew: () => proof?.Write()));
+        proof?.Write();
         return controller;
     }
 

@@ -36,25 +36,11 @@ internal sealed class PodRestorer(Surroundings s, bool withoutHeld)
         await client.AskAsync(new Method.Restore(pod.PodId, withoutHeld), ct);
     }
 
-    private async Task<PodProcess> LaunchAsync(RestorePlan plan, CancellationToken ct)
+    private static async Task<PodProcess> LaunchAsync(RestorePlan plan, CancellationToken ct)
     {
-        var secrets = plan.Secrets;
-        if (plan.Document.Spawner is not null)
-        {
-            // Nobody above it lives; whoever comes back there knows it by this.
-            secrets = secrets with { SpawnerToken = RandomNumberGenerator.GetHexString(32, lowercase: true) };
-            PrivateDirectories.Create(s.Directories.Runtime);
-            PrivateDirectories.WriteSecret(s.Directories.Token(plan.Document.PodId), secrets.SpawnerToken);
-        }
-        try
-        {
-            return (await PodLauncher.StartAsync(plan.Document, secrets, ReadyLimit, ct)).Process;
-        }
-        catch (LaunchException)
-        {
-            File.Delete(s.Directories.Token(plan.Document.PodId));
-            throw;
-        }
+        // Nobody above it lives; whoever comes back there knows it by its token.
+        var token = plan.Document.Spawner is null ? null : RandomNumberGenerator.GetHexString(32, lowercase: true);
+        return (await PodLauncher.StartAsync(plan.Document, plan.Secrets with { SpawnerToken = token }, ReadyLimit, ct)).Process;
     }
 
     private async Task<RestoredRow> RowAsync(KnownPod pod, ScopeRules asked, IReadOnlyList<string> changes, IReadOnlyList<string> differences, CancellationToken ct)

@@ -17,6 +17,7 @@ internal sealed class PodServer : IAsyncDisposable
     private readonly SocketLimits _limits;
     private readonly TimeProvider _time;
     private readonly Action<string> _warn;
+    private readonly Action? _madeAnew;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
     private readonly Dictionary<PodConnection, Task> _connections = [];
@@ -27,9 +28,9 @@ internal sealed class PodServer : IAsyncDisposable
     private volatile SocketFile _file;
     private string? _lastWarning;
 
-    private PodServer(ServedPod pod, SocketFile file, SocketLimits limits, TimeProvider time, Action<string> warn)
+    private PodServer(ServedPod pod, SocketFile file, SocketLimits limits, TimeProvider time, Action<string> warn, Action? madeAnew)
     {
-        (_pod, _file, _limits, _time, _warn) = (pod, file, limits, time, warn);
+        (_pod, _file, _limits, _time, _warn, _madeAnew) = (pod, file, limits, time, warn, madeAnew);
         _broadcast = new Broadcast(pod.Journal, pod.ProcessSeq, limits);
         _accepting = Task.Run(AcceptAsync);
         _watch = new SocketWatch(file.FullPath, RestoreFile);
@@ -37,9 +38,10 @@ internal sealed class PodServer : IAsyncDisposable
 
     /// <summary>Listens at <paramref name="socketPath"/>. From here on clients are served.</summary>
     /// <param name="warn">Told, in words, of what a user should know; called on any thread.</param>
+    /// <param name="madeAnew">Called, on any thread, when the socket file had gone and is there again: what stood beside it has gone, too.</param>
     /// <exception cref="IOException">The path or its directory is not ours to use.</exception>
-    internal static PodServer Start(ServedPod pod, string socketPath, TimeProvider time, Action<string> warn, SocketLimits? limits = null) =>
-        new(pod, SocketFile.Bind(socketPath), limits ?? new SocketLimits(), time, warn);
+    internal static PodServer Start(ServedPod pod, string socketPath, TimeProvider time, Action<string> warn, SocketLimits? limits = null, Action? madeAnew = null) =>
+        new(pod, SocketFile.Bind(socketPath), limits ?? new SocketLimits(), time, warn, madeAnew);
 
     /// <summary>Faults if serving a client failed through our own mistake (that connection is closed); completes at the end.</summary>
     internal Task Completion => _fault.Task;
@@ -152,10 +154,11 @@ internal sealed class PodServer : IAsyncDisposable
             var gone = _file;
             _file = SocketFile.Bind(gone.FullPath);
             gone.Dispose();
+            _madeAnew?.Invoke();
             Warn($"the socket {gone.FullPath} had gone; it is there again");
             return true;
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Warn($"the socket is gone and cannot be made: {e.Message}");
             return false;

@@ -155,8 +155,6 @@ internal sealed class ChildSpawner(
         try
         {
             var token = RandomNumberGenerator.GetHexString(32, lowercase: true);
-            PrivateDirectories.Create(document.Directories.Runtime);
-            PrivateDirectories.WriteSecret(document.Directories.Token(document.PodId), token);
             launched = await PodLauncher.StartAsync(program, document, secrets with { SpawnerToken = token }, ReadyLimit, time, ct);
             step = "task";
             Failpoint.Pass(Failpoints.SpawnTask);

@@ -29,13 +29,17 @@ public sealed class TortureTests(ITestOutputHelper output)
             {
                 var outcome = await Stage.PlayAsync(scenario, ct);
                 outcomes.Enqueue(outcome);
-                foreach (var violation in outcome.Violations) output.WriteLine($"{scenario} (struck: {string.Join(", ", outcome.Struck)}): {outcome.Root}\n    {violation}");
+                foreach (var violation in outcome.Violations) output.WriteLine(Told(outcome, violation));
             });
         var table = TortureReport.Table(Seed, Seconds, outcomes);
         output.WriteLine(table);
         if (Environment.GetEnvironmentVariable("YOI_TORTURE_REPORT") is { Length: > 0 } page) TortureReport.Put(page, table);
-        Assert.True(outcomes.All(outcome => outcome.Violations.Count == 0), "violations, each with its seed, scenario and root: above");
+        string[] violations = [.. outcomes.SelectMany(outcome => outcome.Violations.Select(violation => Told(outcome, violation)))];
+        Assert.True(violations.Length == 0, string.Join('\n', violations));
     }
+
+    private static string Told(Outcome outcome, string violation) =>
+        $"{violation} in {outcome.Scenario} (struck: {string.Join(", ", outcome.Struck)}): {outcome.Root}";
 
     [Fact]
     public void Every_failpoint_that_is_declared_is_in_the_plan()

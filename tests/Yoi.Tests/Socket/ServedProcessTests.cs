@@ -194,6 +194,30 @@ public sealed class ServedProcessTests(ITestOutputHelper output)
         Assert.Equal(ErrorCode.NotAllowed, (await Assert.ThrowsAsync<PodRefusedException>(() => pod.ClientAsync(token))).Error.Code); // Worth nothing any more.
     }
 
+    [Fact, Trait("case", "T36")]
+    public async Task When_the_runtime_directory_is_removed_a_childs_token_comes_back_with_its_socket_and_opens_the_same_door()
+    {
+        await using var pod = await RealPod.StartAsync();
+        Directory.CreateDirectory(pod.Root.Work + "/sub");
+        await using var human = await pod.ClientAsync();
+        await human.RunAsync($$"""CALL SpawnPod {"name": "kid", "task": "hi", "scope": [{"target": "{{pod.Root.Work}}/sub", "permission": "write"}]}""", ct: ServedRoom.Ct);
+        await Eventually.Holds(() => NewsIsTold(pod), RealPod.Patience);
+        var kid = Assert.Single((await human.StatusAsync(ServedRoom.Ct)).Children).PodId;
+        var token = await File.ReadAllTextAsync(pod.Root.Directories.Token(kid), ServedRoom.Ct);
+
+        Directory.Delete(pod.Root.Directories.Runtime, recursive: true);
+        string[] back = [pod.Socket, pod.Root.Directories.Socket(kid), pod.Root.Directories.Token(kid)];
+        await Eventually.Holds(() => back.All(Path.Exists), RealPod.Patience);
+
+        Assert.Equal(token, await File.ReadAllTextAsync(pod.Root.Directories.Token(kid), ServedRoom.Ct));
+        await using var child = await pod.ClientAsync(token);
+        await child.AskAsync(new Method.Poke(kid, 1), ServedRoom.Ct);
+        await using var again = await pod.ClientAsync();
+        await again.RunAsync("""CALL StopPod {"name": "kid"}""", SendMode.Queue, ServedRoom.Ct);
+        await Eventually.Holds(() => pod.Records().Any(record => record.Entry is Entry.ChildEnded), RealPod.Patience);
+        Assert.False(Path.Exists(pod.Root.Directories.Token(kid)));
+    }
+
     private static bool NewsIsTold(RealPod pod) => pod.Records().Any(record => record.Entry is Entry.ChildSpawned) && Wire.NewsRuns.AllIsTold(pod);
 
     private static long Memory(RealPod pod, string field) =>

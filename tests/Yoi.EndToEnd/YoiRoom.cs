@@ -137,7 +137,12 @@ internal sealed class YoiRoom : IAsyncDisposable
         return [.. File.ReadAllLines($"{directory}/{PodFiles.Journal}").Select(line => JournalCodec.Read(System.Text.Encoding.UTF8.GetBytes(line), 0)!.Entry)];
     }
 
-    /// <summary>Processes that work in this root or hold a file of it open: pid and command line.</summary>
+    private static readonly string Self = new FileInfo("/proc/self/exe").LinkTarget!;
+
+    /// <summary>
+    /// Processes that work in this root or hold a file of it open: pid and command line. A copy of the test host that is about to
+    /// become a program holds what the host has open, and belongs to no root yet.
+    /// </summary>
     internal IReadOnlyList<(int Pid, string CommandLine)> Processes()
     {
         List<(int, string)> found = [];
@@ -146,7 +151,7 @@ internal sealed class YoiRoom : IAsyncDisposable
             if (!int.TryParse(Path.GetFileName(directory), out var pid) || pid == Environment.ProcessId) continue;
             try
             {
-                if (Links(directory).Any(link => link.StartsWith(Root + "/", StringComparison.Ordinal)))
+                if (new FileInfo(directory + "/exe").LinkTarget != Self && Links(directory).Any(link => link.StartsWith(Root + "/", StringComparison.Ordinal)))
                     found.Add((pid, File.ReadAllText(directory + "/cmdline").Replace('\0', ' ')));
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -90,6 +90,7 @@ internal static class Present
         {
             if (entry is Entry.ChildSpawned spawned) open.Add(spawned.ChildId);
             if (entry is Entry.ChildEnded ended) open.Remove(ended.ChildId);
+            if (entry is Entry.ChildHandedOver gone) open.Remove(gone.ChildId);
             foreach (var cursor in Histories.Cursors(entry))
                 if (cursor.What == Told.NewsCursor) told[cursor.PodId] = Math.Max(told.GetValueOrDefault(cursor.PodId), cursor.Seq);
         }

@@ -152,6 +152,14 @@ public sealed class CheckerTests : IDisposable
     }
 
     [Fact]
+    public void A_dead_child_that_was_handed_over_counts_no_more()
+    {
+        _root.Living.Remove(Kid);
+        Of(Lead).Add(new Entry.ChildHandedOver("kid", Kid, "heir"));
+        Assert.DoesNotContain(_root.Judge(), violation => violation.Contains("as its child, which does not live", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_Pod_that_remembers_something_else_than_its_file()
     {
         var rules = _root.Tables[^1].PolicyOf(Lead);

@@ -33,6 +33,56 @@ public sealed class SignalTests : IAsyncDisposable
         Assert.Empty(_room.Processes());
     }
 
+    public static MatrixTheoryData<PosixSignal, string> Signals => new([PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT], ["stream", "call"]);
+
+    [Theory, MemberData(nameof(Signals)), Trait("case", "F10")]
+    public async Task A_signal_in_a_stream_or_in_a_call_ends_the_whole_tree_within_ten_seconds_and_its_journals_are_complete(PosixSignal signal, string doing)
+    {
+        YoiRoom.SkipWithoutBubblewrap();
+        var never = new TaskCompletionSource();
+        var slow = Answer.Says("Hello", " and more") with { Before = (number, ct) => number < 3 ? Task.CompletedTask : never.Task.WaitAsync(ct) };
+        await using var server = await ModelServer.StartAsync(new Minds()
+            .Of("lead",
+                Minds.Call("SpawnPod", new { name = "child", task = "work", scope = Array.Empty<object>() }),
+                doing == "stream" ? slow : Minds.Call("Bash", new { command = "setsid -f sh -c 'while :; do sleep 0.05; done'; echo begun > begun; sleep 600" }))
+            .Of("child", slow).Answer);
+        _room.UseModel(server);
+        await using var run = _room.Start("run", "work", "--name", "lead", "--sandbox", "kernel");
+        await UntilAsync(() => doing == "stream" ? run.Out.Contains("Hello", StringComparison.Ordinal) : File.Exists(_room.Project + "/begun"));
+        await UntilAsync(() => server.Requests.Any(request => Minds.Read(request.Body).Pod == "child"));
+
+        var began = TimeProvider.System.GetTimestamp();
+        run.Signal(signal);
+        if (signal == PosixSignal.SIGINT)
+        {
+            await run.RemarksAsync("Ctrl-C again");
+            run.Signal(signal);
+        }
+        (await run.EndAsync()).Expect(signal switch { PosixSignal.SIGTERM => 143, PosixSignal.SIGHUP => 129, _ => 130 });
+        Assert.InRange(TimeProvider.System.GetElapsedTime(began), TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        Assert.Empty(_room.Processes());
+
+        foreach (var name in new[] { "lead", "child" })
+        {
+            var journal = _room.Journal(name); // Every line has its end and its checksum.
+            Assert.All(journal.OfType<Entry.RunEnded>(), ended => Assert.Equal(RunEnd.Cancelled, ended.Reason));
+            Assert.Equal(journal.OfType<Entry.RunStart>().Count(), journal.OfType<Entry.RunEnded>().Count());
+            Assert.Equal(PodEnd.Stopped, Assert.IsType<Entry.PodEnded>(journal[^1]).Reason);
+            var calls = journal.OfType<Entry.Assistant>().SelectMany(message => message.Blocks).OfType<AssistantBlock.ToolCall>().Select(call => call.CallId);
+            Assert.Equal(calls, journal.OfType<Entry.ToolResult>().Select(result => result.CallId));
+            Assert.Equal(journal.OfType<Entry.CommandStarted>().Count(), journal.OfType<Entry.CommandEnded>().Count());
+        }
+        Assert.Equal(doing == "call" ? 1 : 0, _room.Journal("lead").OfType<Entry.CommandStarted>().Count());
+        Assert.Equal("[]", (await _room.RunAsync("scopes", "--json")).Expect(0).Out.Trim());
+    }
+
+    private static async Task UntilAsync(Func<bool> holds)
+    {
+        using var limit = new CancellationTokenSource(YoiProcess.Limit);
+        using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        while (!holds()) await ticks.WaitForNextTickAsync(limit.Token);
+    }
+
     [Fact]
     public async Task A_run_that_somebody_else_cancels_says_who_and_is_6()
     {

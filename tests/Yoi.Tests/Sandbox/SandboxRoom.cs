@@ -54,13 +54,20 @@ internal sealed class SandboxRoom : IAsyncDisposable
     internal static Task<SandboxRoom> MakeAsync(string[]? rules = null, bool network = false, Action<string>? scene = null, CommandLimits? limits = null) =>
         MakeAsync("kernel", rules, network, scene, limits);
 
+    /// <summary>Where the machine has not what the level needs; where the whole check runs, that is a failure.</summary>
+    internal static void SkipWithout(string level)
+    {
+        if (System.Environment.GetEnvironmentVariable("CI") is not null) return;
+        if (level == "kernel" && !File.Exists("/usr/bin/bwrap")) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
+        if (level == "partial" && Landlock.WhyNot(Libc.LandlockVersion()) is { } why) Assert.Skip("needs Landlock: " + why);
+    }
+
     /// <param name="level"><c>kernel</c> or <c>partial</c>.</param>
     /// <param name="rules">As in the journal, below the root: <c>write:/W</c>, <c>-read:/W/secret</c>; default: write W.</param>
     /// <param name="scene">Makes files before the scope is taken.</param>
     internal static async Task<SandboxRoom> MakeAsync(string level, string[]? rules = null, bool network = false, Action<string>? scene = null, CommandLimits? limits = null)
     {
-        if (level == "kernel" && !File.Exists("/usr/bin/bwrap") && System.Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
-        if (level == "partial" && Landlock.WhyNot(Libc.LandlockVersion()) is { } why && System.Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs Landlock: " + why);
+        SkipWithout(level);
         var root = ScopeRoots.Resolve(System.IO.Directory.CreateTempSubdirectory("yoi-sandbox-").FullName, "/");
         foreach (var path in new[] { "/W", "/O/d", "/home/.ssh" }) System.IO.Directory.CreateDirectory(root + path);
         File.WriteAllText(root + "/W/f", "inside\n");

@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
 
 namespace Yoi.Tests.Scopes;
@@ -25,6 +26,8 @@ internal static partial class ScopeChild
         // No lambda and no async method of this assembly until then: other threads wait for this initializer.
         if (words[0] == "hold") Hold(words[1], words[2], words[3..]);
         else if (words[0] == "walk") Walk(words[1]);
+        else if (words[0] == "share") Share(words[1]);
+        else if (words[0] == "count") Count(words[^2], int.Parse(words[^1], CultureInfo.InvariantCulture), fileAlone: words.Length > 3);
         else Storm.Run(words[1], int.Parse(words[2], CultureInfo.InvariantCulture), int.Parse(words[3], CultureInfo.InvariantCulture), int.Parse(words[4], CultureInfo.InvariantCulture));
         Environment.Exit(0);
     }
@@ -87,6 +90,48 @@ internal static partial class ScopeChild
         }
         Console.In.ReadToEnd();
         table.ReleaseAsync(row.PodId, default).GetAwaiter().GetResult();
+    }
+
+    // Counts on in a file, under the table's lock or only under one on the lock file: two at once lose a count.
+    private static void Count(string root, int times, bool fileAlone)
+    {
+        var directories = DirectoriesOf(root);
+        for (var time = 0; time < times; time++)
+        {
+            using IDisposable held = fileAlone ? FileAlone(directories.ScopeLock)
+                : TableLock.TakeAsync(directories, PodLock.MayLive, TimeProvider.System, "count", TimeSpan.FromSeconds(120), default).GetAwaiter().GetResult();
+            var counted = File.Exists(root + "/counter") ? int.Parse(File.ReadAllText(root + "/counter"), CultureInfo.InvariantCulture) : 0;
+            var aside = string.Create(CultureInfo.InvariantCulture, $"{root}/counter.{Environment.ProcessId}");
+            File.WriteAllText(aside, (counted + 1).ToString(CultureInfo.InvariantCulture));
+            for (var turn = 0; turn < 50; turn++) Thread.Yield(); // Time for another to come in, if one can.
+            File.Move(aside, root + "/counter", overwrite: true);
+        }
+    }
+
+    private static Microsoft.Win32.SafeHandles.SafeFileHandle FileAlone(string path)
+    {
+        while (true)
+        {
+            var file = PrivateFile.OpenToWrite(path);
+            if (Libc.TryFlock(file)) return file;
+            file.Dispose();
+            Thread.Yield();
+        }
+    }
+
+    // Opens a file twice as the runtime does for one who wants it alone, and says whether that worked.
+    private static void Share(string path)
+    {
+        using var first = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        try
+        {
+            using var second = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            Console.WriteLine("shared");
+        }
+        catch (IOException)
+        {
+            Console.WriteLine("held");
+        }
     }
 
     // A Pod that takes a scope, lends, takes back and releases, and says each step.

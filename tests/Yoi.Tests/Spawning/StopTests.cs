@@ -176,6 +176,45 @@ public sealed class StopTests : IAsyncLifetime
         static bool IsHeld(int pid) => PodProcess.StartTimeOf(pid) is { } started && PodProcess.IsHeldNow(pid, started);
     }
 
+    [Fact, Trait("case", "L12")]
+    public async Task An_owner_held_by_SIGSTOP_is_killed_by_force_before_its_scope_is_given_on_and_writes_nothing_late()
+    {
+        var folder = _room.Folder("a");
+        Task<RoomPod> Root(string name, string? failpoint) => _room.Root(failpoint, d => d with { Scope = new ScopeRules([new(folder, Permission.Write)], []) }, name);
+        async Task<RoomPod> Held(string name, string file)
+        {
+            var pod = await Root(name, "file.before_rename:stop"); // In the middle of a write.
+            await pod.Client.RunAsync(RoomPod.WriteFile(folder + "/" + file), ct: _room.Ct);
+            await Eventually.Holds(() => pod.Launched.Process.IsHeld);
+            return pod;
+        }
+        // The control: one that is let go on writes.
+        var control = await Held("control", "control");
+        control.Signal(Libc.SigCont);
+        await control.Until(entry => entry is Entry.RunEnded);
+        Assert.Equal("by the spawner", await File.ReadAllTextAsync(folder + "/control", _room.Ct));
+        using (var table = _room.Table()) await new TreeStopper(_room.Directories, table, TimeProvider.System).StopAsync(control.Known, "human", force: false, _room.Ct);
+
+        var owner = await Held("owner", "late");
+        Assert.Contains("owner", (await Assert.ThrowsAsync<LaunchException>(() => Root("early", null))).Message, StringComparison.Ordinal); // Nobody living is declared dead.
+        var generation = Assert.Single(_room.Rows).Generation;
+        using (var stop = Process.Start("/usr/bin/env", [$"YOI_HOME={_room.Path}", Path.Combine(AppContext.BaseDirectory, "yoi"), "stop", "--force", "owner"]))
+        {
+            await stop.WaitForExitAsync(_room.Ct);
+            Assert.Equal(0, stop.ExitCode);
+        }
+        Assert.Equal(Libc.SigKill, (await owner.Launched.Process.Exited.WaitAsync(PodRoom.Patience, _room.Ct)).Signal);
+        Assert.False(owner.Launched.Process.Signal(Libc.SigCont));
+        Assert.Empty(_room.Rows);
+        var end = Assert.IsType<Entry.PodEnded>(owner.Entries[^1]);
+        Assert.Equal((PodEnd.Killed, "human"), (end.Reason, end.By));
+
+        var next = await Root("next", null);
+        Assert.True(Assert.Single(_room.Rows).Generation > generation);
+        Assert.False((await next.Calls(RoomPod.WriteFile(folder + "/mine")))[0].IsError);
+        Assert.False(File.Exists(folder + "/late"));
+    }
+
     [Fact, Trait("case", "T36")]
     public async Task A_dead_pod_whose_runtime_directory_is_gone_is_stopped_and_its_end_recorded()
     {

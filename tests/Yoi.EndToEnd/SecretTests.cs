@@ -33,19 +33,44 @@ public sealed class SecretTests : IAsyncDisposable
     }
 
     [Fact, Trait("case", "K05")]
-    public async Task A_Pod_may_leave_no_dump_whatever_its_environment_asks_for()
+    public async Task A_Pod_that_crashes_leaves_no_dump_where_another_process_of_the_same_settings_leaves_one()
     {
-        await using var server = await ModelServer.StartAsync();
-        _room.UseModel(server);
+        await using var server = await ModelServer.StartAsync(new Minds().Of("broken", Minds.Call("Glob", new { pattern = "*" })).Answer);
+        _room.UseModel(server, "tools-only");
+        var dumps = Directory.CreateDirectory(_room.Root + "/dumps").FullName;
+        List<string> places = [dumps];
         _room.Variable("DOTNET_DbgEnableMiniDump", "1");
-        await using (var started = _room.Start("/bin/sh", ["-c", $"ulimit -c unlimited; exec {YoiRoom.Program} start quiet --json"]))
+        _room.Variable("DOTNET_DbgMiniDumpType", "1");
+        _room.Variable("DOTNET_DbgMiniDumpName", dumps + "/%p.dump");
+        _room.Variable("YOI_FAILPOINT", "tool.before_result:crash,stop.shutdown:crash");
+        YoiProcess Start(string verb) => _room.Start("/bin/sh", ["-c", $"ulimit -c unlimited; cd {dumps}; exec {YoiRoom.Program} {verb}"]);
+
+        await using (var start = Start($"start broken --cwd {_room.Project} --json"))
         {
-            started.EndInput();
-            var pid = (await started.EndAsync()).Expect(0).Json.GetProperty("pid").GetInt32();
-            Assert.Matches("Max core file size +0 +0", File.ReadAllText($"/proc/{pid}/limits"));
+            start.EndInput();
+            var pid = (await start.EndAsync()).Expect(0).Json.GetProperty("pid").GetInt32();
+            Assert.Matches("Max core file size +1 +1", File.ReadAllText($"/proc/{pid}/limits")); // No file is so small, and no pipe gets one either.
             Assert.Contains("DOTNET_DbgEnableMiniDump=0", File.ReadAllText($"/proc/{pid}/environ").Split('\0'));
+            places.Add(new FileInfo($"/proc/{pid}/cwd").LinkTarget!); // Where the kernel would leave it.
         }
-        (await _room.RunAsync("stop", "quiet")).Expect(0);
+        await _room.RunAsync("send", "broken", "look around");
+        await _room.RunAsync("wait", "broken");
+        Assert.Empty(_room.Processes());
+        Assert.Contains(Directory.EnumerateFiles(_room.Directories.Pods, "stderr*", SearchOption.AllDirectories), file => File.ReadAllText(file).Contains("failpoint tool.before_result", StringComparison.Ordinal));
+        Assert.Empty(Dumps());
+
+        // The control: no Pod, the same program, settings and kind of crash.
+        await using (var stop = Start("stop broken"))
+        {
+            stop.EndInput();
+            (await stop.EndAsync()).Expect(134);
+        }
+        Assert.NotEmpty(Dumps());
+        _room.Variable("YOI_FAILPOINT", null);
+        (await _room.RunAsync("stop", "broken")).Expect(0);
+
+        IEnumerable<string> Dumps() => places.SelectMany(Directory.EnumerateFiles)
+            .Where(path => path.EndsWith(".dump", StringComparison.Ordinal) || Path.GetFileName(path).StartsWith("core", StringComparison.Ordinal));
     }
 
     [Fact, Trait("case", "K06"), Trait("case", "K03")]

@@ -4,7 +4,7 @@ using Yoi.Runtime.Linux;
 namespace Yoi.Runtime.Journal;
 
 /// <summary>
-/// A named step at which a test can make this process fail. Armed by <c>YOI_FAILPOINT=name:kill|eio|enospc|stop|hang</c>
+/// A named step at which a test can make this process fail. Armed by <c>YOI_FAILPOINT=name:kill|crash|eio|enospc|stop|hang</c>
 /// (several with commas), with <c>#N</c> behind the name at the N-th pass of this process only, with <c>@POD</c> behind it all only in the process
 /// that serves the Pod of that name; inert otherwise. Every durable write and every step of spawn, lend, adopt, stop, return
 /// and deliver has one. <c>YOI_FAILPOINT_LOG=file</c> appends each name that is reached, and <c>name:action</c> where one fails.
@@ -32,11 +32,12 @@ internal static class Failpoint
         switch (action)
         {
             case "kill": _ = Libc.Kill(Environment.ProcessId, Libc.SigKill); break;
+            case "crash": Environment.FailFast("failpoint " + name); break; // As the runtime itself ends when it is broken.
             case "stop": _ = Libc.Raise(Libc.SigStop); break; // A stop sent to the process may find this thread a step further.
             case "hang": new ManualResetEventSlim().Wait(); break; // This thread alone: as if the disk had stalled.
             case "eio": throw new LinuxException("failpoint " + name, Errno.Io);
             case "enospc": throw new LinuxException("failpoint " + name, Errno.NoSpc);
-            default: throw new InvalidOperationException($"YOI_FAILPOINT: unknown action \"{action}\" for {name}; use kill, stop, hang, eio or enospc");
+            default: throw new InvalidOperationException($"YOI_FAILPOINT: unknown action \"{action}\" for {name}; use kill, crash, stop, hang, eio or enospc");
         }
     }
 

@@ -180,12 +180,14 @@ internal static partial class Libc
     [LibraryImport(Name, EntryPoint = "realpath", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static unsafe partial nint RealPath(string path, byte* resolved);
 
-    /// <summary>From here on this process and its children leave no core file.</summary>
+    /// <summary>From here on this process and its children leave no core file, and none is handed to a program that collects them.</summary>
     /// <exception cref="LinuxException">The kernel refuses it.</exception>
     internal static void ForbidCoreDumps()
     {
         const int core = 4;
-        ReadOnlySpan<ulong> none = [0, 0]; // struct rlimit: soft, hard; 64 bits each on x64 and arm64.
+        // struct rlimit: soft, hard; 64 bits each on x64 and arm64. Not 0, which does not hold where `core_pattern` is a pipe: 1 is too little for
+        // any file, and the one value at which the kernel pipes nothing either (fs/coredump.c).
+        ReadOnlySpan<ulong> none = [1, 1];
         if (SetLimit(core, none) != 0) throw Failed("setrlimit RLIMIT_CORE");
     }
 

@@ -34,7 +34,8 @@ public abstract record Entry
     public sealed record Prompt(string System, IReadOnlyList<ToolSchema> Tools) : Entry;
 
     /// <summary>The process that serves the Pod from here on.</summary>
-    public sealed record ProcessStarted(int Pid, string StartTime, string BootId, string SandboxLevel) : Entry;
+    /// <param name="PidNamespace">Inode of the pid namespace in which <paramref name="Pid"/> is a number; null if it was not written down.</param>
+    public sealed record ProcessStarted(int Pid, string StartTime, string BootId, string SandboxLevel, long? PidNamespace = null) : Entry;
 
     /// <summary>The scope as it is from here on, after lending, a return or a change by the human.</summary>
     /// <param name="Lent">What is lent out now and cannot be written here.</param>

@@ -173,7 +173,7 @@ internal sealed class PodHost : IAsyncDisposable
         PodLedger ledger, JournalWriter journal, LiveScope scope, ScopedFiles files, IReadOnlyList<Tool> tools, long generation)
     {
         var pid = Environment.ProcessId;
-        var started = new Entry.ProcessStarted(pid, PodProcess.StartTimeOf(pid) ?? "", PodProcess.BootId, _document.SandboxLevel);
+        var started = new Entry.ProcessStarted(pid, PodProcess.StartTimeOf(pid) ?? "", PodProcess.BootId, _document.SandboxLevel, PodProcess.PidNamespace);
         if (ledger.Created is not null)
         {
             EndRecord.ForgetKill(Directory);

@@ -63,7 +63,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         foreach (var child in open.Where(child => left.All(gone => gone.ChildId != child.ChildId)))
         {
             var pod = PodOf(child.Child, child.ChildId);
-            Keep(child, pod, PodProcess.Open(child.Pid, child.StartTime, child.BootId) ?? (pod.IsAlive ? pod.FindProcess() : null));
+            Keep(child, pod, pod.FindProcess(child));
         }
         if (left.Count + came.Count + cutOff.Length > 0) Undoing = SettleAsync(left, came, cutOff);
     }
@@ -269,7 +269,11 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
 
     private void Adopt(IReadOnlyList<Entry.ChildSpawned> came)
     {
-        foreach (var child in came) Keep(child, PodOf(child.Child, child.ChildId), PodProcess.Open(child.Pid, child.StartTime, child.BootId));
+        foreach (var child in came)
+        {
+            var pod = PodOf(child.Child, child.ChildId);
+            Keep(child, pod, pod.FindProcess(child));
+        }
     }
 
     private async Task SettleAsync(IReadOnlyList<Entry.ChildHandedOver> left, IReadOnlyList<Entry.ChildSpawned> came, Entry.LendIntended[] cutOff)

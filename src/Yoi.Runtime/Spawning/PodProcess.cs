@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
+using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Spawning;
@@ -20,6 +21,9 @@ internal sealed class PodProcess : IDisposable
 
     /// <summary>The boot that this machine is in.</summary>
     internal static string BootId { get; } = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+
+    /// <summary>Inode of the namespace in which pids are read and signalled here.</summary>
+    internal static long? PidNamespace { get; } = CommandMarks.Look(Environment.ProcessId)?.Namespace;
 
     internal int Pid { get; }
 

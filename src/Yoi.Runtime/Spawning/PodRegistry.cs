@@ -14,14 +14,25 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
     /// <summary>The same for whoever acts on what it says: only what is on disk.</summary>
     internal JournalReader SyncedJournal => new(System.IO.Path.Combine(Directory, PodFiles.Journal), synced: true);
 
-    /// <summary>The process that serves it, by pid, start time and boot of its newest record of that; null if it is gone.</summary>
+    /// <summary>
+    /// The process that serves it, by pid, start time, boot and pid namespace of its newest record of that; null if it is gone, and for one that
+    /// runs <see cref="IsElsewhere">elsewhere</see>.
+    /// </summary>
     internal PodProcess? FindProcess()
     {
-        PodProcess? Newest(long maxBytes) => LastProcess(maxBytes) is { } started ? PodProcess.Open(started.Pid, started.StartTime, started.BootId) : null;
+        PodProcess? Newest(long maxBytes) => LastProcess(maxBytes) is { } started && !IsForeign(started) ? PodProcess.Open(started.Pid, started.StartTime, started.BootId) : null;
 
         // A Pod that was never restored has its one record right at the beginning.
         return Newest(FirstEntries) ?? (IsAlive ? Newest(long.MaxValue) : null);
     }
+
+    /// <summary>The same for its spawner, who wrote down what it started: of a journal whose own record is damaged, too.</summary>
+    internal PodProcess? FindProcess(Entry.ChildSpawned child) => FindProcess() ?? (IsElsewhere ? null : PodProcess.Open(child.Pid, child.StartTime, child.BootId));
+
+    /// <summary>True if its process has its number in another pid namespace (a container): here that number is anybody's, so it is never signalled.</summary>
+    internal bool IsElsewhere => LastProcess() is { } started && IsForeign(started);
+
+    private static bool IsForeign(Entry.ProcessStarted started) => started.PidNamespace is { } recorded && recorded != PodProcess.PidNamespace;
 
     /// <summary>The newest record of a process that served it; null if there is none.</summary>
     /// <param name="maxBytes">How much of the journal is looked at.</param>

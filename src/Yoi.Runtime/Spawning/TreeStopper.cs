@@ -120,7 +120,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
 
     private static void Kill(Target target, string by, string why)
     {
-        if (!target.Pod.IsAlive) return;
+        if (!target.Pod.IsAlive || (target.Process is null && target.Pod.IsElsewhere)) return;
         EndRecord.TryNoteKill(target.Pod, by, why);
         target.Process?.Signal(Libc.SigKill);
     }
@@ -150,8 +150,11 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     private async Task VerifiedAsync(IReadOnlyList<Target> killed, CancellationToken ct)
     {
         await GoneAsync(killed, KillLimit, ct);
-        if (killed.FirstOrDefault(one => one.Pod.IsAlive) is { } left)
-            throw new StopException($"pod `{left.Pod.Name}` still holds its life-lock {KillLimit.TotalSeconds:0} s after SIGKILL "
+        if (killed.FirstOrDefault(one => one.Pod.IsAlive) is not { } left) return;
+        throw left.Process is null && left.Pod.IsElsewhere
+            ? new StopException($"pod `{left.Pod.Name}` runs in another pid namespace (a container): from here its pid is another process's, so nobody was signalled. "
+                + $"It ends when it is asked (`yoi stop {left.Pod.Name}`) and answers; `yoi stop --force {left.Pod.Name}` works where it runs. Its scope stays held.")
+            : new StopException($"pod `{left.Pod.Name}` still holds its life-lock {KillLimit.TotalSeconds:0} s after SIGKILL "
                 + $"({left.Process?.ToString() ?? "its process is not known"}; a process in a blocked system call ends only when that returns). Its scope stays held; try again.");
     }
 

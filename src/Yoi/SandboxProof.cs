@@ -28,11 +28,11 @@ internal sealed record SandboxProof(string Level, string? Warning)
     internal IEnumerable<string> Warnings(LaunchDocument document, Surroundings s)
     {
         if (Warning is not null) yield return Warning;
-        if (Level != SandboxLevel.Partial) yield break;
         var home = PlatformSet.HomeOf(s.Environment);
         var policy = SandboxPolicy.Of(
             new(document.Scope, [], 0), PlatformSet.Find(home, CommandGate.PathOf(s.Environment), document.Network, document.PlatformSet), document.Directories, home, document.Network);
-        if (Landlock.Refusal(policy) is { } why)
+        foreach (var line in PodReach.Beyond(policy, Level)) yield return line;
+        if (Level == SandboxLevel.Partial && Landlock.Refusal(policy) is { } why)
             yield return $"Bash will refuse to run anything: {why}. What is denied without having been asked for, scope.built_in_denies takes away (docs/scopes.md)";
     }
 

@@ -16,6 +16,9 @@ internal sealed record PlatformSet(
     IReadOnlyList<string> Paths, IReadOnlyList<(string Name, string Target)> Links, IReadOnlyList<(string Name, string Real)> Files,
     IReadOnlyList<string> HomeNames)
 {
+    /// <summary>The user's home.</summary>
+    internal string Home { get; init; } = "/";
+
     private static readonly string[] TopLevel = ["/usr", "/opt", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/snap"];
 
     private static readonly string[] Etc =
@@ -62,7 +65,7 @@ internal sealed record PlatformSet(
             if (ScopePath.IsAtOrBelow(home, real) || IsShared(real) || paths.Any(known => ScopePath.IsAtOrBelow(real, known))) continue;
             paths.Add(real);
         }
-        return new(Outermost(paths), links, files, atHome);
+        return new(Outermost(paths), links, files, atHome) { Home = home };
     }
 
     /// <summary>As rules: read, all below. Of a link both its name and what it leads to.</summary>

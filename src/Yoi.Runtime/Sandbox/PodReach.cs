@@ -37,6 +37,24 @@ internal sealed record PodReach(string Level, bool Network, string? NoBash, IRea
         }
     }
 
+    /// <summary>
+    /// What lies in the writable part of a scope before a Pod starts and reaches beyond it, one line each: programs that git runs on the host, and files with
+    /// names elsewhere.
+    /// </summary>
+    internal static IReadOnlyList<string> Beyond(SandboxPolicy policy, string level)
+    {
+        const int most = 8, named = 5;
+        var look = WritableLook.Of(policy.Access);
+        var programs = GitPrograms.In(policy.Access, policy.Platform.Home, look.Repositories);
+        List<string> lines = [.. programs.Take(most)];
+        if (programs.Count > most) lines.Add($"and {programs.Count - most} more settings of git that name programs in this scope");
+        // A file tool replaces a file, and its other names keep what it was.
+        if (look.Shared.Count > 0 && SandboxLevel.HasBash(level))
+            lines.Add($"{look.Shared.Count} of the files that can be written in this scope have other names outside of it (hard links); what a command writes there is in both: "
+                + string.Join(", ", look.Shared.Take(named).Select(PathText.Shown)) + (look.Shared.Count > named ? ", …" : ""));
+        return lines;
+    }
+
     /// <summary>What this level leaves open, for the human.</summary>
     internal static IReadOnlyList<string> NotHeld(string level, bool network)
     {

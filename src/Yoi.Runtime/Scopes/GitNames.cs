@@ -70,22 +70,24 @@ internal static class GitNames
         }
     }
 
-    /// <summary>None if it is no regular file that we may read: a pipe would hold us up for ever.</summary>
-    private static string[] Lines(string path)
+    /// <summary>Null if it is no regular file that we may read: a pipe would hold us up for ever.</summary>
+    internal static string? Text(string path)
     {
         using var found = Libc.RealPath(path) is { } real ? Door.LookAt(real, out _) : null;
-        if (found is null || Door.StatusOf(found) is not { IsFile: true, Size: <= MostSettings } status) return [];
+        if (found is null || Door.StatusOf(found) is not { IsFile: true, Size: <= MostSettings } status) return null;
         try
         {
             using var file = Door.Reopen(found, path);
             var bytes = new byte[status.Size];
-            return PathText.Decode(bytes.AsSpan(0, RandomAccess.Read(file, bytes, 0))).Split('\n');
+            return PathText.Decode(bytes.AsSpan(0, RandomAccess.Read(file, bytes, 0)));
         }
         catch (Exception e) when (e is PathException or IOException or UnauthorizedAccessException)
         {
-            return [];
+            return null;
         }
     }
+
+    private static string[] Lines(string path) => Text(path)?.Split('\n') ?? [];
 
     // A submodule's name may have slashes, and submodules have submodules: every directory with a HEAD is a repository.
     private static IEnumerable<string> Submodules(string modules, int depth = 0)

@@ -12,8 +12,10 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="Left">The spawner's own scope from here on.</param>
 /// <param name="Reach">What the kernel makes of the child's scope; null where nobody asked for a platform set.</param>
 /// <param name="OwnReach">The same of what is left.</param>
+/// <param name="Beyond">What the child could change beyond its scope, through what lies in it.</param>
 internal sealed record SpawnOutcome(
-    string Name, string PodId, string Socket, ScopeRules Scope, string Cwd, ModelChoice Model, ScopePolicy Left, PodReach? Reach = null, PodReach? OwnReach = null);
+    string Name, string PodId, string Socket, ScopeRules Scope, string Cwd, ModelChoice Model, ScopePolicy Left, PodReach? Reach = null, PodReach? OwnReach = null,
+    IReadOnlyList<string>? Beyond = null);
 
 /// <summary>
 /// Spawns children in the order of lending: no writer left, intent in the journal, grant pending in the table, process
@@ -166,7 +168,8 @@ internal sealed class ChildSpawner(
             var left = scope.Current();
             await journal.AppendAsync(Durability.Synced, spawned, new Entry.ScopeChanged(left.Rules, left.Lent, left.Generation, $"lent to pod `{document.Name}`"));
             keeper.Track(spawned, launched.Process);
-            return new SpawnOutcome(document.Name, document.PodId, launched.Socket, document.Scope, document.Cwd, document.Model, left, ReachOf(document), platform is null ? null : PodReach.Of(new(left, platform, own.Network), own.SandboxLevel));
+            var outcome = new SpawnOutcome(document.Name, document.PodId, launched.Socket, document.Scope, document.Cwd, document.Model, left);
+            return platform is null ? outcome : WithReach(outcome, document, platform);
         }
         catch (Exception e) when (e is LaunchException or IOException or ScopeException or JournalException or UnauthorizedAccessException or OperationCanceledException)
         {
@@ -177,11 +180,15 @@ internal sealed class ChildSpawner(
         }
     }
 
-    private PodReach? ReachOf(LaunchDocument child)
+    private SpawnOutcome WithReach(SpawnOutcome outcome, LaunchDocument child, PlatformSet platform)
     {
-        if (platform is null) return null;
-        var access = new ScopePolicy(child.Scope, [], child.Grant ?? 0) { Platform = scope.Current().Platform };
-        return PodReach.Of(new(access, platform, child.Network), child.SandboxLevel);
+        var policy = new SandboxPolicy(new(child.Scope, [], child.Grant ?? 0) { Platform = scope.Current().Platform }, platform, child.Network);
+        return outcome with
+        {
+            Reach = PodReach.Of(policy, child.SandboxLevel),
+            OwnReach = PodReach.Of(new(outcome.Left, platform, own.Network), own.SandboxLevel),
+            Beyond = PodReach.Beyond(policy, child.SandboxLevel),
+        };
     }
 
     /// <summary>The task counts as handed over when the child says that its journal holds it.</summary>

@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using Yoi.Protocol;
 using Yoi.Runtime.Configuration;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Sandbox;
+using Yoi.Runtime.Scopes;
 using Yoi.Terminal;
 
 namespace Yoi.Commands;
@@ -32,6 +34,7 @@ internal static class DoctorCommand
         Locks(s),
         Disk(s),
         .. await SandboxAsync(s, ct),
+        .. Beyond(s),
         .. await ModelAsync(s, ct),
     ];
 
@@ -54,6 +57,15 @@ internal static class DoctorCommand
             _ => new("sandbox", "warning", "level tools-only: no Bash, because of what is missing below"),
         };
         return [chosen, .. rows];
+    }
+
+    /// <summary>Of a Pod that would be started here now.</summary>
+    private static IEnumerable<CheckRow> Beyond(Surroundings s)
+    {
+        ScopeRule[] allow = [new(ScopeRoots.Resolve(s.Cwd, "/"), Permission.Write)];
+        var platform = PlatformSet.Find(s.Home, CommandGate.PathOf(s.Environment), network: false);
+        var policy = SandboxPolicy.Of(new(new(allow, BuiltInDenies.For(s.Directories, s.Home, allow)), [], 0), platform, s.Directories, s.Home, network: false);
+        return PodReach.Beyond(policy, SandboxLevel.Kernel).Select(line => new CheckRow("scope", "warning", line));
     }
 
     private static CheckRow Disk(Surroundings s)

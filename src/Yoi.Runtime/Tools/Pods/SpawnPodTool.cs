@@ -48,6 +48,7 @@ internal sealed class SpawnPodTool(ChildSpawner spawner) : Tool
         if (child.Scope.Deny.Count > 0) report.Append("denied to it as to you: ").AppendLine(Children.Rules(child.Scope.Deny));
         report.Append("cwd: ").AppendLine(child.Cwd).Append("model: ").AppendLine(child.Model.Model);
         if (child.Reach is { } reach) report.AppendLine(reach.Text);
+        foreach (var line in child.Beyond ?? []) report.Append("beware: ").AppendLine(line);
         report
             .AppendLine("your own scope now:").Append(child.Left.Summary());
         if (child.OwnReach?.NoBash is { } why && child.Reach?.NoBash is null) report.Append("\nyour own Bash: none now, because ").Append(why);

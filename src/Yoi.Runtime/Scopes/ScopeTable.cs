@@ -141,7 +141,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
                 made = good is null ? TableRebuild.FromJournals(directories, _isAlive, held.Generation, own: null, strict: false) : null;
                 var after = made?.Table ?? Living(good!, _ => true);
                 if (ReferenceEquals(after, good)) return;
-                foreach (var row in good?.Pods.Where(row => after.Find(row.PodId) is null) ?? []) Settle(row.Directory);
+                foreach (var row in good is null ? [] : TableChange.Gone(good, after)) Settle(row.Directory);
                 if (made is not null) _file.PutAside();
                 _file.Replace(after);
                 held.Remember(after.Generation);
@@ -169,7 +169,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
                 var after = change(before);
                 if (own is not null) Settle(own);
                 if (ReferenceEquals(after, found)) return after;
-                foreach (var row in before.Pods.Where(row => after.Find(row.PodId) is null)) Settle(row.Directory);
+                foreach (var row in TableChange.Gone(before, after)) Settle(row.Directory);
                 _file.Replace(after);
                 held.Remember(after.Generation);
                 return after;

@@ -99,6 +99,13 @@ internal static class TableChange
             .Select(row => row.PodId).ToHashSet(StringComparer.Ordinal));
     }
 
+    /// <summary>The rows of Pods that have one before and none after.</summary>
+    internal static IReadOnlyList<TableRow> Gone(TableDocument before, TableDocument after)
+    {
+        var left = after.Pods.Select(row => row.PodId).ToHashSet(StringComparer.Ordinal);
+        return [.. before.Pods.Where(row => !left.Contains(row.PodId))];
+    }
+
     private static TableDocument Next(TableDocument table, IReadOnlyList<TableRow> others, TableRow row) =>
         table with { Generation = table.Generation + 1, Pods = [.. others, row] };
 

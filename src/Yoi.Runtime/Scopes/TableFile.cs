@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Protocol;
@@ -18,11 +17,9 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
 
     private const string ByHand = "`yoi scopes repair` makes it anew from the journals of all Pods";
 
-    private static readonly TableJson Json = new(new JsonSerializerOptions(TableJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
-
     private Kept? _kept;
 
-    private sealed record Kept(SafeFileHandle File, FileStatus Identity, TableDocument Document);
+    private sealed record Kept(SafeFileHandle File, FileStatus Identity, TableDocument Document, TableText? Text);
 
     /// <summary>The document now; null if there is no file. The same object as long as the file is the same.</summary>
     /// <exception cref="ScopeException">Unreadable or impossible content; names the repair command.</exception>
@@ -40,7 +37,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
             var identity = Libc.Identify(file);
             if ((identity.Permissions & 0x12) != 0) throw Untrusted("others may write it");
             var document = Parse(Content(file, identity.Size));
-            Keep(new(file, identity, document));
+            Keep(new(file, identity, document, null));
             file = null;
             return document;
         }
@@ -87,7 +84,8 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
             File.Delete(temporary);
             file = PrivateFile.OpenToWrite(temporary, OpenFlags.Exclusive);
             Failpoint.Pass(Failpoints.TableWrite);
-            RandomAccess.Write(file, JsonSerializer.SerializeToUtf8Bytes(document, Json.TableDocument), 0);
+            var text = TableText.Of(document, Volatile.Read(ref _kept)?.Text);
+            RandomAccess.Write(file, text.Bytes.Span, 0);
             Failpoint.Pass(Failpoints.TableSync);
             PrivateFile.Sync(file, temporary);
             Failpoint.Pass(Failpoints.TableRename);
@@ -95,7 +93,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
             renamed = true;
             Failpoint.Pass(Failpoints.TableDirectorySync);
             PrivateFile.SyncDirectory(directories.State);
-            Keep(new(file, Libc.Identify(file), document));
+            Keep(new(file, Libc.Identify(file), document, text));
             file = null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -123,7 +121,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
         if (bytes.IsEmpty) throw Untrusted("it is empty");
         try
         {
-            var document = JsonSerializer.Deserialize(bytes, Json.TableDocument) ?? throw Untrusted("it is `null`");
+            var document = JsonSerializer.Deserialize(bytes, TableText.Json.TableDocument) ?? throw Untrusted("it is `null`");
             if (document.Version > TableDocument.CurrentVersion) throw Newer(document.Version);
             return document.Problem() is { } problem ? throw Untrusted(problem) : document;
         }
@@ -143,7 +141,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
     {
         try
         {
-            return JsonSerializer.Deserialize(bytes, Json.TableVersion)?.Version;
+            return JsonSerializer.Deserialize(bytes, TableText.Json.TableVersion)?.Version;
         }
         catch (JsonException)
         {

@@ -79,6 +79,21 @@ public sealed class PodClient : IAsyncDisposable
         return new PodClient(wire, welcome, client, token, limit ?? HelloLimit);
     }
 
+    /// <summary>What a Pod does now, for who wants nothing else of it: one round trip over a connection of its own.</summary>
+    /// <param name="socketPath">Path of the Pod's socket, of any length.</param>
+    /// <param name="client">Shown as who asks.</param>
+    /// <param name="limit">How long to wait for the Pod's answer; <see cref="HelloLimit"/> if null.</param>
+    /// <param name="ct">Gives up.</param>
+    /// <exception cref="IOException">Nobody listens at the path, it may not be reached, or the connection ended before the answer.</exception>
+    /// <exception cref="TimeoutException">The Pod is alive and did not answer within the limit.</exception>
+    /// <exception cref="PodRefusedException">No common protocol version, or too many connections.</exception>
+    public static async Task<PodStatus> StatusOfAsync(string socketPath, string client = "human", TimeSpan? limit = null, CancellationToken ct = default)
+    {
+        var method = new Method.Status();
+        var reply = await PodWire.AskAsync(socketPath, client, method, limit ?? HelloLimit, TimeProvider.System, ct).ConfigureAwait(false);
+        return ((ReplyResult.Status)Result(method, reply)).Pod;
+    }
+
     /// <summary>Runs <c>yoi start</c>, which starts a Pod in the background, and connects to it.</summary>
     /// <param name="start">Name, task and what the Pod may do.</param>
     /// <param name="ct">Gives up; a Pod that was started by then goes on.</param>
@@ -147,14 +162,15 @@ public sealed class PodClient : IAsyncDisposable
         {
             if (_ended is { } ended) throw ended;
             await _wire.SendAsync(method, id, ct).ConfigureAwait(false);
-            var reply = await waiting.Task.WaitAsync(ct).ConfigureAwait(false);
-            return reply.Error is { } error ? throw new PodRefusedException(error) : Result(method, reply.Result!.Value);
+            return Result(method, await waiting.Task.WaitAsync(ct).ConfigureAwait(false));
         }
         finally
         {
             _waiting.TryRemove(id, out _);
         }
     }
+
+    private static ReplyResult Result(Method method, RawReply reply) => reply.Error is { } error ? throw new PodRefusedException(error) : Result(method, reply.Result!.Value);
 
     private static ReplyResult Result(Method method, JsonElement json) => (method switch
     {

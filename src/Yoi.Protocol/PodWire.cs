@@ -28,6 +28,21 @@ internal sealed class PodWire : IDisposable
     internal static async Task<(PodWire Wire, ReplyResult.Welcome Welcome)> OpenAsync(
         string path, string client, string? token, TimeSpan limit, TimeProvider time, CancellationToken ct)
     {
+        var (wire, welcome, _) = await OpenAsync(path, client, token, null, limit, time, ct);
+        return (wire, welcome);
+    }
+
+    /// <summary>Asks one thing over a connection of its own. Goes with the hello, so that it costs one round trip and wakes the Pod once.</summary>
+    internal static async Task<RawReply> AskAsync(string path, string client, Method method, TimeSpan limit, TimeProvider time, CancellationToken ct)
+    {
+        var (wire, _, reply) = await OpenAsync(path, client, null, method, limit, time, ct);
+        wire.Dispose();
+        return reply!;
+    }
+
+    private static async Task<(PodWire Wire, ReplyResult.Welcome Welcome, RawReply? Reply)> OpenAsync(
+        string path, string client, string? token, Method? method, TimeSpan limit, TimeProvider time, CancellationToken ct)
+    {
         using var late = new CancellationTokenSource(limit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, ct);
         PodWire? wire = null;
@@ -35,9 +50,9 @@ internal sealed class PodWire : IDisposable
         {
             wire = new PodWire(await UnixAddress.ConnectAsync(path, either.Token), path);
             using var cut = either.Token.Register(wire._stop.Cancel);
-            await wire.GreetAsync(new Method.Hello(WireCodec.OldestVersion, WireCodec.Version, token, client), either.Token);
-            var reply = await wire.ReplyAsync(0);
-            return (wire, Welcome(reply, path));
+            await wire.GreetAsync(new Method.Hello(WireCodec.OldestVersion, WireCodec.Version, token, client), method, either.Token);
+            var welcome = Welcome(await wire.ReplyAsync(0), path);
+            return (wire, welcome, method is null ? null : await wire.ReplyAsync(1));
         }
         catch (Exception e)
         {
@@ -50,11 +65,14 @@ internal sealed class PodWire : IDisposable
         }
     }
 
-    private async Task GreetAsync(Method.Hello hello, CancellationToken ct)
+    private async Task GreetAsync(Method.Hello hello, Method? method, CancellationToken ct)
     {
+        var lines = new ArrayBufferWriter<byte>(256);
+        Write(lines, hello, 0);
+        if (method is not null) Write(lines, method, 1);
         try
         {
-            await SendAsync(hello, 0, ct);
+            await SendAsync(lines.WrittenMemory, ct);
         }
         catch (IOException) when (_socket.Available > 0)
         {
@@ -85,18 +103,28 @@ internal sealed class PodWire : IDisposable
         }
     }
 
-    internal async Task SendAsync(Method method, long id, CancellationToken ct)
+    internal Task SendAsync(Method method, long id, CancellationToken ct)
     {
         var line = new ArrayBufferWriter<byte>(256);
-        WireCodec.Write(line, method, JsonSerializer.SerializeToElement(id, YoiJson.Default.Int64));
-        if (line.WrittenCount > WireCodec.MaxLineBytes)
+        Write(line, method, id);
+        return SendAsync(line.WrittenMemory, ct);
+    }
+
+    private static void Write(ArrayBufferWriter<byte> to, Method method, long id)
+    {
+        var before = to.WrittenCount;
+        WireCodec.Write(to, method, JsonSerializer.SerializeToElement(id, YoiJson.Default.Int64));
+        if (to.WrittenCount - before > WireCodec.MaxLineBytes)
             throw new PodRefusedException(new ReplyError(
-                ErrorCode.LineTooLong, $"a Pod takes lines of at most {WireCodec.MaxLineBytes} bytes; this one has {line.WrittenCount}"));
+                ErrorCode.LineTooLong, $"a Pod takes lines of at most {WireCodec.MaxLineBytes} bytes; this one has {to.WrittenCount - before}"));
+    }
+
+    private async Task SendAsync(ReadOnlyMemory<byte> rest, CancellationToken ct)
+    {
         await _writing.WaitAsync(ct);
         try
         {
             // A line that was begun is finished: cancelling here would leave half a line on the wire.
-            var rest = line.WrittenMemory;
             while (rest.Length > 0) rest = rest[await _socket.SendAsync(rest, SocketFlags.None, _stop.Token)..];
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)

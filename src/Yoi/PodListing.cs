@@ -26,8 +26,7 @@ internal static class PodListing
         var socket = s.Directories.Socket(pod.PodId);
         try
         {
-            await using var client = await PodClient.ConnectAsync(socket, ct: either.Token);
-            return FromStatus(await client.StatusAsync(either.Token), socket);
+            return FromStatus(await PodClient.StatusOfAsync(socket, ct: either.Token), socket);
         }
         catch (Exception e) when (e is IOException or TimeoutException or PodRefusedException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {

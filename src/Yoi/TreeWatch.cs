@@ -132,9 +132,8 @@ internal sealed class TreeWatch(Surroundings s, KnownPod root, PodClient client,
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         try
         {
-            if (connected is not null) return await connected.StatusAsync(either.Token);
-            await using var own = await PodClient.ConnectAsync(s.Directories.Socket(pod.PodId), ct: either.Token);
-            return await own.StatusAsync(either.Token);
+            return connected is not null ? await connected.StatusAsync(either.Token)
+                : await PodClient.StatusOfAsync(s.Directories.Socket(pod.PodId), ct: either.Token);
         }
         catch (Exception e) when (e is IOException or TimeoutException or PodRefusedException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {

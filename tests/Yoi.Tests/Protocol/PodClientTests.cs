@@ -38,6 +38,17 @@ public sealed class PodClientTests
     }
 
     [Fact]
+    public async Task The_status_alone_is_that_which_a_client_is_told_and_leaves_no_connection()
+    {
+        await using var room = await new ServedRoom().StartAsync();
+        await using var client = await room.ClientAsync();
+        var alone = await PodClient.StatusOfAsync(room.SocketPath, ct: ServedRoom.Ct);
+        Assert.Equivalent(await client.StatusAsync(ServedRoom.Ct), alone, strict: true);
+        while (room.Server.Connections > 1) await Task.Yield();
+        await Assert.ThrowsAsync<IOException>(() => PodClient.StatusOfAsync(room.SocketPath + ".gone", ct: ServedRoom.Ct));
+    }
+
+    [Fact]
     public async Task Attach_goes_on_by_itself_after_a_gap_without_loss_or_double()
     {
         const int count = 20_000;

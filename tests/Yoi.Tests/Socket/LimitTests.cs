@@ -64,6 +64,8 @@ public sealed class LimitTests
             Assert.Null(await excess.LineAsync());
         }
         Assert.Equal(ErrorCode.TooManyConnections, (await Assert.ThrowsAsync<PodRefusedException>(() => room.ClientAsync())).Error.Code);
+        var unasked = await Assert.ThrowsAsync<PodRefusedException>(() => PodClient.StatusOfAsync(room.SocketPath, ct: ServedRoom.Ct));
+        Assert.Equal(ErrorCode.TooManyConnections, unasked.Error.Code);
         await open[0].DisposeAsync();
         while (room.Server.Connections == 3) await Task.Yield();
         await using var next = await room.ClientAsync();

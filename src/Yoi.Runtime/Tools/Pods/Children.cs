@@ -59,8 +59,7 @@ internal sealed class Children(YoiDirectories directories, NewsDesk desk, TimePr
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, limited.Token);
         try
         {
-            await using var client = await PodClient.ConnectAsync(Directories.Socket(child.PodId), ct: both.Token);
-            return new ChildLook(child, await client.StatusAsync(both.Token), null, null);
+            return new ChildLook(child, await PodClient.StatusOfAsync(Directories.Socket(child.PodId), ct: both.Token), null, null);
         }
         catch (Exception e) when (e is IOException or SocketException or PodRefusedException)
         {

@@ -58,8 +58,7 @@ internal sealed class ListPodsTool(Children children, TimeProvider time) : Tool
             if (EndRecord.Of(pod) is { } end) return (Used: end.Totals, All: true);
             try
             {
-                await using var client = await PodClient.ConnectAsync(children.Directories.Socket(one.PodId), ct: ct);
-                var status = await client.StatusAsync(ct);
+                var status = await PodClient.StatusOfAsync(children.Directories.Socket(one.PodId), ct: ct);
                 if (status.Children.Count == 0 || level >= MaxLevels) return (Used: status.Totals, All: true);
                 var (more, all) = await BelowAsync(status.Children, level + 1, ct);
                 return (Used: Sum(status.Totals, more), All: all);

@@ -20,6 +20,9 @@ internal sealed class Place : IDisposable
 
     private static string Memory => Directory.Exists(Tmpfs) ? Tmpfs : Path.GetTempPath();
 
+    /// <summary>What <c>YOI_HOME</c> is to a <c>yoi</c> that is started here.</summary>
+    internal string Home => _path;
+
     internal string Work { get; }
     internal YoiDirectories Directories { get; }
 

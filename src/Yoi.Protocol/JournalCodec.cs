@@ -97,32 +97,30 @@ public static class JournalCodec
             && line[(prefix + length)..].StartsWith(","u8) ? seq : 0;
     }
 
+    /// <summary>The kind of a line that is as this format writes it, unverified; null if it is none that is known here.</summary>
+    internal static Kind? ClaimedKind(ReadOnlySpan<byte> line) => TakeHead(ref line, out _, out _, out var kind) ? kind : null;
+
     /// <summary>The checksum that a line carries, if it holds; else null.</summary>
-    public static string? Checksum(ReadOnlySpan<byte> line)
+    public static string? Checksum(ReadOnlySpan<byte> line) => ChecksumHolds(line) ? Encoding.ASCII.GetString(line[^TailLength..].Slice(8, 8)) : null;
+
+    /// <summary>True if a line carries a checksum that holds.</summary>
+    internal static bool ChecksumHolds(ReadOnlySpan<byte> line)
     {
-        if (line.Length <= TailLength) return null;
+        if (line.Length <= TailLength) return false;
         var tail = line[^TailLength..];
-        if (!tail.StartsWith(",\"crc\":\""u8) || !tail.EndsWith("\"}"u8)) return null;
-        var digits = tail.Slice(8, 8);
+        if (!tail.StartsWith(",\"crc\":\""u8) || !tail.EndsWith("\"}"u8)) return false;
         Span<byte> expected = stackalloc byte[8]; // Compared as bytes: of all spellings of the number, one is right.
         Crc32C(line[..^TailLength]).TryFormat(expected, out _, "x8", CultureInfo.InvariantCulture);
-        return digits.SequenceEqual(expected) ? Encoding.ASCII.GetString(digits) : null;
+        return tail.Slice(8, 8).SequenceEqual(expected);
     }
 
     // The quick way through lines as Write makes them, which are all there are of this version. Null leaves it to Parse.
     private static JournalRecord? ParseAsWritten(ReadOnlySpan<byte> line, long offset, string crc)
     {
         var rest = line[..^TailLength];
-        if (!Skip(ref rest, "{\"seq\":"u8) || !Utf8Parser.TryParse(rest, out long seq, out var digits) || seq < 1) return null;
-        rest = rest[digits..];
-        if (!Skip(ref rest, ",\"time\":"u8) || rest.Length < StampLength + 2) return null;
-        var stamp = new Utf8JsonReader(rest[..(StampLength + 2)]);
+        if (!TakeHead(ref rest, out var seq, out var written, out var kind) || kind is null) return null;
+        var stamp = new Utf8JsonReader(written);
         if (!stamp.Read() || stamp.TokenType != JsonTokenType.String || !stamp.TryGetDateTimeOffset(out var time)) return null;
-        rest = rest[(StampLength + 2)..];
-        if (!Skip(ref rest, ",\"kind\":\""u8) || rest.IndexOf((byte)'"') is not (> 0 and var length)) return null;
-        if (Kinds.Entries.Named(Encoding.UTF8.GetString(rest[..length])) is not { } kind) return null;
-        rest = rest[length..];
-        if (!Skip(ref rest, "\",\"data\":"u8)) return null;
         try
         {
             return JsonSerializer.Deserialize(rest, kind.Json) is Entry entry ? new JournalRecord(seq, time, entry, offset, line.Length + 1, crc) : null;
@@ -131,6 +129,22 @@ public static class JournalCodec
         {
             return null; // More members than those, or data that is not known here.
         }
+    }
+
+    /// <summary>Takes what stands before a line's data; false if it is not as Write makes it.</summary>
+    private static bool TakeHead(ref ReadOnlySpan<byte> rest, out long seq, out ReadOnlySpan<byte> stamp, out Kind? kind)
+    {
+        (seq, kind) = (0, null);
+        stamp = default;
+        if (!Skip(ref rest, "{\"seq\":"u8) || !Utf8Parser.TryParse(rest, out seq, out var digits) || seq < 1) return false;
+        rest = rest[digits..];
+        if (!Skip(ref rest, ",\"time\":"u8) || rest.Length < StampLength + 2) return false;
+        stamp = rest[..(StampLength + 2)];
+        rest = rest[(StampLength + 2)..];
+        if (!Skip(ref rest, ",\"kind\":\""u8) || rest.IndexOf((byte)'"') is not (> 0 and var length)) return false;
+        kind = Kinds.Entries.Named(rest[..length]);
+        rest = rest[length..];
+        return Skip(ref rest, "\",\"data\":"u8);
     }
 
     private static bool Skip(ref ReadOnlySpan<byte> line, ReadOnlySpan<byte> what)

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json.Serialization.Metadata;
 
 namespace Yoi.Protocol;
@@ -26,6 +27,8 @@ public sealed class Kind(string name, Type type, bool bare = false)
 /// <summary>The names of a closed hierarchy's cases: the one place where a name meets its type.</summary>
 public sealed class Kinds
 {
+    private const int LongestName = 32;
+
     private readonly Dictionary<string, Kind> _byName = new(StringComparer.Ordinal);
     private readonly Dictionary<Type, Kind> _byType = [];
 
@@ -46,6 +49,14 @@ public sealed class Kinds
 
     /// <summary>The case called <paramref name="name"/>, or null.</summary>
     public Kind? Named(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>The same by the name's bytes, without making text of them.</summary>
+    internal Kind? Named(ReadOnlySpan<byte> name)
+    {
+        Span<char> text = stackalloc char[LongestName];
+        return name.Length <= LongestName && Encoding.ASCII.TryGetChars(name, text, out var length)
+            && _byName.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(text[..length], out var kind) ? kind : null;
+    }
 
     /// <summary>The case of <paramref name="value"/>.</summary>
     /// <exception cref="KeyNotFoundException">The case is in no table.</exception>

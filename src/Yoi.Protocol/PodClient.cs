@@ -204,7 +204,7 @@ public sealed class PodClient : IAsyncDisposable
                 case Event.Appended appended when appended.Seq >= next:
                     next = appended.Seq + 1;
                     var entry = JournalCodec.FromEvent(appended);
-                    over |= entry is Entry.PodEnded;
+                    over = entry is Entry.PodEnded || (over && entry is not Entry.ProcessStarted);
                     yield return new PodMessage.Entered(appended.Seq, appended.Time, entry);
                     break;
                 case Event.Delta delta:

@@ -54,10 +54,10 @@ internal sealed class PodHost : IAsyncDisposable
         var home = PlatformSet.HomeOf(Environment.GetEnvironmentVariable);
         var platform = PlatformSet.Find(home, CommandGate.PathOf(Environment.GetEnvironmentVariable), _document.Network, _document.PlatformSet);
         var scope = Own(new LiveScope(_document.Directories, _document.PodId, platform.Reach(_document.Directories, home, _document.Scope.Allow)));
-        var files = Own(new ScopedFiles(scope, _document.Cwd));
+        var files = Own(new ScopedFiles(scope, _document.Cwd, new SpareMark(Directory)));
 
         var ledger = new PodLedger();
-        var conversation = new Conversation();
+        var conversation = new Conversation(Path.Combine(Directory, PodFiles.Journal));
         var news = new NewsDesk(_document.Directories);
         var keeper = new ChildKeeper(_document, _time);
         var poker = _document.Spawner is { } spawner && _secrets.SpawnerToken is { } token
@@ -176,10 +176,11 @@ internal sealed class PodHost : IAsyncDisposable
         var started = new Entry.ProcessStarted(pid, PodProcess.StartTimeOf(pid) ?? "", PodProcess.BootId, _document.SandboxLevel, PodProcess.PidNamespace);
         if (ledger.Created is not null)
         {
-            EndRecord.ForgetKill(Directory);
+            var pod = new KnownPod(_document.Name, _document.PodId, Directory);
             // The prompt is missing if it was killed within its first entries, or if that line was damaged.
-            Entry[] again = [started, .. ledger.Prompt is null ? Prompt(scope, files, tools) : [], .. _document.Restored?.Entries(_document.Scope, scope.Current()) ?? []];
-            var seq = (await journal.AppendAsync(Durability.Synced, again))[0].Seq;
+            Entry[] again = [.. ledger.Ended is null ? [EndRecord.OfLifeBefore(pod, ledger.Totals)] : Array.Empty<Entry>(), started, .. ledger.Prompt is null ? Prompt(scope, files, tools) : [], .. _document.Restored?.Entries(_document.Scope, scope.Current()) ?? []];
+            EndRecord.ForgetKill(Directory);
+            var seq = (await journal.AppendAsync(Durability.Synced, again)).First(record => record.Entry is Entry.ProcessStarted).Seq;
             await Recovery.RunAsync(ledger, journal);
             return seq;
         }
@@ -233,7 +234,8 @@ internal sealed class PodHost : IAsyncDisposable
 
     private static string Program => $"yoi {typeof(PodHost).Assembly.GetName().Version?.ToString(3)}";
 
-    private T Own<T>(T started) where T : class
+    /// <summary>Disposed by this one, before all that was started before it.</summary>
+    internal T Own<T>(T started) where T : class
     {
         _owned.Push(started);
         return started;

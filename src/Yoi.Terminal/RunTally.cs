@@ -11,6 +11,8 @@ internal sealed class RunTally
     private readonly Dictionary<string, Told> _newsTold = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _children = new(StringComparer.Ordinal);
 
+    private readonly Dictionary<string, string> _background = new(StringComparer.Ordinal);
+
     internal string? Answer { get; private set; }
 
     /// <summary>How the last run ended; null if none did, or the Pod died in it.</summary>
@@ -32,6 +34,9 @@ internal sealed class RunTally
 
     /// <summary>Children whose end is not known: id and name.</summary>
     internal IReadOnlyDictionary<string, string> Children => _children;
+
+    /// <summary>Commands in the background that have not ended: what the model called each, and its line.</summary>
+    internal IReadOnlyDictionary<string, string> Background => _background;
 
     /// <summary>The cursor up to which news of a child has been told.</summary>
     internal Cursor NewsToldOf(string childId) => _newsTold.TryGetValue(childId, out var told) ? new Cursor(told.Seq, told.Offset) : Cursor.Start;
@@ -62,6 +67,12 @@ internal sealed class RunTally
                 break;
             case Entry.News news:
                 Told(news.Told);
+                break;
+            case Entry.CommandStarted { Background: true } command:
+                _background[command.Command] = command.Line;
+                break;
+            case Entry.CommandEnded command:
+                _background.Remove(command.Command);
                 break;
             case Entry.ChildSpawned child:
                 _children[child.ChildId] = child.Child;

@@ -23,9 +23,7 @@ internal sealed class PodRestorer(Surroundings s, bool withoutHeld)
             return await RowAsync(pod, record.Scope, [], [], ct);
         }
         var plan = await RestorePlan.ComposeAsync(s, pod, record, withoutHeld, ct);
-        // Who reads its journal learns that there was an end between two lives, and what is known of it.
-        if (record.End is null) await EndRecord.CompleteAsync(pod, null, [], "human", s.Time, ct);
-        using var process = await LaunchAsync(plan, ct);
+        using var process = await LaunchAsync(pod, record, plan, ct);
         return await RowAsync(pod, plan.Document.Scope, plan.Document.Restored!.Changes, plan.Differences, ct);
     }
 
@@ -36,11 +34,20 @@ internal sealed class PodRestorer(Surroundings s, bool withoutHeld)
         await client.AskAsync(new Method.Restore(pod.PodId, withoutHeld), ct);
     }
 
-    private static async Task<PodProcess> LaunchAsync(RestorePlan plan, CancellationToken ct)
+    private async Task<PodProcess> LaunchAsync(KnownPod pod, LaunchRecord record, RestorePlan plan, CancellationToken ct)
     {
         // Nobody above it lives; whoever comes back there knows it by its token.
         var token = plan.Document.Spawner is null ? null : RandomNumberGenerator.GetHexString(32, lowercase: true);
-        return (await PodLauncher.StartAsync(plan.Document, plan.Secrets with { SpawnerToken = token }, ReadyLimit, ct)).Process;
+        try
+        {
+            return (await PodLauncher.StartAsync(plan.Document, plan.Secrets with { SpawnerToken = token }, ReadyLimit, ct)).Process;
+        }
+        catch (LaunchException)
+        {
+            // It would have recorded the end of its life before itself.
+            if (record.End is null) await EndRecord.CompleteAsync(pod, null, [], "human", s.Time, ct);
+            throw;
+        }
     }
 
     private async Task<RestoredRow> RowAsync(KnownPod pod, ScopeRules asked, IReadOnlyList<string> changes, IReadOnlyList<string> differences, CancellationToken ct)

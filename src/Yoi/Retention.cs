@@ -37,9 +37,8 @@ internal sealed class Retention(Surroundings s)
     {
         var last = pod.Journal.Last();
         var end = last?.Entry is Entry.PodEnded ended ? EntryText.EndText(ended.Reason, ended.By, ended.Detail) : null;
-        var directory = s.Directories.State + "/tombstones";
-        PrivateFile.CreateDirectory(directory);
-        PrivateFile.Replace($"{directory}/{pod.Name}.{pod.PodId}.json",
+        PrivateFile.CreateDirectory(Graves);
+        PrivateFile.Replace($"{Graves}/{pod.Name}.{pod.PodId}.json",
             JsonSerializer.SerializeToUtf8Bytes(new Tombstone(pod.PodId, pod.Name, end, last?.Seq ?? 0, s.Time.GetUtcNow()), TerminalJson.Default.Tombstone), durable: true);
         foreach (var leftover in new[] { s.Directories.Socket(pod.PodId), s.Directories.Token(pod.PodId) })
             if (File.Exists(leftover)) File.Delete(leftover);
@@ -72,6 +71,11 @@ internal sealed class Retention(Surroundings s)
         }
     }
 
+    /// <summary>What is left of Pods that were removed before that.</summary>
+    internal IEnumerable<string> Tombstones(DateTimeOffset before) => Files(Graves).Where(path => File.GetLastWriteTimeUtc(path) < before.UtcDateTime);
+
+    private string Graves => s.Directories.State + "/tombstones";
+
     private static string[] Files(string directory) => Directory.Exists(directory) ? Directory.GetFiles(directory) : [];
 
     /// <summary>True if the spawner's journal does not tell all that the ended child said.</summary>
@@ -80,10 +84,10 @@ internal sealed class Retention(Surroundings s)
         if (!_books.TryGetValue(spawner.PodId, out var book))
         {
             _books[spawner.PodId] = book = new ChildBook();
-            foreach (var record in spawner.Journal.ReadAfter(Cursor.Start, out _)) book.Apply(record.Entry);
+            foreach (var record in spawner.Journal.Each()) book.Apply(record.Entry);
         }
         if (book.WithId(child.PodId) is not { } known) return true;
-        return child.Journal.ReadAfter(Cursor.Start, out _).Any(record =>
+        return child.Journal.Each().Any(record =>
             (record.Entry is Entry.PodEnded && known.Ended is null && record.Seq > (known.News?.Seq ?? 0)) || (TranscriptText.Of(record) is not null && record.Seq > (known.Output?.Seq ?? 0)));
     }
 }

@@ -36,6 +36,29 @@ public sealed class HardshipTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Stop_on_a_full_disk_says_that_the_Pod_has_ended_and_what_could_not_be_recorded()
+    {
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        var started = (await _room.RunAsync("start", "filled", "--json")).Expect(0).Json;
+        using (var process = System.Diagnostics.Process.GetProcessById(started.GetProperty("pid").GetInt32()))
+        {
+            process.Kill();
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+        _room.Variable("YOI_FAILPOINT", "table.write:enospc");
+        var said = (await _room.RunAsync("stop", "filled")).Expect(7).Error;
+        Assert.Contains("filled has ended, and nothing of it can write any more", said, StringComparison.Ordinal);
+        Assert.Contains("No space left on device", said, StringComparison.Ordinal);
+        _room.Variable("YOI_FAILPOINT", null);
+        var row = (await _room.RunAsync("stop", "filled", "--json")).Expect(0).Json[0];
+        Assert.Equal(_room.Project, row.GetProperty("returned")[0].GetProperty("target").GetString());
+
+        (await _room.RunAsync("start", "next")).Expect(0);
+        Assert.Equal(_room.Project, (await _room.RunAsync("stop", "next", "--json")).Expect(0).Json[0].GetProperty("returned")[0].GetProperty("target").GetString());
+    }
+
+    [Fact]
     public async Task Without_HOME_a_run_works_where_YOI_HOME_says()
     {
         await using var server = await ModelServer.StartAsync();

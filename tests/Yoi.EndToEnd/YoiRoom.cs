@@ -42,7 +42,11 @@ internal sealed class YoiRoom : IAsyncDisposable
     /// <summary>Where <c>yoi</c> is called.</summary>
     internal string Project { get; }
 
-    internal YoiDirectories Directories { get; }
+    /// <summary>Where this process sees them.</summary>
+    internal YoiDirectories Directories { get; set; }
+
+    /// <summary>What is called instead of a program and its arguments, if not the program itself.</summary>
+    internal Func<string, IReadOnlyList<string>, (string Program, IReadOnlyList<string> Args)>? Through { get; set; }
 
     /// <summary>True: the root stays on disk, for whoever looks into a failure.</summary>
     internal bool Keep { get; set; }
@@ -94,6 +98,7 @@ internal sealed class YoiRoom : IAsyncDisposable
     /// <summary>Starts another program in this room's environment: a shell that calls <c>yoi</c>, for example.</summary>
     internal YoiProcess Start(string program, IReadOnlyList<string> args)
     {
+        if (Through is not null) (program, args) = Through(program, args);
         var info = new ProcessStartInfo(program, args)
         {
             WorkingDirectory = Project,

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -11,6 +12,8 @@ internal static class ConfigReader
 {
     /// <summary>Name of the settings files.</summary>
     internal const string FileName = "yoi.jsonc";
+
+    private const int ShownChars = 20;
 
     private static readonly JsonDocumentOptions Options = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, MaxDepth = 16 };
 
@@ -41,6 +44,7 @@ internal static class ConfigReader
         try
         {
             using var document = JsonDocument.Parse(bytes, Options);
+            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new ConfigException(file, ["is not a JSON object"]);
             List<string> problems = [];
             Walk(document.RootElement, ConfigJson.Default.YoiConfig, "", problems);
             if (problems.Count > 0) throw new ConfigException(file, problems);
@@ -50,12 +54,18 @@ internal static class ConfigReader
         }
         catch (JsonException e)
         {
-            throw new ConfigException(file,
-            [
-                e.Path is { Length: > 2 } path ? $"`{path[2..]}` has a value of the wrong kind"
-                    : $"{(e.LineNumber is { } line ? $"line {line + 1}: " : "")}{e.Message.Split(" Path:")[0].Split(" LineNumber:")[0]}",
-            ]);
+            throw new ConfigException(file, [e.Path is { Length: > 2 } path ? $"`{path[2..]}` has a value of the wrong kind" : Malformed(bytes.Span, e)]);
         }
+    }
+
+    /// <summary>Where it stops being JSON, what stands there, and what to look for.</summary>
+    private static string Malformed(ReadOnlySpan<byte> bytes, JsonException e)
+    {
+        if (e is not { LineNumber: { } line, BytePositionInLine: { } at }) return "is not a JSON object";
+        var text = Encoding.UTF8.GetString(bytes).Split('\n').ElementAtOrDefault((int)line)?.TrimEnd('\r') ?? "";
+        var column = Encoding.UTF8.GetCharCount(Encoding.UTF8.GetBytes(text).AsSpan(0, (int)Math.Min(at, Encoding.UTF8.GetByteCount(text))));
+        var there = column < text.Length ? $"`{text[column..Math.Min(text.Length, column + ShownChars)].Trim()}` does not belong there" : "the line ends too early";
+        return $"line {line + 1}, column {column + 1}: {there}. Look for a quote, comma, colon or bracket that is missing or too many, here or just before";
     }
 
     private static void Walk(JsonElement element, JsonTypeInfo type, string prefix, List<string> problems)

@@ -26,7 +26,7 @@ internal static class JournalCheck
         using var lines = new LineScanner(file, 0, long.MaxValue);
         var found = new List<Damage>();
         for (var number = 1; found.Count < Most && lines.TryNext(out var line, out var offset); number++)
-            if (JournalCodec.Checksum(line) is null) found.Add(new(PodFiles.Journal, number, offset, "the checksum does not hold"));
+            if (!JournalCodec.ChecksumHolds(line)) found.Add(new(PodFiles.Journal, number, offset, "the checksum does not hold"));
         return found;
     }
 }

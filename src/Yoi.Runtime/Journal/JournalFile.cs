@@ -61,7 +61,7 @@ internal class JournalFile : IDisposable
         for (var rest = bytes.AsSpan(); rest.Length > 0; rest = rest[(rest.IndexOf((byte)'\n') + 1)..])
         {
             var line = rest[..Math.Max(0, rest.IndexOf((byte)'\n'))];
-            if (JournalCodec.Checksum(line) is null) throw new IOException($"{_path} no longer holds what was appended to it");
+            if (!JournalCodec.ChecksumHolds(line)) throw new IOException($"{_path} no longer holds what was appended to it");
         }
         using var place = PrivateFile.OpenToWrite(_path); // The journal's own handle only appends.
         RandomAccess.Write(place, bytes, from);

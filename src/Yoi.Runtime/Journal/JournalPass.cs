@@ -5,24 +5,27 @@ namespace Yoi.Runtime.Journal;
 
 /// <summary>
 /// One forward pass over records: those behind <c>after</c>, in order, each seq once. Damaged lines are skipped and
-/// counted, except those before the last record that was asked to be left out.
+/// counted, except those before the last record that was asked to be left out. Of kinds that are not wanted only the checksum is looked at.
 /// </summary>
 internal sealed class JournalPass : IDisposable
 {
     private readonly LineScanner _lines;
     private readonly long _after;
+    private readonly IReadOnlySet<Type>? _wanted;
     private long _last;
     private int _line;
     private int _damaged;
     private (int Line, long Offset)? _firstDamage;
 
-    internal JournalPass(SafeFileHandle file, long from, long to, long after)
+    /// <param name="wanted">Kinds of entries; null for all.</param>
+    internal JournalPass(SafeFileHandle file, long from, long to, long after, IReadOnlySet<Type>? wanted = null)
     {
         _lines = new LineScanner(file, from, to);
+        _wanted = wanted;
         _after = _last = after;
     }
 
-    /// <summary>Seq of the last record returned.</summary>
+    /// <summary>Seq of the last record returned, or passed over as not wanted.</summary>
     internal long LastSeq => _last;
 
     /// <summary>Upper bound of the records that the damaged lines behind the last record were.</summary>
@@ -42,9 +45,14 @@ internal sealed class JournalPass : IDisposable
         while (_lines.TryNext(out var line, out var offset))
         {
             _line++;
-            if (JournalCodec.ClaimedSeq(line) is > 0 and var claimed && claimed <= _last && JournalCodec.Checksum(line) is not null)
+            if (JournalCodec.ClaimedSeq(line) is > 0 and var claimed && claimed <= _last && JournalCodec.ChecksumHolds(line))
             {
                 if (claimed <= _after) (_damaged, _firstDamage) = (0, null);
+                continue;
+            }
+            if (_wanted is not null && JournalCodec.ClaimedKind(line) is { } kind && !_wanted.Contains(kind.Type) && JournalCodec.ChecksumHolds(line))
+            {
+                (_last, RecordsLostAtEnd) = (JournalCodec.ClaimedSeq(line), 0);
                 continue;
             }
             if (JournalCodec.Read(line, offset) is not { } record)
@@ -57,7 +65,7 @@ internal sealed class JournalPass : IDisposable
             RecordsLostAtEnd = 0;
             if (record.Seq <= _last) continue;
             _last = record.Seq;
-            return record;
+            if (_wanted?.Contains(record.Entry.GetType()) ?? true) return record;
         }
         return null;
     }

@@ -63,6 +63,18 @@ internal sealed class JournalReader(string path, bool synced = false)
         return records;
     }
 
+    /// <summary>All records of these kinds, in order, one in memory at a time: what to ask of a journal of any length.</summary>
+    /// <param name="kinds">None: all kinds.</param>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    internal IEnumerable<JournalRecord> Each(params IReadOnlyList<Type> kinds)
+    {
+        using var file = PrivateFile.OpenToRead(path);
+        if (file is null) yield break;
+        using var pass = new JournalPass(file, 0, synced ? SyncedLength(file) : long.MaxValue, 0, kinds.Count == 0 ? null : kinds.ToHashSet());
+        while (pass.Next() is { } record) yield return record;
+        BytesRead += pass.BytesRead;
+    }
+
     /// <summary>The first whole record, or null if there is none: who the Pod is, unless the first line is damaged.</summary>
     /// <exception cref="IOException">The file cannot be read.</exception>
     internal JournalRecord? First()
@@ -106,7 +118,7 @@ internal sealed class JournalReader(string path, bool synced = false)
         Span<byte> last = stackalloc byte[1];
         if (Read(file, last, cursor.Offset - 1) != 1 || last[0] != '\n') return false;
         var start = NewlineBefore(file, cursor.Offset - 1, JournalCodec.MaxLineBytes) + 1;
-        return WithLine(file, start, cursor.Offset, line => JournalCodec.ClaimedSeq(line) == cursor.Seq && JournalCodec.Checksum(line) is not null);
+        return WithLine(file, start, cursor.Offset, line => JournalCodec.ClaimedSeq(line) == cursor.Seq && JournalCodec.ChecksumHolds(line));
     }
 
     // The line from start to end, its newline included; default if there is none.

@@ -16,7 +16,8 @@ internal static class FileReplacement
     /// <summary>As an ordinary write does, it drops set-user-id and set-group-id.</summary>
     private const uint KeptMode = 0x3ff;
 
-    internal static WrittenFile Run(ScopePolicy policy, string asked, Func<OpenedFile?, ReadOnlyMemory<byte>> change, CancellationToken ct)
+    /// <param name="mark">Where the spare file is noted while it is there; null: nowhere.</param>
+    internal static WrittenFile Run(ScopePolicy policy, string asked, Func<OpenedFile?, ReadOnlyMemory<byte>> change, SpareMark? mark, CancellationToken ct)
     {
         for (var tries = 0; tries < Door.MostTries; tries++)
         {
@@ -28,9 +29,9 @@ internal static class FileReplacement
             var from = place.Exists ? Door.DirectoryOf(place.Path) : place.Existing;
             using var directory = OpenParent(policy, place.Path, from, asked);
             if (directory is null) continue;
-            if (!place.Exists) return Create(policy, directory, place, asked, change(null), ct);
+            if (!place.Exists) return Create(policy, directory, place, asked, change(null), mark, ct);
             using var existing = OpenExisting(directory, place.Path, asked);
-            if (existing is not null) return Replace(policy, directory, place.Path, existing, asked, change(existing), ct);
+            if (existing is not null) return Replace(policy, directory, place.Path, existing, asked, change(existing), mark, ct);
         }
         throw new PathException($"{PathText.Shown(asked)} was moved again and again while it was being opened");
     }
@@ -58,7 +59,7 @@ internal static class FileReplacement
     }
 
     private static WrittenFile Create(
-        ScopePolicy policy, SafeFileHandle directory, Place place, string asked, ReadOnlyMemory<byte> content, CancellationToken ct)
+        ScopePolicy policy, SafeFileHandle directory, Place place, string asked, ReadOnlyMemory<byte> content, SpareMark? mark, CancellationToken ct)
     {
         var names = Door.Below(place.Existing, place.Path).Split('/');
         var made = new List<SafeFileHandle>();
@@ -78,7 +79,7 @@ internal static class FileReplacement
             var spare = SpareFile.NewName();
             var inPlace = policy.AccessAt(ScopePath.Join(path, spare)) != Access.Write;
             if (inPlace) WriteNew(here, names[^1], place.Path, content);
-            else PutBeside(here, spare, names[^1], place.Path, null, content, ct);
+            else PutBeside(here, spare, names[^1], place.Path, null, content, mark, ct);
             Settle(here, place.Path);
             return new(place.Path, Created: true, inPlace);
         }
@@ -89,12 +90,12 @@ internal static class FileReplacement
     }
 
     private static WrittenFile Replace(
-        ScopePolicy policy, SafeFileHandle directory, string path, OpenedFile existing, string asked, ReadOnlyMemory<byte> content, CancellationToken ct)
+        ScopePolicy policy, SafeFileHandle directory, string path, OpenedFile existing, string asked, ReadOnlyMemory<byte> content, SpareMark? mark, CancellationToken ct)
     {
         var before = Door.StatusOf(existing.Handle);
         var spare = SpareFile.NewName();
         var inPlace = policy.AccessAt(ScopePath.Join(Door.DirectoryOf(path), spare)) != Access.Write;
-        if (!inPlace) inPlace = !PutBeside(directory, spare, Door.NameOf(path), path, before, content, ct);
+        if (!inPlace) inPlace = !PutBeside(directory, spare, Door.NameOf(path), path, before, content, mark, ct);
         if (inPlace)
         {
             const int flags = OpenFlags.WriteOnly | OpenFlags.NonBlock | OpenFlags.NoTerminal;
@@ -109,9 +110,10 @@ internal static class FileReplacement
 
     /// <summary>Writes a spare file and renames it over the name. False, with nothing done, if the owner cannot be kept.</summary>
     private static bool PutBeside(
-        SafeFileHandle directory, string spare, string name, string path, FileStatus? before, ReadOnlyMemory<byte> content, CancellationToken ct)
+        SafeFileHandle directory, string spare, string name, string path, FileStatus? before, ReadOnlyMemory<byte> content, SpareMark? mark, CancellationToken ct)
     {
         var renamed = false;
+        using var marked = mark?.Put(ScopePath.Join(Door.DirectoryOf(path), spare));
         using var file = SpareFile.Make(directory, spare, path, before is null ? 0x1b6u : 0x180u);
         try
         {

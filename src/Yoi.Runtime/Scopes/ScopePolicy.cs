@@ -63,10 +63,11 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
     private bool IsGuarded(string path) => !Rules.UnguardedGit && GitNames.IsGuarded(path);
 
     /// <summary>Null if every rule may be lent from this scope, else the words that say which rule may not and why.</summary>
-    internal string? WhyNotLendable(IReadOnlyList<ScopeRule> rules)
+    /// <param name="denied">What is denied to the borrower: what another holds need not come back if it is.</param>
+    internal string? WhyNotLendable(IReadOnlyList<ScopeRule> rules, IReadOnlyList<ScopeRule>? denied = null)
     {
         foreach (var rule in rules)
-            if (WhyNotLendable(rule) is { } why) return $"`{rule}` cannot be lent: {why}";
+            if (WhyNotLendable(rule, denied ?? []) is { } why) return $"`{rule}` cannot be lent: {why}";
         return null;
     }
 
@@ -96,7 +97,7 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         return null;
     }
 
-    private string? WhyNotLendable(ScopeRule rule)
+    private string? WhyNotLendable(ScopeRule rule, IReadOnlyList<ScopeRule> denied)
     {
         if (ScopePath.Problem(rule.Target) is { } problem) return problem;
         var wanted = (Access)rule.Permission;
@@ -110,7 +111,7 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         if (here.DeniedBy is { } deny && here.Access < wanted) return $"{rule.Target} is denied by `{deny}`";
         if (wanted != Access.Write) return null;
         if (IsGuarded(rule.Target)) return $"{rule.Target} may only be read here, not written: git would run what is there";
-        var held = points.Select(point => (point, Decide(point).Holder)).FirstOrDefault(found => found.Holder is not null);
+        var held = points.Where(point => !denied.Any(deny => deny.Covers(point))).Select(point => (point, Decide(point).Holder)).FirstOrDefault(found => found.Holder is not null);
         return held.Holder is { } holder
             ? $"{RuleSpace.Show(held.point).Path} is lent to {holder.Child}; it comes back when {holder.Child} is stopped (StopPod)"
             : null;

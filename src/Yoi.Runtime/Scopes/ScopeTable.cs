@@ -185,11 +185,16 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
         },
         ct);
 
-    /// <summary>No scope is given on before what a dead Pod's commands left is dealt with.</summary>
+    /// <summary>No scope is given on before what a dead Pod's commands and its last write left is dealt with.</summary>
     private void Settle(string podDirectory)
     {
         var found = DeniedNames.SettleLeft(podDirectory, time);
-        lock (_found) _found.AddRange(found);
+        var spare = SpareMark.Settle(podDirectory);
+        lock (_found)
+        {
+            _found.AddRange(found);
+            if (spare is not null) _found.Add(spare);
+        }
     }
 
     private TableDocument Living(TableDocument table, Func<TableRow, bool> concerns) => TableChange.WithoutDead(table, _isAlive, concerns);

@@ -30,14 +30,15 @@ internal sealed record WrittenFile(string Path, bool Created, bool InPlace);
 /// The one door between paths that a model names and the file system. Opens relative to directory handles with
 /// <c>openat2(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)</c>, judges what was opened, never checks first and opens later.
 /// </summary>
-internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationToken, ValueTask<IDisposable>> holdWrite, string cwd) : IDisposable
+/// <param name="mark">Where what a killed write leaves is noted; null: nowhere.</param>
+internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationToken, ValueTask<IDisposable>> holdWrite, string cwd, SpareMark? mark = null) : IDisposable
 {
     private const int LongestPath = 4095;
 
     /// <summary>Writes of this Pod's file tools, one at a time: what a change saw is what it replaces.</summary>
     private readonly SemaphoreSlim _writing = new(1);
 
-    internal ScopedFiles(LiveScope scope, string cwd) : this(scope.Current, scope.HoldWriteAsync, cwd) { }
+    internal ScopedFiles(LiveScope scope, string cwd, SpareMark? mark = null) : this(scope.Current, scope.HoldWriteAsync, cwd, mark) { }
 
     /// <summary>The Pod's working directory.</summary>
     internal string Cwd => cwd;
@@ -126,7 +127,7 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
         try
         {
             using var lease = await holdWrite(ct);
-            return FileReplacement.Run(policy(), absolute, change, ct);
+            return FileReplacement.Run(policy(), absolute, change, mark, ct);
         }
         finally
         {

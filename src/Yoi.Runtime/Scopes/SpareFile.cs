@@ -18,6 +18,17 @@ internal static class SpareFile
     /// <summary>Directories that this process has looked through: what another leaves there later waits for the next process.</summary>
     private static readonly ConcurrentDictionary<(ulong Device, ulong Inode), bool> LookedThrough = new();
 
+    /// <summary>True for the name of a spare file.</summary>
+    internal static bool IsName(string name) => name.Length == NameLength && name.StartsWith(Prefix, StringComparison.Ordinal)
+        && name.EndsWith(Suffix, StringComparison.Ordinal) && name[Prefix.Length..^Suffix.Length].All(char.IsAsciiHexDigitLower);
+
+    /// <summary>Removes one, unless its writer lives; false if it was not there or stays.</summary>
+    internal static bool RemoveIfLeft(SafeFileHandle directory, string name)
+    {
+        using var file = Door.OpenBeneath(directory, name, OpenFlags.ReadOnly | OpenFlags.NoFollow | OpenFlags.NonBlock, out _);
+        return file is not null && Door.StatusOf(file).IsFile && Libc.TryFlock(file) && Libc.UnlinkAt(directory, PathText.Encode(name), 0) == 0;
+    }
+
     internal static string NewName() => Prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(IdBytes)) + Suffix;
 
     /// <summary>Makes one, after those that were left behind are gone.</summary>
@@ -69,10 +80,7 @@ internal static class SpareFile
         {
             foreach (var path in Directory.EnumerateFiles($"/proc/self/fd/{directory.DangerousGetHandle()}", Prefix + "*" + Suffix))
             {
-                var name = Path.GetFileName(path);
-                if (name.Length != NameLength || !name[Prefix.Length..^Suffix.Length].All(char.IsAsciiHexDigitLower)) continue;
-                using var file = Door.OpenBeneath(directory, name, OpenFlags.ReadOnly | OpenFlags.NoFollow | OpenFlags.NonBlock, out _);
-                if (file is not null && Door.StatusOf(file).IsFile && Libc.TryFlock(file)) _ = Libc.UnlinkAt(directory, PathText.Encode(name), 0);
+                if (IsName(Path.GetFileName(path))) RemoveIfLeft(directory, Path.GetFileName(path));
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

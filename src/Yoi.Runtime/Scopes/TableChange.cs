@@ -39,7 +39,7 @@ internal static class TableChange
         RefuseOverLimits(table, spawner);
         if (table.Find(child.PodId) is not null) throw new ScopeException($"the Pod {child.PodId} has a row already");
         var lender = table.PolicyOf(spawnerId);
-        if (lender.WhyNotLendable(child.Scope.Allow) is { } why) throw new ScopeException(why, lender.Lent.FirstOrDefault(l => why.Contains($"is lent to {l.Child};", StringComparison.Ordinal))?.Child);
+        if (lender.WhyNotLendable(child.Scope.Allow, child.Scope.Deny) is { } why) throw new ScopeException(why, lender.Lent.FirstOrDefault(l => why.Contains($"is lent to {l.Child};", StringComparison.Ordinal))?.Child);
         if (RuleSpace.Excess(new(child.Scope, [], 0), lender) is { } point)
             throw new ScopeException($"{RuleSpace.Show(point).Path} is denied to {spawner.Name}, and the child's rules do not deny it: a child inherits its spawner's denies");
         if (child.Scope.UnguardedGit && !spawner.Scope.UnguardedGit) throw new ScopeException($"{spawner.Name} may not write what git would run, so it cannot lend that");

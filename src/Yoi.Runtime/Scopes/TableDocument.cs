@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Yoi.Protocol;
 
@@ -11,13 +12,22 @@ namespace Yoi.Runtime.Scopes;
 /// <param name="Scope">All it was given. What is lent on to its own children is in their rows.</param>
 internal sealed record TableRow(
     string PodId, string Name, string Directory, string? SpawnerId, string RootId, int Depth, bool Pending,
-    long Generation, ScopeRules Scope, PodLimits Limits, int? Pid);
+    long Generation, ScopeRules Scope, PodLimits Limits, int? Pid)
+{
+    /// <summary>What a later yoi of the same version says besides; written again as it is.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? More { get; set; }
+}
 
 /// <summary>The whole table: one immutable document.</summary>
 internal sealed record TableDocument(int Version, long Generation, IReadOnlyList<TableRow> Pods)
 {
     /// <summary>The version that this program writes, and the newest that it reads.</summary>
     internal const int CurrentVersion = 1;
+
+    /// <summary>What a later yoi of the same version says besides; written again as it is.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? More { get; set; }
 
     internal static TableDocument Empty(long generation) => new(CurrentVersion, generation, []);
 

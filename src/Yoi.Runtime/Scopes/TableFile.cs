@@ -17,6 +17,8 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
 
     private const string ByHand = "`yoi scopes repair` makes it anew from the journals of all Pods";
 
+    private static readonly TableJson Lenient = new(new JsonSerializerOptions(TableJson.Default.Options) { UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Skip });
+
     private Kept? _kept;
 
     private sealed record Kept(SafeFileHandle File, FileStatus Identity, TableDocument Document, TableText? Text);
@@ -122,20 +124,34 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
         try
         {
             var document = JsonSerializer.Deserialize(bytes, TableText.Json.TableDocument) ?? throw Untrusted("it is `null`");
-            if (document.Version > TableDocument.CurrentVersion) throw Newer(document.Version);
+            if (document.Version > TableDocument.CurrentVersion) throw Newer($"has version {document.Version}");
             return document.Problem() is { } problem ? throw Untrusted(problem) : document;
         }
         catch (JsonException e)
         {
-            if (VersionOf(bytes) is { } version and > TableDocument.CurrentVersion) throw Newer(version);
+            if (VersionOf(bytes) is { } version and > TableDocument.CurrentVersion) throw Newer($"has version {version}");
+            if (SaysMore(bytes)) throw Newer($"says more of somebody's rules or limits than is known here ({e.Message})");
             throw Untrusted("it is damaged: " + e.Message, e);
         }
     }
 
-    private ScopeException Newer(int version) => new(
-        $"the scope table {directories.ScopeTable} has version {version}; this yoi reads up to {TableDocument.CurrentVersion} and leaves it as it is. "
+    private ScopeException Newer(string what) => new(
+        $"the scope table {directories.ScopeTable} {what}; this yoi reads up to version {TableDocument.CurrentVersion} and leaves it as it is. "
         + "Use the newer yoi that wrote it; `yoi scopes repair` of this one leaves it alone, too.")
     { IsNewer = true };
+
+    /// <summary>True if it is a table but for members where none may be passed over: what they take away, this program would give.</summary>
+    private static bool SaysMore(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(bytes, Lenient.TableDocument)?.Problem() is null;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
 
     private static int? VersionOf(ReadOnlySpan<byte> bytes)
     {

@@ -24,16 +24,26 @@ internal static class TableReturn
         return TableChange.Lend(home, spawnerId, withoutHeld ? child with { Scope = Lendable(home.PolicyOf(spawnerId), child.Scope) } : child);
     }
 
-    private static ScopeRules Lendable(ScopePolicy lender, ScopeRules scope) => scope with
+    /// <summary>
+    /// The scope without what cannot be lent by now. What others were lent meanwhile is denied to it for writing, and the rest stays its own; a rule
+    /// that the lender has lost is only read, or left out.
+    /// </summary>
+    private static ScopeRules Lendable(ScopePolicy lender, ScopeRules scope)
     {
-        Allow =
-        [
-            .. scope.Allow
-                .Select(rule => lender.WhyNotLendable([rule]) is null ? rule : rule with { Permission = Permission.Read })
-                .Where(rule => lender.WhyNotLendable([rule]) is null)
-                .Distinct(),
-        ],
-    };
+        var held = lender.Lent.SelectMany(lent => lent.Rules).Where(rule => scope.Allow.Any(own => own.Permission == Permission.Write && RuleSpace.Overlap(own, rule)));
+        List<ScopeRule> denied = [.. scope.Deny.Concat(held).Distinct()];
+        return scope with
+        {
+            Allow =
+            [
+                .. scope.Allow
+                    .Select(rule => lender.WhyNotLendable([rule], denied) is null ? rule : rule with { Permission = Permission.Read })
+                    .Where(rule => lender.WhyNotLendable([rule], denied) is null)
+                    .Distinct(),
+            ],
+            Deny = denied,
+        };
+    }
 
     /// <summary>
     /// The rows of living Pods whose nearest listed ancestor is this one, put below it. The row itself may not be in the table yet.

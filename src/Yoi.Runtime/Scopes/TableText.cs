@@ -24,7 +24,7 @@ internal sealed class TableText
     internal static TableText Of(TableDocument document, TableText? before)
     {
         var frame = JsonSerializer.SerializeToUtf8Bytes(document with { Pods = [] }, Json.TableDocument).AsSpan();
-        var end = frame.LastIndexOf((byte)']');
+        var end = frame.IndexOf("[]"u8) + 1; // What a later yoi says besides comes behind the rows, and may have brackets, too.
         var text = new ArrayBufferWriter<byte>((before?.Bytes.Length ?? 0) + 4096);
         var rows = new Dictionary<TableRow, (int, int)>(document.Pods.Count, ReferenceEqualityComparer.Instance);
         text.Write(frame[..end]);

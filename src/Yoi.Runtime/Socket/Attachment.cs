@@ -10,16 +10,18 @@ namespace Yoi.Runtime.Socket;
 internal sealed class Attachment : IAsyncDisposable
 {
     private readonly JournalFeed _feed;
+    private readonly long _processSeq;
     private readonly Outbox _outbox;
     private readonly Action<string> _failed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _sending;
     private volatile bool _ended, _toldEnd;
 
+    /// <param name="processSeq">Where this process's life begins: an end before it was that of an earlier one.</param>
     /// <param name="failed">Told, in words, that the journal cannot be replayed: nothing more comes.</param>
-    internal Attachment(JournalFeed feed, Outbox outbox, Action<string> failed)
+    internal Attachment(JournalFeed feed, Outbox outbox, long processSeq, Action<string> failed)
     {
-        (_feed, _outbox, _failed) = (feed, outbox, failed);
+        (_feed, _outbox, _processSeq, _failed) = (feed, outbox, processSeq, failed);
         _sending = Task.Run(SendAsync);
     }
 
@@ -41,7 +43,7 @@ internal sealed class Attachment : IAsyncDisposable
             {
                 if (item is FeedItem.Gap) _ended = true;
                 if (!await _outbox.SendWhenRoomAsync(Line(item), _stop.Token)) return;
-                if (item is FeedItem.Record { Value: { Entry: Entry.PodEnded } })
+                if (item is FeedItem.Record { Value: { Entry: Entry.PodEnded } end } && end.Seq > _processSeq)
                 {
                     _toldEnd = _ended = true;
                     await _outbox.SendWhenRoomAsync(Outbox.Line(new Event.Shutdown()), _stop.Token);

@@ -192,7 +192,7 @@ internal sealed class PodConnection : IDisposable
         {
             var feed = _pod.Journal.Subscribe(attach.FromSeq, _limits.BacklogBytes);
             Send(Outbox.Line(new Reply(id!.Value, new ReplyResult.Attached(attach.FromSeq, feed.HeadSeq), null)));
-            _attachment = new Attachment(feed, _outbox, why => CutOff(ErrorCode.DiskError, why));
+            _attachment = new Attachment(feed, _outbox, _pod.ProcessSeq, why => CutOff(ErrorCode.DiskError, why));
         }
         return true;
     }

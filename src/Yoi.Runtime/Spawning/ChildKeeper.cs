@@ -11,7 +11,7 @@ namespace Yoi.Runtime.Spawning;
 /// </summary>
 internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJournalFold, IAsyncDisposable
 {
-    private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(20), RetryPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(20), LongestPause = TimeSpan.FromSeconds(1), RetryPause = TimeSpan.FromSeconds(5);
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Entry.ChildSpawned> _open = new(StringComparer.Ordinal);
@@ -200,7 +200,8 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     {
         try
         {
-            while (kept.Pod.IsAlive) await Task.Delay(LockPause, time, ct); // What it started outlives it by a moment.
+            // What it started outlives it by a moment. A process that nobody can name may live for days.
+            for (var pause = ShortestPause; kept.Pod.IsAlive; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause) await Task.Delay(pause, time, ct);
             await RecordAsync(kept, exit, null, ct);
             return true;
         }

@@ -75,7 +75,7 @@ internal static class EndRecord
     {
         RemoveRuntimeFiles(pod, directories);
         if (!Directory.Exists(pod.Directory)) return;
-        if (pod.Journal.ReadAfter(Cursor.Start, out _).Any(record => record.Entry is Entry.Input or Entry.PodEnded))
+        if (pod.Journal.Each(typeof(Entry.Input), typeof(Entry.PodEnded)).Any())
             await CompleteAsync(pod, exit, returned, writtenBy, time, CancellationToken.None);
         else
             Directory.Delete(pod.Directory, recursive: true);
@@ -127,6 +127,12 @@ internal static class EndRecord
 
     /// <summary>What was found of a Pod's commands after it had died, as entries.</summary>
     internal static IEnumerable<Entry> Found(IEnumerable<string> told) => told.Distinct().Select(text => new Entry.Notification("warn", "sandbox", text));
+
+    /// <summary>
+    /// The end of the process before, for a Pod that is served again and finds none in its own journal, which it holds: who reads it learns that there
+    /// was an end between two lives, and what is known of it. To be made before <see cref="ForgetKill"/>.
+    /// </summary>
+    internal static Entry.PodEnded OfLifeBefore(KnownPod pod, Totals totals) => Made(pod, null, [], pod.Name) with { Totals = totals };
 
     private static Entry.PodEnded Made(KnownPod pod, ProcessExit? exit, IReadOnlyList<ScopeRule> returned, string writtenBy)
     {

@@ -37,6 +37,17 @@ internal sealed record GroupRoot(string Directory, bool Unified, bool Processes,
         return found;
     }
 
+    /// <summary>The group that counts this process's memory, by the same two texts; null where none does.</summary>
+    internal static (string Directory, bool Unified)? MemoryOf(string own, string mounts)
+    {
+        var mounted = mounts.Split('\n').Select(Parse).OfType<Mount>().ToList();
+        var lines = own.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(':', 3)).Where(words => words.Length == 3).ToList();
+        if (lines.FirstOrDefault(words => words[1].Split(',').Contains("memory")) is { } alone)
+            return mounted.FirstOrDefault(mount => !mount.Unified && mount.Options.Contains("memory")) is { } place && Below(place, alone[2]) is { } its ? (its, false) : null;
+        return lines.FirstOrDefault(words => words[1].Length == 0) is { } one && mounted.FirstOrDefault(mount => mount.Unified) is { } whole && Below(whole, one[2]) is { } directory
+            ? (directory, true) : null;
+    }
+
     private static IEnumerable<GroupRoot> InOne(string directory, string top, Func<string, string> controllers, Func<string, bool> delegated)
     {
         for (var at = directory; ; at = Path.GetDirectoryName(at)!)

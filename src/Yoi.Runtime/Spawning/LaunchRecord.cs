@@ -11,29 +11,22 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="End">The recorded end; null if none is recorded.</param>
 internal sealed record LaunchRecord(Entry.PodCreated Created, Entry.ProcessStarted? Process, ScopeRules Scope, Entry.PodEnded? End)
 {
-    private const long PageBytes = 4 << 20;
-
-    /// <summary>Reads the whole journal, a page at a time; null if it does not say who the Pod is.</summary>
+    /// <summary>Reads it from the journal, however long that is; null if it does not say who the Pod is.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
     internal static LaunchRecord? Read(KnownPod pod)
     {
         LaunchRecord? found = null;
-        var at = Cursor.Start;
-        while (pod.Journal.ReadAfter(at, out _, PageBytes) is { Count: > 0 } page)
+        foreach (var record in pod.Journal.Each(typeof(Entry.PodCreated), typeof(Entry.ProcessStarted), typeof(Entry.ScopeChanged), typeof(Entry.PodEnded)))
         {
-            foreach (var record in page)
+            if (record.Entry is Entry.PodCreated created) found ??= new LaunchRecord(created, null, created.Scope, null);
+            found = record.Entry switch
             {
-                if (record.Entry is Entry.PodCreated created) found ??= new LaunchRecord(created, null, created.Scope, null);
-                found = record.Entry switch
-                {
-                    Entry.ProcessStarted started => found is null ? null : found with { Process = started, End = null },
-                    // A Pod without a row has no access for a moment; that is not what it was given.
-                    Entry.ScopeChanged { Scope.Allow.Count: > 0 } changed => found is null ? null : found with { Scope = changed.Scope },
-                    Entry.PodEnded ended => found is null ? null : found with { End = ended },
-                    _ => found,
-                };
-            }
-            at = page[^1].End;
+                Entry.ProcessStarted started => found is null ? null : found with { Process = started, End = null },
+                // A Pod without a row has no access for a moment; that is not what it was given.
+                Entry.ScopeChanged { Scope.Allow.Count: > 0 } changed => found is null ? null : found with { Scope = changed.Scope },
+                Entry.PodEnded ended => found is null ? null : found with { End = ended },
+                _ => found,
+            };
         }
         return found;
     }

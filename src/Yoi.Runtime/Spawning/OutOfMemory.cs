@@ -2,7 +2,7 @@ namespace Yoi.Runtime.Spawning;
 
 /// <summary>
 /// How often the kernel has ended a process of our control group because memory ran out. A process that ends by SIGKILL while this
-/// number rises was one of them, as far as anybody can tell; without control groups of version 2 nothing is known.
+/// number rises was one of them, as far as anybody can tell; without control groups that count memory nothing is known.
 /// </summary>
 internal static class OutOfMemory
 {
@@ -11,8 +11,8 @@ internal static class OutOfMemory
     {
         try
         {
-            var group = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith("0::", StringComparison.Ordinal));
-            return group is null ? null : CountIn(File.ReadLines($"/sys/fs/cgroup{group[3..]}/memory.events"));
+            if (GroupRoot.MemoryOf(File.ReadAllText("/proc/self/cgroup"), File.ReadAllText("/proc/self/mountinfo")) is not var (directory, unified)) return null;
+            return CountIn(File.ReadLines(directory + (unified ? "/memory.events" : "/memory.oom_control")));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

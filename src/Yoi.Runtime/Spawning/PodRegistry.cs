@@ -20,10 +20,11 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
     /// </summary>
     internal PodProcess? FindProcess()
     {
-        PodProcess? Newest(long maxBytes) => LastProcess(maxBytes) is { } started && !IsForeign(started) ? PodProcess.Open(started.Pid, started.StartTime, started.BootId) : null;
+        static PodProcess? Served(Entry.ProcessStarted? started) => started is null || IsForeign(started) ? null : PodProcess.Open(started.Pid, started.StartTime, started.BootId);
 
         // A Pod that was never restored has its one record right at the beginning.
-        return Newest(FirstEntries) ?? (IsAlive ? Newest(long.MaxValue) : null);
+        var first = Journal.ReadAfter(Cursor.Start, out _, FirstEntries).Select(record => record.Entry).OfType<Entry.ProcessStarted>().LastOrDefault();
+        return Served(first) ?? (IsAlive ? Served(LastProcess()) : null);
     }
 
     /// <summary>The same for its spawner, who wrote down what it started: of a journal whose own record is damaged, too.</summary>
@@ -35,9 +36,7 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
     private static bool IsForeign(Entry.ProcessStarted started) => started.PidNamespace is { } recorded && recorded != PodProcess.PidNamespace;
 
     /// <summary>The newest record of a process that served it; null if there is none.</summary>
-    /// <param name="maxBytes">How much of the journal is looked at.</param>
-    internal Entry.ProcessStarted? LastProcess(long maxBytes = long.MaxValue) =>
-        Journal.ReadAfter(Cursor.Start, out _, maxBytes).Select(record => record.Entry).OfType<Entry.ProcessStarted>().LastOrDefault();
+    internal Entry.ProcessStarted? LastProcess() => Journal.Each(typeof(Entry.ProcessStarted)).LastOrDefault()?.Entry as Entry.ProcessStarted;
 
     private const long FirstEntries = 64 * 1024;
 }

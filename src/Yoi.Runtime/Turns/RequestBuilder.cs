@@ -9,9 +9,12 @@ namespace Yoi.Runtime.Turns;
 /// </summary>
 internal static class RequestBuilder
 {
-    /// <summary>True for records that requests are made of; all others may be forgotten.</summary>
-    internal static bool Uses(Entry entry) => entry is Entry.PodCreated or Entry.Prompt or Entry.Input or Entry.Notify or Entry.News
-        or Entry.Correction or Entry.Assistant or Entry.ToolResult or Entry.RunStart;
+    /// <summary>The kinds of entries that requests are made of; all others are nothing to the model.</summary>
+    internal static IReadOnlySet<Type> Uses { get; } = new HashSet<Type>
+    {
+        typeof(Entry.PodCreated), typeof(Entry.Prompt), typeof(Entry.Input), typeof(Entry.Notify), typeof(Entry.News),
+        typeof(Entry.Correction), typeof(Entry.Assistant), typeof(Entry.ToolResult), typeof(Entry.RunStart),
+    };
 
     /// <summary>The request for a turn that begins behind the last of <paramref name="records"/>.</summary>
     internal static ModelRequest Build(IEnumerable<JournalRecord> records)
@@ -98,26 +101,5 @@ internal static class RequestBuilder
 
         private static string Text(Entry.ToolResult result) =>
             string.IsNullOrEmpty(result.Content) ? result.Summary : $"{result.Summary}\n\n{result.Content}";
-    }
-}
-
-/// <summary>What memory keeps of the conversation: the records that the next request needs, in order.</summary>
-internal sealed class Conversation : Journal.IJournalFold
-{
-    private readonly Lock _gate = new();
-    private readonly List<JournalRecord> _records = [];
-
-    public void Apply(JournalRecord record)
-    {
-        if (!RequestBuilder.Uses(record.Entry)) return;
-        lock (_gate) _records.Add(record);
-    }
-
-    /// <summary>The request of a turn that begins with the record <paramref name="turnStart"/>.</summary>
-    internal ModelRequest RequestAt(long turnStart)
-    {
-        JournalRecord[] records;
-        lock (_gate) records = [.. _records.TakeWhile(record => record.Seq <= turnStart)];
-        return RequestBuilder.Build(records);
     }
 }

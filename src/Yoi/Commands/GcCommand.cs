@@ -32,7 +32,7 @@ internal static class GcCommand
             var limit = Size(parsed.GetValue(below)) ?? (settings.RetentionMb is { } mb ? (long)mb << 20 : null);
             var wanted = new Wanted(
                 Time(parsed.GetValue(age)) ?? (parsed.GetValue(below) is null ? TimeSpan.FromDays(settings.RetentionDays) : TimeSpan.Zero),
-                Size(parsed.GetValue(size)) ?? 0, limit, parsed.GetValue(state));
+                Size(parsed.GetValue(size)) ?? 0, limit, parsed.GetValue(state), s.Time.GetUtcNow() - TimeSpan.FromDays(settings.RetentionDays));
             var result = await CollectAsync(s, wanted, parsed.GetValue(yes), ct);
             if (parsed.GetValue(json)) s.Screen.Json(result, TerminalJson.Default.GcResult);
             else Show(s.Screen, result);
@@ -41,7 +41,8 @@ internal static class GcCommand
         return command;
     }
 
-    private sealed record Wanted(TimeSpan Age, long Bytes, long? KeepBelow, string? State);
+    /// <param name="Tombstones">Those from before that go: what was removed so long ago nobody asks for any more.</param>
+    private sealed record Wanted(TimeSpan Age, long Bytes, long? KeepBelow, string? State, DateTimeOffset Tombstones);
 
     private static async Task<GcResult> CollectAsync(Surroundings s, Wanted wanted, bool really, CancellationToken ct)
     {
@@ -65,7 +66,7 @@ internal static class GcCommand
             gone.Add(Row(null));
             if (really) retention.Remove(pod);
         }
-        List<GcLeftover> leftovers = [.. retention.Leftovers().Select(path => new GcLeftover(path, Retention.Bytes(path)))];
+        List<GcLeftover> leftovers = [.. retention.Leftovers().Concat(retention.Tombstones(wanted.Tombstones)).Select(path => new GcLeftover(path, Retention.Bytes(path)))];
         foreach (var leftover in leftovers)
         {
             if (!really) break;

@@ -58,6 +58,8 @@ internal static class RunCommand
             await watch.RunAsync(interrupts, ct);
             s.Screen.EndLine();
             owned = false;
+            foreach (var (command, line) in watch.Tally.Background)
+                s.Screen.Remark($"the background command {SafeText.Of(command)} (`{SafeText.Of(line)}`) was still running and ends with {name}; with --detach it goes on");
             await s.Stopper.StopAsync(started.Pod, "human", force: false, ct);
             watch.TakeRest();
             var result = Result(watch.Tally, name, id, s.Time.GetElapsedTime(began));

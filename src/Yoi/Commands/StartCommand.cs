@@ -38,7 +38,7 @@ internal static class StartCommand
         {
             await s.Stopper.StopAsync(started.Pod, "human", force: false, CancellationToken.None);
             var name = started.Pod.Name;
-            if (!started.Pod.Journal.ReadAfter(Cursor.Start, out _).Any(record => record.Entry is Entry.Input)) throw;
+            if (!started.Pod.Journal.Each(typeof(Entry.Input)).Any()) throw;
             throw new CommandException(ExitCode.RunFailed, $"{name} ended before it had acknowledged its task ({e.Message}); its journal holds it: `yoi restore {name}` and `yoi resume {name}` go on with it");
         }
     }

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
@@ -20,11 +22,12 @@ internal static class StopCommand
             var stops = pods.Select(pod => s.Stopper.StopAsync(pod, "human", parsed.GetValue(force), ct)).ToList();
             List<StopRow> rows = [];
             var code = ExitCode.Ok;
-            foreach (var stop in stops)
+            foreach (var (pod, stop) in pods.Zip(stops))
             {
-                if (await OutcomeAsync(s, stop) is not { } outcome)
+                var (outcome, failed) = await OutcomeAsync(s, pod, stop);
+                if (outcome is null)
                 {
-                    code = ExitCode.Refused;
+                    code = failed;
                     continue;
                 }
                 rows.Add(new StopRow(outcome.Name, outcome.PodId, outcome.Reason, outcome.By, outcome.Detail, outcome.Returned, outcome.Below));
@@ -39,16 +42,22 @@ internal static class StopCommand
         return command;
     }
 
-    private static async Task<StopOutcome?> OutcomeAsync(Surroundings s, Task<StopOutcome> stop)
+    private static async Task<(StopOutcome? Outcome, int Code)> OutcomeAsync(Surroundings s, KnownPod pod, Task<StopOutcome> stop)
     {
         try
         {
-            return await stop;
+            return (await stop, ExitCode.Ok);
         }
         catch (StopException e)
         {
             s.Screen.Error(e.Message);
-            return null;
+            return (null, ExitCode.Refused);
+        }
+        catch (Exception e) when (e is ScopeException or JournalException)
+        {
+            s.Screen.Error(pod.IsAlive ? e.Message
+                : $"{pod.Name} has ended, and nothing of it can write any more; its end could not be recorded: {e.Message} `yoi stop {pod.Name}` again does it once that is mended; who starts or comes back meanwhile takes over what it held");
+            return (null, e is JournalException or { InnerException: IOException } ? ExitCode.Disk : ExitCode.Refused);
         }
     }
 }

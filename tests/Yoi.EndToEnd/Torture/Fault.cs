@@ -22,6 +22,12 @@ internal abstract record Fault
     {
         public override string ToString() => $"{Signal} at request {AtRequest}";
     }
+
+    /// <summary>The state is on a small disk of its own, which is full from then on until all rest; see <see cref="SmallDisk"/>.</summary>
+    internal sealed record Fill(int AtRequest) : Fault
+    {
+        public override string ToString() => $"fill at request {AtRequest}";
+    }
 }
 
 /// <summary>One scenario: a tree of Pods that follows from the seed, and what happens to it. A second fault strikes while the first is mended.</summary>

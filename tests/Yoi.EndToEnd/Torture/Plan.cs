@@ -4,7 +4,7 @@ namespace Yoi.EndToEnd.Torture;
 
 /// <summary>
 /// All scenarios in an order that follows from the seed: each failpoint with each action, once and twice in a row, and as many
-/// strikes at random moments. When all have been, they come again with other trees.
+/// strikes, and half as many full disks, at random moments. When all have been, they come again with other trees.
 /// </summary>
 internal static class Plan
 {
@@ -38,6 +38,7 @@ internal static class Plan
                 }
             }
             for (var strikes = 0; strikes < 2 * Points.Count; strikes++) round.Add([Strike(random)]);
+            for (var fills = 0; SmallDisk.IsPossible && fills < Points.Count; fills++) round.Add([new Fault.Fill(random.Next(1, 30))]);
             var shuffled = round.ToArray();
             random.Shuffle(shuffled);
             foreach (var faults in shuffled) yield return new Scenario(random.Next(), faults);

@@ -18,9 +18,13 @@ internal sealed record Outcome(Scenario Scenario, IReadOnlyList<string> Struck, 
 /// </summary>
 internal sealed class Stage : IAsyncDisposable
 {
+    /// <summary>Several times what a scenario writes.</summary>
+    private const int SmallDiskMib = 8;
+
     private readonly Scenario _scenario;
-    private readonly YoiRoom _room = new();
+    private readonly YoiRoom _room;
     private readonly GrowingTree _tree;
+    private readonly SmallDisk? _disk;
     private readonly TableWatch _table;
     private readonly Processes _processes;
     private readonly string _log;
@@ -30,12 +34,10 @@ internal sealed class Stage : IAsyncDisposable
     private readonly ModelServer _server;
     private int _requests, _entries;
 
-    private Stage(Scenario scenario, Func<Func<ReceivedRequest, Answer>, ModelServer> start)
+    private Stage(Scenario scenario, SmallDisk? disk, YoiRoom room, Func<Func<ReceivedRequest, Answer>, ModelServer> start)
     {
-        _scenario = scenario;
+        (_scenario, _disk, _room) = (scenario, disk, room);
         _tree = new GrowingTree(scenario.Seed, _room.Project);
-        PrivateFile.CreateDirectory(_room.Root + "/y");
-        PrivateFile.CreateDirectory(_room.Directories.State);
         _table = new TableWatch(_room.Directories);
         _processes = new Processes(_room, new Random(scenario.Seed));
         _log = _room.Root + "/passed";
@@ -47,7 +49,8 @@ internal sealed class Stage : IAsyncDisposable
     {
         Func<ReceivedRequest, Answer> answer = _ => throw new InvalidOperationException("nobody is there yet");
         var server = await ModelServer.StartAsync(request => answer(request));
-        await using var stage = new Stage(scenario, mine =>
+        var room = new YoiRoom();
+        await using var stage = new Stage(scenario, await SettleAsync(room, scenario), room, mine =>
         {
             answer = mine;
             return server;
@@ -63,6 +66,18 @@ internal sealed class Stage : IAsyncDisposable
         return stage.Outcome();
     }
 
+    /// <summary>Makes the state directory, on a small disk of its own if that is to be filled.</summary>
+    private static async Task<SmallDisk?> SettleAsync(YoiRoom room, Scenario scenario)
+    {
+        PrivateFile.CreateDirectory(room.Root + "/y");
+        PrivateFile.CreateDirectory(room.Directories.State);
+        if (!scenario.Faults.Any(fault => fault is Fault.Fill)) return null;
+        var disk = await SmallDisk.MountAsync(room.Directories.State, SmallDiskMib);
+        room.Directories = room.Directories with { State = disk.Seen };
+        room.Through = (program, args) => disk.Through(room.Project, program, args);
+        return disk;
+    }
+
     private async Task PlayAsync(CancellationToken ct)
     {
         _room.UseModel(_server);
@@ -70,6 +85,7 @@ internal sealed class Stage : IAsyncDisposable
         await StartAsync(Phase.Work);
         await _processes.RestAsync(ct);
         JudgeAtRest(await _processes.StatusesAsync(ct));
+        _disk?.Free();
         await RestoreAsync(ct);
         await StopAsync(Phase.Stop, mayFail: true);
         await StopAsync(null, mayFail: false);
@@ -178,6 +194,11 @@ internal sealed class Stage : IAsyncDisposable
         foreach (var strike in _scenario.Faults.OfType<Fault.Strike>().Where(strike => strike.AtRequest == count))
             if (_processes.Strike(strike.Signal) is { } victim)
                 lock (_struck) _struck.Add($"{strike.Signal}:{victim}");
+        foreach (var _ in _scenario.Faults.OfType<Fault.Fill>().Where(fill => fill.AtRequest == count))
+        {
+            _disk!.Fill();
+            lock (_struck) _struck.Add("fill:state");
+        }
         return _tree.Minds.Answer(request);
     }
 
@@ -189,7 +210,7 @@ internal sealed class Stage : IAsyncDisposable
         var journals = evidence.Journals();
         _violations.AddRange(Histories.Check(evidence, journals));
         // Who cannot write its journal, or its table, cannot say what it sees: that is judged when it was stopped.
-        if (!_scenario.Faults.OfType<Fault.At>().Any(fault => fault.Action is "eio" or "enospc")) _violations.AddRange(Present.AtRest(evidence, journals, statuses));
+        if (!_scenario.Faults.Any(fault => fault is Fault.Fill or Fault.At { Action: "eio" or "enospc" })) _violations.AddRange(Present.AtRest(evidence, journals, statuses));
     }
 
     private void JudgeStopped()
@@ -198,7 +219,7 @@ internal sealed class Stage : IAsyncDisposable
         var journals = evidence.Journals();
         _entries = journals.Sum(journal => journal.Records.Count);
         _violations.AddRange(_table.Unreadable.Concat(Writers.Check(evidence.Tables)).Concat(Histories.Check(evidence, journals))
-            .Concat(Present.WhenStopped(evidence, journals)).Concat(Present.Leftovers(_room.Directories, journals)));
+            .Concat(Present.WhenStopped(evidence, journals)).Concat(Present.Leftovers(_room.Directories, journals, _room.Project)));
     }
 
     public async ValueTask DisposeAsync()
@@ -206,5 +227,6 @@ internal sealed class Stage : IAsyncDisposable
         _table.Dispose();
         await _server.DisposeAsync();
         await _room.DisposeAsync();
+        if (_disk is not null) await _disk.DisposeAsync();
     }
 }

@@ -17,7 +17,7 @@ internal static class TortureReport
         Row("command", $"`make torture SECONDS={seconds} SEED={seed}`");
         Row("scenarios", outcomes.Count);
         Row("with two faults, the second while the first was mended", outcomes.Count(outcome => outcome.Scenario.Faults.Count > 1));
-        foreach (var action in new[] { "kill", "stop", "eio", "enospc" })
+        foreach (var action in new[] { "kill", "stop", "eio", "enospc", "fill" })
             Row($"faults struck: `{action}`", struck.Count(fault => fault.EndsWith(":" + action, StringComparison.Ordinal) || fault.StartsWith(action + ":", StringComparison.Ordinal)));
         Row("failpoints at which a fault struck", $"{points} of {Plan.Points.Count}");
         Row("versions of the scope table judged", outcomes.Sum(outcome => outcome.Tables));

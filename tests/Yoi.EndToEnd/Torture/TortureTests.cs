@@ -19,7 +19,7 @@ public sealed class TortureTests(ITestOutputHelper output)
     [Fact]
     public async Task Whatever_is_killed_stopped_or_fails_the_invariants_hold()
     {
-        output.WriteLine($"SEED={Seed} SECONDS={Seconds}");
+        output.WriteLine($"SEED={Seed} SECONDS={Seconds}{(SmallDisk.IsPossible ? "" : "; no full disks: that takes root, unshare and nsenter")}");
         var began = Stopwatch.GetTimestamp();
         var outcomes = new ConcurrentQueue<Outcome>();
         await Parallel.ForEachAsync(

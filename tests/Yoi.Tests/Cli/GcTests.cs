@@ -39,8 +39,17 @@ public sealed class GcTests : IDisposable
 
         Assert.Equal(["old"], Names(await GcAsync("--older-than", "0m", "--yes"), "pods"));
         Assert.False(Directory.Exists(pod.Directory));
-        Assert.True(File.Exists($"{_room.Surroundings.Directories.State}/tombstones/old.{pod.PodId}.json"));
+        var tombstone = $"{_room.Surroundings.Directories.State}/tombstones/old.{pod.PodId}.json";
+        Assert.True(File.Exists(tombstone));
         Assert.Empty(Names(await GcAsync("--older-than", "0m", "--yes"), "pods"));
+        Assert.True(File.Exists(tombstone));
+
+        // It stays as long as a Pod that ended would.
+        File.SetLastWriteTimeUtc(tombstone, (TimeProvider.System.GetUtcNow() - TimeSpan.FromDays(31)).UtcDateTime);
+        Assert.Equal(tombstone, Assert.Single((await GcAsync()).GetProperty("leftovers").EnumerateArray()).GetProperty("path").GetString());
+        Assert.True(File.Exists(tombstone));
+        await GcAsync("--yes");
+        Assert.False(File.Exists(tombstone));
     }
 
     [Fact, Trait("case", "G12")]

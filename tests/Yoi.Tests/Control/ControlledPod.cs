@@ -88,7 +88,7 @@ internal sealed class ControlledPod : IAsyncDisposable
         (Directory, _limits, _tools, _model) = (directory, limits, tools, model);
         _lock = PodLock.TryTake(directory) ?? throw new InvalidOperationException("the lock is held");
         Ledger = new PodLedger();
-        var conversation = new Conversation();
+        var conversation = new Conversation(Path.Combine(directory, PodFiles.Journal));
         _news = new NewsDesk(new YoiDirectories(directory, directory, directory));
         var runLimits = new RunLimits(limits.TurnsPerRun, new CircleGuard(), new TokenBudget(directory + "/tokens", "0123", limits.Tokens));
         Journal = JournalWriter.Open(directory, _lock, [Ledger, conversation, _news, runLimits.Circles, runLimits.Tokens], TimeProvider.System);

@@ -90,8 +90,9 @@ public sealed class LimitTests
         Assert.Equal("ok", await room.Run("echo x > /dev/null && [ -c /dev/null ] && /usr/bin/python3 -c 'import multiprocessing as m; m.Lock(); print(\"ok\")'"));
     }
 
-    [Theory, Trait("case", "S18")]
+    [Theory, Trait("case", "S18"), Trait("case", "G12")]
     [InlineData("yes")]
+    [InlineData("head -c 20G /dev/zero")]
     [InlineData("head -c 100000000 /dev/zero | tr '\\0' a")]
     public async Task Output_is_kept_up_to_its_limit_and_then_the_command_is_ended(string command)
     {

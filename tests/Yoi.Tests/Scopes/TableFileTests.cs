@@ -56,7 +56,6 @@ public sealed class TableFileTests : IDisposable
     [InlineData("""{"version":1,"generation":0,"pods":[]}{"version":1}""", "damaged")]
     [InlineData("""{"version":1,"generation":0,"pods":null}""", "")]
     [InlineData("""{"version":1,"generation":1,"pods":[null]}""", "incomplete")]
-    [InlineData("""{"version":1,"generation":0,"pods":[],"more":1}""", "damaged")]
     [InlineData("""{"version":0,"generation":0,"pods":[]}""", "version 0")]
     [InlineData("""{"version":2,"generation":0,"pods":[]}""", "version 2")]
     [InlineData("""{"version":7,"owners":{"a":[1,2]}}""", "version 7")]

@@ -109,7 +109,7 @@ public sealed class RequestBuilderTests
         records.Add(Record(new Entry.RunEnded(0, RunEnd.Completed, null, null, 1)));
         records.Add(Record(new Entry.Input("more")));
 
-        Assert.Equal(Render(RequestBuilder.Build(records)), Render(RequestBuilder.Build(records.Where(r => RequestBuilder.Uses(r.Entry)))));
+        Assert.Equal(Render(RequestBuilder.Build(records)), Render(RequestBuilder.Build(records.Where(r => RequestBuilder.Uses.Contains(r.Entry.GetType())))));
     }
 
     private static IReadOnlyList<string> LastTexts(List<JournalRecord> records) =>

@@ -29,7 +29,7 @@ public sealed class OlderAndNewerTests : IAsyncDisposable
     {
         using var table = _room.Table();
         table.Open();
-        var text = Recorded("scopes.json").Replace(Root + "/y", _room.Path, StringComparison.Ordinal).Replace(Root + "/work", _room.Work, StringComparison.Ordinal);
+        var text = Recorded("scopes.json").Replace(Root + "/y", _room.Path, StringComparison.Ordinal).Replace(Root + "/project", _room.Work, StringComparison.Ordinal);
         Directory.CreateDirectory(_room.Work + "/sub");
         PrivateFile.Replace(TableFile, System.Text.Encoding.UTF8.GetBytes(change?.Invoke(text) ?? text), durable: false);
         return [PodLock.TryTake(_room.Directories.Pod("lead", Lead))!, PodLock.TryTake(_room.Directories.Pod("kid", Kid))!];
@@ -135,7 +135,7 @@ public sealed class OlderAndNewerTests : IAsyncDisposable
     {
         var text = Recorded("launch.json");
         var document = JsonSerializer.Deserialize(text, LaunchJson.Default.LaunchDocument)!;
-        Assert.Equal((1, "lead", Root + "/work", "scripted"), (document.Version, document.Name, document.Cwd, document.Model.Provider));
+        Assert.Equal((1, "lead", Root + "/project", "scripted"), (document.Version, document.Name, document.Cwd, document.Model.Provider));
         Assert.Equal(text.Trim(), JsonSerializer.Serialize(document, LaunchJson.Default.LaunchDocument));
         using var answer = new MemoryStream();
         var later = text.Trim().Replace("\"version\":1,", "\"version\":2,", StringComparison.Ordinal) + "\n{}\n";

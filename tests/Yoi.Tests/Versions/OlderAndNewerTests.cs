@@ -82,7 +82,7 @@ public sealed class OlderAndNewerTests : IAsyncDisposable
     {
         var locks = Older(text => Changed(text, table =>
         {
-            table["since"] = "a later one";
+            table["since"] = new JsonArray("a later one", new JsonArray());
             table["pods"]![0]!["colour"] = new JsonObject { ["red"] = 1 };
         }));
         using var table = _room.Table();
@@ -92,7 +92,7 @@ public sealed class OlderAndNewerTests : IAsyncDisposable
         await table.ReleaseAsync(Kid, _room.Ct);
 
         var now = JsonNode.Parse(File.ReadAllText(TableFile))!;
-        Assert.Equal("a later one", (string?)now["since"]);
+        Assert.Equal("""["a later one",[]]""", now["since"]!.ToJsonString());
         Assert.Equal("""{"red":1}""", now["pods"]!.AsArray().Single(pod => (string?)pod!["name"] == "lead")!["colour"]!.ToJsonString());
         Assert.Equal(["lead", "other"], now["pods"]!.AsArray().Select(pod => (string?)pod!["name"]).Order());
         locks.ForEach(held => held.Dispose());

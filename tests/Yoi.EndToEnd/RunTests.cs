@@ -17,6 +17,19 @@ public sealed class RunTests : IAsyncDisposable
         Call("Edit", new { file_path = _room.Project + "/hello.txt", old_string = "world", new_string = "Pod" }),
         Answer.Says("I have ", "edited it."));
 
+    [Fact]
+    public async Task A_command_left_in_the_background_is_named_and_ends_with_the_run()
+    {
+        YoiRoom.SkipWithoutBubblewrap();
+        var minds = new Minds().Of("starter", Call("Bash", new { command = "sleep 600", run_in_background = true, name = "server" }), Answer.Says("It runs."));
+        await using var server = await ModelServer.StartAsync(minds.Answer);
+        _room.UseModel(server);
+        var ran = (await _room.RunAsync("run", "--name", "starter", "-p", "start it")).Expect(0);
+        Assert.Equal("It runs.\n", ran.Out);
+        Assert.Contains("the background command server (`sleep 600`) was still running and ends with starter; with --detach it goes on", ran.Error, StringComparison.Ordinal);
+        Assert.Equal("pod_ended", Assert.Single(_room.Journal("starter").OfType<Entry.CommandEnded>()).Why);
+    }
+
     [Theory]
     [InlineData("flag"), InlineData("settings"), InlineData("anthropic"), InlineData("openai"), InlineData("ollama")]
     public async Task A_run_edits_a_file_and_everything_it_did_is_in_its_journal(string wire)

@@ -128,21 +128,6 @@ public sealed class JournalWriterTests
     }
 
     [Fact, Trait("case", "G12")]
-    public async Task A_journal_at_its_limit_takes_no_more_work_and_every_end_is_still_written()
-    {
-        await using var pod = new TempPod();
-        using var appender = new JournalAppender(pod.Journal, new UnsyncedFile(pod.Journal), TimeProvider.System, 0, most: 2_000);
-        while (appender.Mark.Length < 2_000) appender.Append([new Entry.Input("as long as there is room")]);
-        var full = appender.Mark;
-        foreach (var work in (Entry[])[new Entry.Input("more"), new Entry.Notify("clock", "noon"), new Entry.TurnStart(1)])
-            Assert.Contains("start a new Pod", Assert.Throws<JournalException>(() => appender.Append([work])).Message, StringComparison.Ordinal);
-        Assert.Equal(full, appender.Mark);
-        foreach (var end in (Entry[])[new Entry.ToolResult("c", "Read", "done", null, false), new Entry.RunEnded(0, RunEnd.DiskError, null, null, 1), new Entry.PodEnded(PodEnd.Stopped, "human", null, [], new Totals())])
-            Assert.Single(appender.Append([end]));
-        Assert.Equal(full.Seq + 3, appender.Mark.Seq);
-    }
-
-    [Fact, Trait("case", "G12")]
     public async Task An_entry_longer_than_a_line_may_be_is_refused_alone()
     {
         await using var pod = new TempPod();

@@ -1,6 +1,8 @@
 using Xunit;
+using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
+using Yoi.Runtime.Spawning;
 using Yoi.Tests.Spawning;
 
 namespace Yoi.Tests.Scopes;
@@ -26,6 +28,64 @@ public sealed class SpareFileTests
         Assert.Equal(others.Append(inUse).Append(room.Work + "/other").Order(), Directory.GetFiles(room.Work).Order());
         File.Delete(inUse);
         foreach (var other in others) File.Delete(other);
+    }
+
+    [Fact, Trait("case", "P06")]
+    public async Task What_a_killed_write_left_is_removed_and_told_when_the_Pod_comes_back_is_stopped_or_another_takes_its_scope()
+    {
+        await using var room = new PodRoom();
+        async Task<RoomPod> Killed(string name)
+        {
+            var pod = await room.Root(failpoint: "file.before_rename:kill", name: name);
+            await pod.Client.RunAsync(RoomPod.WriteFile($"{room.Work}/{name}"), ct: room.Ct);
+            await pod.Launched.Process.Exited.WaitAsync(room.Ct);
+            Assert.True(SpareFile.IsName(Path.GetFileName(Assert.Single(Directory.GetFiles(room.Work)))));
+            return pod;
+        }
+
+        var first = await Killed("first");
+        var spare = Directory.GetFiles(room.Work).Single();
+        var back = await room.Restore(first);
+        Assert.Empty(Directory.GetFiles(room.Work));
+        Assert.Contains(back.All<Entry.Notification>(), note => note.Message.Contains($"the spare file {spare} was removed", StringComparison.Ordinal));
+        await back.Calls(); // It is told of the call that was cut off.
+        Assert.False((await back.Calls(RoomPod.WriteFile(room.Work + "/whole")))[0].IsError);
+        Assert.False(File.Exists(back.Known.Directory + "/spare")); // A write that came to its end notes nothing.
+        File.Delete(room.Work + "/whole");
+        await back.Killed();
+
+        await Killed("second");
+        using (var table = room.Table()) await new TreeStopper(room.Directories, table, TimeProvider.System).StopAsync(room.Find("second")!, "human", force: false, room.Ct);
+        Assert.Empty(Directory.GetFiles(room.Work));
+
+        await Killed("third");
+        var heir = await room.Root(name: "heir");
+        Assert.Empty(Directory.GetFiles(room.Work));
+        Assert.Contains(heir.All<Entry.Notification>(), note => note.Message.Contains("a write was cut off", StringComparison.Ordinal));
+    }
+
+    [Fact, Trait("case", "P06")]
+    public void What_a_mark_names_is_removed_only_if_it_is_a_spare_file()
+    {
+        var root = Directory.CreateTempSubdirectory("yoi-spare-").FullName;
+        try
+        {
+            foreach (var name in (string[])["/mine", "/.yoi-0123456789abcdef.tmp"])
+            {
+                File.WriteAllText(root + name, "x");
+                File.WriteAllText(root + "/spare", root + name);
+                Assert.Equal(name == "/mine", SpareMark.Settle(root) is null);
+                Assert.Equal((name == "/mine", false), (File.Exists(root + name), File.Exists(root + "/spare")));
+            }
+            Directory.CreateDirectory(root + "/.yoi-0123456789abcdef.tmp");
+            File.WriteAllText(root + "/spare", root + "/.yoi-0123456789abcdef.tmp");
+            Assert.Null(SpareMark.Settle(root));
+            Assert.True(Directory.Exists(root + "/.yoi-0123456789abcdef.tmp"));
+        }
+        finally
+        {
+            Directory.Delete(root, recursive: true);
+        }
     }
 
     [Fact, Trait("case", "P06")]

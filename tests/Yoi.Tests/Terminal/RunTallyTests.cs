@@ -36,4 +36,13 @@ public sealed class RunTallyTests
         Assert.Equal(["idb"], tally.Children.Keys);
         Assert.Equal((new Cursor(7, 700), new Cursor(3, 300), Cursor.Start), (tally.NewsToldOf("ida"), tally.NewsToldOf("idb"), tally.NewsToldOf("idc")));
     }
+
+    [Fact]
+    public void Commands_in_the_background_that_have_not_ended_are_known()
+    {
+        static Entry.CommandStarted Started(string name, bool background) => new(name, $"run {name}", "/w", null, background, "kernel", 1, "s", "b", 2);
+        var tally = Tally(
+            Started("1", false), Started("server", true), Started("tests", true), new Entry.CommandEnded("tests", 0, "exited"));
+        Assert.Equal(("server", "run server"), (Assert.Single(tally.Background).Key, tally.Background["server"]));
+    }
 }

@@ -67,6 +67,7 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
                 .Concat(Rules(settings.Scope.DenyRead, Permission.Read))
                 // What Yoi and the user keep secret is never readable; the human may only free what a Pod may write.
                 .Concat(settings.Scope.BuiltInDenies == false ? builtIn.Where(rule => rule.Permission == Permission.Read) : builtIn)
+                .Concat(BuiltInDenies.OwnProgram(allow))
                 .Distinct(),
         ];
     }

@@ -2,7 +2,6 @@ using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Delivery;
 using Yoi.Runtime.Journal;
-using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
@@ -15,7 +14,6 @@ namespace Yoi;
 internal sealed class Retention(Surroundings s)
 {
     private readonly IReadOnlyList<KnownPod> _pods = s.Registry.All();
-    private readonly TableDocument _table = s.Table.Read();
     private readonly Dictionary<string, ChildBook> _books = new(StringComparer.Ordinal);
 
     internal IReadOnlyList<KnownPod> Pods => _pods;
@@ -24,7 +22,7 @@ internal sealed class Retention(Surroundings s)
     internal string? WhyNot(KnownPod pod)
     {
         if (pod.IsAlive) return $"{pod.Name} is alive; `yoi stop {pod.Name}` first";
-        if (_table.Pods.Any(row => row.PodId == pod.PodId)) return $"{pod.Name} still holds paths in the scope table; `yoi stop {pod.Name}` gives them back";
+        if (s.Table.Read().Pods.Any(row => row.PodId == pod.PodId)) return $"{pod.Name} still holds paths in the scope table; `yoi stop {pod.Name}` gives them back";
         if (pod.Journal.First()?.Entry is not Entry.PodCreated created) return null;
         if (pod.Journal.Last()?.Entry is not Entry.PodEnded) return $"the end of {pod.Name} is not recorded; `yoi stop {pod.Name}` verifies and records it";
         if (new PodTree(s.Registry, s.Table).LivingBelow(pod) is [.., var below]) return $"{below.Name}, below {pod.Name}, is alive; `yoi stop {pod.Name}` stops what is left of its tree";
@@ -32,9 +30,16 @@ internal sealed class Retention(Surroundings s)
         return $"{spawner.Name}, which spawned {pod.Name}, is alive and has not read it to its end; `yoi stop {spawner.Name}` first";
     }
 
-    /// <summary>Leaves a tombstone, whole and on disk before anything goes, then removes the files.</summary>
-    internal void Remove(KnownPod pod)
+    /// <summary>
+    /// Leaves a tombstone, whole and on disk before anything goes, then removes the files. The right to its journal is held meanwhile, so
+    /// that it cannot come back while its files go.
+    /// </summary>
+    /// <returns>Null, or why nothing was removed: since it was looked at, it came back, or somebody works on it.</returns>
+    internal string? Remove(KnownPod pod)
     {
+        using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
+        if (right is null) return $"{pod.Name} is being restored or repaired this moment";
+        if (WhyNot(pod) is { } why) return why;
         var last = pod.Journal.Last();
         var end = last?.Entry is Entry.PodEnded ended ? EntryText.EndText(ended.Reason, ended.By, ended.Detail) : null;
         PrivateFile.CreateDirectory(Graves);
@@ -43,6 +48,7 @@ internal sealed class Retention(Surroundings s)
         foreach (var leftover in new[] { s.Directories.Socket(pod.PodId), s.Directories.Token(pod.PodId) })
             if (File.Exists(leftover)) File.Delete(leftover);
         Directory.Delete(pod.Directory, recursive: true);
+        return null;
     }
 
     /// <summary>Bytes of a file, or of all files below a directory; links are not followed.</summary>
@@ -53,28 +59,48 @@ internal sealed class Retention(Surroundings s)
         return Directory.Exists(path) ? new DirectoryInfo(path).EnumerateFiles("*", all).Sum(file => file.Length) : 0;
     }
 
-    /// <summary>What processes that are gone left behind, and no verb needs: sockets, tokens, files half written, private places of commands.</summary>
-    internal IEnumerable<string> Leftovers()
+    /// <summary>
+    /// What processes that are gone left behind, and no verb needs: sockets, tokens, files half written, private places of commands. Each is
+    /// judged anew when its turn comes: Pods start meanwhile.
+    /// </summary>
+    /// <param name="remove">Removes each.</param>
+    internal IEnumerable<GcLeftover> Leftovers(bool remove)
     {
-        var living = _pods.Where(pod => pod.IsAlive).Select(pod => pod.PodId).ToHashSet(StringComparer.Ordinal);
         foreach (var path in Files(s.Directories.Runtime))
-            if (Path.GetExtension(path) is ".sock" or ".token" && Path.GetFileNameWithoutExtension(path) is { Length: 32 } id && !living.Contains(id)) yield return path;
+        {
+            if (Path.GetExtension(path) is not (".sock" or ".token") || Path.GetFileNameWithoutExtension(path) is not { Length: 32 } id) continue;
+            // A Pod's directory is there before its socket.
+            if (!s.Registry.All().Any(pod => pod.PodId == id && pod.IsAlive)) yield return Leftover(path, remove);
+        }
         foreach (var path in Files(s.Directories.State))
         {
             var words = Path.GetFileName(path).Split('.', '-');
-            if ((words is ["scopes", "lock", "tmp", var pid, ..] || words is ["", "lock", "test", _, ..] && (pid = words[3]) is not null) && !Path.Exists("/proc/" + pid)) yield return path;
+            if ((words is ["scopes", "lock", "tmp", var pid, ..] || words is ["", "lock", "test", _, ..] && (pid = words[3]) is not null) && !Path.Exists("/proc/" + pid)) yield return Leftover(path, remove);
         }
-        foreach (var pod in _pods.Where(pod => !living.Contains(pod.PodId)))
+        foreach (var pod in s.Registry.All().Where(pod => !pod.IsAlive))
         {
+            using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
+            if (right is null) continue; // It comes back this moment, and what it left with it.
             foreach (var name in (string[])[PodFiles.Journal + ".new", "killed.txt.new", "sandbox"])
-                if (Path.Exists($"{pod.Directory}/{name}")) yield return $"{pod.Directory}/{name}";
+                if (Path.Exists($"{pod.Directory}/{name}")) yield return Leftover($"{pod.Directory}/{name}", remove);
         }
     }
 
     /// <summary>What is left of Pods that were removed before that.</summary>
-    internal IEnumerable<string> Tombstones(DateTimeOffset before) => Files(Graves).Where(path => File.GetLastWriteTimeUtc(path) < before.UtcDateTime);
+    /// <param name="remove">Removes each.</param>
+    internal IEnumerable<GcLeftover> Tombstones(DateTimeOffset before, bool remove) =>
+        Files(Graves).Where(path => File.GetLastWriteTimeUtc(path) < before.UtcDateTime).Select(path => Leftover(path, remove));
 
     private string Graves => s.Directories.State + "/tombstones";
+
+    private static GcLeftover Leftover(string path, bool remove)
+    {
+        var leftover = new GcLeftover(path, Bytes(path));
+        if (!remove) return leftover;
+        if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+        else File.Delete(path);
+        return leftover;
+    }
 
     private static string[] Files(string directory) => Directory.Exists(directory) ? Directory.GetFiles(directory) : [];
 

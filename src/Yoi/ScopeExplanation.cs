@@ -25,7 +25,7 @@ internal static class ScopeExplanation
         var platform = PlatformSet.Find(s.Home, CommandGate.PathOf(s.Environment), document.Network, document.PlatformSet);
         var policy = SandboxPolicy.Of(new(document.Scope, [], 0), platform, s.Directories, s.Home, document.Network);
         var reach = PodReach.Of(policy, document.SandboxLevel);
-        var builtIn = BuiltInDenies.For(s.Directories, s.Home, document.Scope.Allow).ToHashSet();
+        var builtIn = BuiltInDenies.For(s.Directories, s.Home, document.Scope.Allow).Concat(BuiltInDenies.OwnProgram(document.Scope.Allow)).ToHashSet();
         return new(
             document.Cwd, document.Scope.Allow, [.. document.Scope.Deny.Select(rule => new ExplainedDeny(rule, builtIn.Contains(rule)))],
             [.. platform.Rules.Select(rule => rule.Target)], document.Network, reach.Level, reach.NoBash, reach.Narrower,

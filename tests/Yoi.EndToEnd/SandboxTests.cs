@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Xunit;
 using Yoi.Protocol;
+using Yoi.Runtime.Linux;
 using Yoi.Shared;
 using static Yoi.EndToEnd.Minds;
 
@@ -100,6 +101,27 @@ public sealed class SandboxTests : IAsyncDisposable
         }
     }
 
+    [Fact, Trait("case", "T34"), Trait("case", "S17")]
+    public async Task A_Pod_that_was_held_while_a_command_ended_and_is_killed_then_leaves_nothing_of_the_others()
+    {
+        // The keeper has told of an end that the Pod never read; the other command has a process that nothing but the keeper finds.
+        await using var server = await ModelServer.StartAsync(new Minds().Of("writer",
+            Call("Bash", new { command = "echo $$ > ends; while [ ! -e go ]; do sleep 0.01; done", run_in_background = true, name = "ends" }),
+            Call("Bash", new { command = "env -i /usr/bin/setsid -f /usr/bin/sleep 6271; echo x > begun; sleep 600", run_in_background = true, name = "stays" })).Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("start", "writer", "--task", "write", "--sandbox", "partial")).Expect(0);
+        await HoldsAsync(() => File.Exists(_room.Project + "/begun") && File.Exists(_room.Project + "/ends") && _room.Read("project/ends").EndsWith('\n') && Sleeps());
+        using var pod = Process.GetProcessById(_room.Journal("writer").OfType<Entry.ProcessStarted>().Last().Pid);
+        _ = Libc.Kill(pod.Id, Libc.SigStop);
+        _room.Write("project/go", "");
+        await HoldsAsync(() => !Directory.Exists("/proc/" + _room.Read("project/ends").Trim()));
+        pod.Kill();
+        await HoldsAsync(() => !Sleeps());
+        (await _room.RunAsync("stop", "writer")).Expect(0);
+
+        static bool Sleeps() => Directory.EnumerateDirectories("/proc").Any(path => YoiRoom.Text(path + "/cmdline") == "/usr/bin/sleep\06271\0");
+    }
+
     [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "T41"), Trait("case", "S21")]
     public async Task A_command_whose_Pod_dies_at_the_gate_never_runs(string level)
     {
@@ -194,12 +216,17 @@ public sealed class SandboxTests : IAsyncDisposable
             Assert.True(!result.IsError && result.Content!.Contains(tool.Says, StringComparison.Ordinal), $"{tool.Needs}: {result.Summary}\n{result.Content}");
     }
 
-    private async Task GrowsAsync(string file)
+    private Task GrowsAsync(string file)
+    {
+        var path = _room.Project + "/" + file;
+        return HoldsAsync(() => File.Exists(path) && new FileInfo(path).Length >= 10);
+    }
+
+    private static async Task HoldsAsync(Func<bool> condition)
     {
         using var limit = new CancellationTokenSource(YoiProcess.Limit);
         using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-        var path = _room.Project + "/" + file;
-        while (!File.Exists(path) || new FileInfo(path).Length < 10) await ticks.WaitForNextTickAsync(limit.Token);
+        while (!condition()) await ticks.WaitForNextTickAsync(limit.Token);
     }
 
     /// <summary>No living process in the namespace of any command of that Pod.</summary>

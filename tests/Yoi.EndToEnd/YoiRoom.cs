@@ -167,6 +167,19 @@ internal sealed class YoiRoom : IAsyncDisposable
         return found;
     }
 
+    /// <summary>A file of <c>/proc</c>; empty if it is gone, or another user's.</summary>
+    internal static string Text(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
     private static IEnumerable<string> Links(string process) =>
         Directory.GetFiles(process + "/fd").Append(process + "/cwd").Select(link => new FileInfo(link).LinkTarget ?? "");
 

@@ -13,7 +13,9 @@ internal sealed class CommandMark(string path)
     internal const string AboutWord = "about ";
     private const string ToldWord = "told ", MadeWord = "made ", SettledWord = "settled";
 
-    internal string Name => Path.GetFileName(path);
+    internal string Path => path;
+
+    internal string Name => System.IO.Path.GetFileName(path);
 
     internal string FirstLine => Lines()[0];
 
@@ -31,7 +33,7 @@ internal sealed class CommandMark(string path)
     {
         using (var file = PrivateFile.OpenToWrite(path))
             if (Libc.Fsync(file) != 0) throw Libc.Failed("fsync " + path);
-        PrivateFile.SyncDirectory(Path.GetDirectoryName(path)!);
+        PrivateFile.SyncDirectory(System.IO.Path.GetDirectoryName(path)!);
     }
 
     /// <summary>Adds one finding. A full disk keeps nothing from being settled: the step matters, not the words.</summary>

@@ -34,7 +34,16 @@ internal static class CommandMarks
         var path = Path.Combine(podDirectory, PodFiles.Commands, NameOf(process));
         using var file = PrivateFile.OpenToWrite(path, OpenFlags.Exclusive);
         var first = string.Create(CultureInfo.InvariantCulture, $"{process.Pid} {process.StartTime} {process.BootId} {process.Namespace}\n");
-        RandomAccess.Write(file, Encoding.UTF8.GetBytes(about is null ? first : $"{first}{CommandMark.AboutWord}{about}\n"), 0);
+        var whole = false;
+        try
+        {
+            RandomAccess.Write(file, Encoding.UTF8.GetBytes(about is null ? first : $"{first}{CommandMark.AboutWord}{about}\n"), 0);
+            whole = true;
+        }
+        finally
+        {
+            if (!whole) File.Delete(path); // Its command does not begin.
+        }
         return new(path);
     }
 

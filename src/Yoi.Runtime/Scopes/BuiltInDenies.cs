@@ -15,7 +15,8 @@ internal static class BuiltInDenies
         ".config/gh", ".config/git/credentials", ".config/gcloud", ".config/pip", ".config/hub", ".config/op", ".config/rclone", ".config/NuGet",
         ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".nuget/NuGet/NuGet.Config", ".m2/settings.xml",
         ".gradle/gradle.properties", ".local/share/keyrings", ".mozilla", ".config/google-chrome", ".config/chromium",
-        ".claude/.credentials.json", ".codex/auth.json",
+        ".claude/.credentials.json", ".codex/auth.json", ".gemini/oauth_creds.json", ".dotnet/corefx", ".local/share/uv/credentials", ".config/pnpm",
+        ".config/containers", ".config/composer/auth.json", ".composer/auth.json", ".bundle/config", ".cache/huggingface/token", ".huggingface",
     ];
 
     private static readonly string[] RunLater =
@@ -32,6 +33,18 @@ internal static class BuiltInDenies
         foreach (var root in allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.Target))
             denies.AddRange(Below(root).SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Write)));
         return [.. denies.Distinct()];
+    }
+
+    /// <summary>
+    /// The program that every child Pod and keeper is started from, outside any sandbox: not written, whatever the human allows. Where it
+    /// is no single file, all that lies beside it.
+    /// </summary>
+    internal static IReadOnlyList<ScopeRule> OwnProgram(IReadOnlyList<ScopeRule> allow) => Program(Environment.ProcessPath, AppContext.BaseDirectory, allow);
+
+    internal static IReadOnlyList<ScopeRule> Program(string? executable, string directory, IReadOnlyList<ScopeRule> allow)
+    {
+        IEnumerable<string> places = [.. executable is null ? [] : (string[])[executable], .. File.Exists(ScopePath.Join(directory, "yoi.dll")) ? (string[])[ScopePath.Normalize(directory)] : []];
+        return [.. places.SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Write)).Where(deny => allow.Any(rule => RuleSpace.Overlap(deny, rule))).Distinct()];
     }
 
     /// <summary>Of these, the denies of what nobody reads: Yoi's own directories and credential stores.</summary>

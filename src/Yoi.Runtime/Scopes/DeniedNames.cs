@@ -106,13 +106,13 @@ internal sealed record DeniedNames(
     /// What the commands of a dead Pod made, when they are gone and before its scope goes to anybody else. The caller holds the lock of the
     /// scope table: nobody else does the same. Their marks stay until somebody tells what was found.
     /// </summary>
-    /// <exception cref="IOException">A mark cannot be read or written.</exception>
+    /// <exception cref="IOException">A mark cannot be written.</exception>
     internal static IReadOnlyList<string> SettleLeft(string podDirectory, TimeProvider time)
     {
         var found = new List<string>();
         foreach (var mark in CommandMarks.Of(podDirectory).Where(mark => !mark.IsSettled))
         {
-            if (mark.About is { } about) found.AddRange(Of(about).Check(mark, new RepositoryIndex(time)).Found);
+            if (mark.About is { } about) found.AddRange(Of(about) is { } names ? names.Check(mark, new RepositoryIndex(time)).Found : Unread(mark));
             mark.Settle();
         }
         return found;
@@ -121,16 +121,24 @@ internal sealed record DeniedNames(
     /// <summary>One line.</summary>
     internal string ToText() => JsonSerializer.Serialize(With(Out), DeniedNamesJson.Default.DeniedNames);
 
-    /// <exception cref="IOException">It is not what was written.</exception>
-    private static DeniedNames Of(string text)
+    /// <summary>A power loss cut it off, or another version of Yoi wrote it: it stands in nobody's way, and that nothing was compared is told.</summary>
+    private static string[] Unread(CommandMark mark)
+    {
+        var told = $"what the command of {mark.Path} may have made of denied names could not be looked for, for that file cannot be read: look at hooks and settings of repositories that it could write";
+        mark.Tell(told);
+        return [told];
+    }
+
+    /// <summary>Null if it is not what was written.</summary>
+    private static DeniedNames? Of(string text)
     {
         try
         {
-            return JsonSerializer.Deserialize(text, DeniedNamesJson.Default.DeniedNames)?.With(In) ?? throw new JsonException("null");
+            return JsonSerializer.Deserialize(text, DeniedNamesJson.Default.DeniedNames)?.With(In);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or FormatException)
         {
-            throw new IOException($"what a command's mark says cannot be read: {e.Message}", e);
+            return null;
         }
     }
 

@@ -157,6 +157,7 @@ internal sealed class ChildSpawner(
         try
         {
             var token = RandomNumberGenerator.GetHexString(32, lowercase: true);
+            if (program.WritableBy(scope.Current()) is { } writable) throw new LaunchException(step, $"{writable}, which Pods are started from, lies in the writable scope: whoever writes it runs outside every sandbox. Install yoi elsewhere");
             launched = await PodLauncher.StartAsync(program, document, secrets with { SpawnerToken = token }, ReadyLimit, time, ct);
             step = "task";
             Failpoint.Pass(Failpoints.SpawnTask);

@@ -1,7 +1,6 @@
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Sandbox;
-using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Spawning;
 
@@ -66,7 +65,7 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
 
     private async Task<SandboxedCommand> StartWithKeeperAsync(CommandOrder order, CancellationToken ct)
     {
-        if (keeper.Arguments.Append(keeper.Path).FirstOrDefault(word => word.StartsWith('/') && order.Policy.Access.AccessAt(word) == Access.Write) is { } program)
+        if (keeper.WritableBy(order.Policy.Access) is { } program)
             throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
         using var command = Landlock.Compose(order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home);
         return await (await KeeperAsync(ct)).StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, order.About, ct);

@@ -46,10 +46,17 @@ internal sealed class KeeperProcess : IDisposable
     private void ObeyAll()
     {
         var buffer = new byte[MostMessage];
-        while (Libc.ReceiveMessage(_pod, buffer) is { Length: > 0 } message)
+        try
         {
-            var words = Encoding.ASCII.GetString(buffer, 0, message.Length).Split(' ');
-            Obey(words[0], words[1], message.Files);
+            while (Libc.ReceiveMessage(_pod, buffer) is { Length: > 0 } message)
+            {
+                var words = Encoding.ASCII.GetString(buffer, 0, message.Length).Split(' ');
+                Obey(words[0], words[1], message.Files);
+            }
+        }
+        catch (LinuxException)
+        {
+            // Reset: the Pod went with words of ours unread. Whatever else it is, nobody can ask for anything any more.
         }
         List<KeptTree> left;
         lock (_gate)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Spawning;
 
@@ -34,6 +35,10 @@ internal sealed record PodProgram(string Path, IReadOnlyList<string> Arguments)
             ? new(replaced, [replaced, verb])
             : throw new LaunchException("exec", $"the program {replaced} was removed from disk while this Pod runs; install it again there, or restart this Pod from where it is now");
     }
+
+    /// <summary>What of it somebody with this scope could replace before it is executed; null if nothing.</summary>
+    internal string? WritableBy(ScopePolicy policy) =>
+        Arguments.Append(Path).FirstOrDefault(word => word.StartsWith('/') && policy.AccessAt(word) == Access.Write);
 
     /// <summary>
     /// The environment of a Pod: the launcher's without API keys, which a Pod gets on its stdin, with the runtime's

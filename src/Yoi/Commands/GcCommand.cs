@@ -57,22 +57,15 @@ internal static class GcCommand
             GcRow Row(string? why) => new(pod.Name, pod.PodId, row.State, row.End, bytes, last, why);
             if (row.State is not ("ended" or "damaged" or "dead") || (wanted.State is { } state && state != row.State)) continue;
             if (s.Time.GetUtcNow() - last < wanted.Age || bytes < wanted.Bytes || total < wanted.KeepBelow) continue;
-            if (retention.WhyNot(pod) is { } why) // So for all whose end is not recorded.
+            if ((really ? retention.Remove(pod) : retention.WhyNot(pod)) is { } why) // So for all whose end is not recorded.
             {
                 kept.Add(Row(why));
                 continue;
             }
             total -= bytes;
             gone.Add(Row(null));
-            if (really) retention.Remove(pod);
         }
-        List<GcLeftover> leftovers = [.. retention.Leftovers().Concat(retention.Tombstones(wanted.Tombstones)).Select(path => new GcLeftover(path, Retention.Bytes(path)))];
-        foreach (var leftover in leftovers)
-        {
-            if (!really) break;
-            if (Directory.Exists(leftover.Path)) Directory.Delete(leftover.Path, recursive: true);
-            else File.Delete(leftover.Path);
-        }
+        List<GcLeftover> leftovers = [.. retention.Leftovers(really).Concat(retention.Tombstones(wanted.Tombstones, really))];
         return new(!really, gone, kept, leftovers, gone.Sum(row => row.Bytes) + leftovers.Sum(row => row.Bytes), total);
     }
 

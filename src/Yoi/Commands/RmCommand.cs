@@ -23,26 +23,30 @@ internal static class RmCommand
         command.SetAction(parsed =>
         {
             var retention = new Retention(s);
-            void Remove(KnownPod pod)
+            string? Remove(KnownPod pod)
             {
-                retention.Remove(pod);
-                s.Screen.Line($"removed {pod.Name} ({pod.PodId})");
+                var why = retention.Remove(pod);
+                if (why is null) s.Screen.Line($"removed {pod.Name} ({pod.PodId})");
+                return why;
             }
             if (!parsed.GetValue(allEnded))
             {
                 var pods = parsed.GetValue(names)!.Select(name => PodFinder.Find(s, name)).ToList();
-                foreach (var pod in pods)
-                    if (retention.WhyNot(pod) is { } why) throw new CommandException(ExitCode.Refused, why);
-                foreach (var pod in pods) Remove(pod);
+                foreach (var pod in pods) Refuse(retention.WhyNot(pod));
+                foreach (var pod in pods) Refuse(Remove(pod));
                 return ExitCode.Ok;
             }
             foreach (var pod in s.Registry.All().Where(pod => !pod.IsAlive))
             {
-                if (retention.WhyNot(pod) is { } why) s.Screen.Remark("kept: " + SafeText.Of(why));
-                else Remove(pod);
+                if (Remove(pod) is { } why) s.Screen.Remark("kept: " + SafeText.Of(why));
             }
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    private static void Refuse(string? why)
+    {
+        if (why is not null) throw new CommandException(ExitCode.Refused, why);
     }
 }

@@ -118,6 +118,24 @@ public sealed class GcTests : IDisposable
         Assert.True(File.Exists(dead.Directory + "/" + PodFiles.Journal));
     }
 
+    [Fact, Trait("case", "G08")]
+    public async Task A_Pod_that_comes_back_this_moment_is_not_removed_under_its_hands()
+    {
+        var pod = await _room.DeadPodAsync("back", Said("x"), Stopped);
+        Directory.CreateDirectory(pod.Directory + "/sandbox");
+        using (var right = PodLock.TryTakeJournalOfDead(pod.Directory))
+        {
+            Assert.Equal(ExitCode.Refused, await _room.RunAsync("rm", "back"));
+            Assert.Contains("back is being restored or repaired this moment", _room.Error, StringComparison.Ordinal);
+            var result = await GcAsync("--older-than", "0m", "--yes");
+            Assert.Equal(["back"], Names(result, "kept"));
+            Assert.Equal(0, result.GetProperty("leftovers").GetArrayLength());
+        }
+        Assert.True(Directory.Exists(pod.Directory + "/sandbox"));
+        Assert.Equal(0, await _room.RunAsync("rm", "back"));
+        Assert.False(Directory.Exists(pod.Directory));
+    }
+
     [Theory]
     [InlineData("--older-than", "soon")]
     [InlineData("--larger-than", "10")]

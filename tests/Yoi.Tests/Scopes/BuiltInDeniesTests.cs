@@ -29,6 +29,8 @@ public sealed class BuiltInDeniesTests : IDisposable
     [InlineData("/home/.pypirc")]
     [InlineData("/home/.nuget/NuGet/NuGet.Config")]
     [InlineData("/home/.gnupg/private-keys-v1.d/x")]
+    [InlineData("/home/.dotnet/corefx/cryptography/x509stores/my/1.pfx")]
+    [InlineData("/home/.local/share/uv/credentials/credentials.toml")]
     [InlineData("/state/pods/lead.1/journal.jsonl")]
     [InlineData("/state/scopes.json")]
     [InlineData("/run/1.token")]

@@ -1,0 +1,27 @@
+using Xunit;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Tests.Scopes;
+
+public sealed class CommandMarkTests : IDisposable
+{
+    private readonly ScopeRoom _room = new();
+
+    public void Dispose() => _room.Dispose();
+
+    [Theory, Trait("case", "L02")]
+    [InlineData("{\"command\":\"1\",\"names\":[{\"root\":\"/w")]
+    [InlineData("{}")]
+    [InlineData("null")]
+    [InlineData("{\"command\":\"1\",\"names\":[],\"part\":{\"allow\":[],\"deny\":[]},\"repositories\":{\"=no base64\":null}}")]
+    public void A_mark_that_cannot_be_read_is_told_and_stands_in_nobody_s_way(string about)
+    {
+        var pod = _room.Root + "/state/pods/dead.1";
+        var mark = CommandMarks.Put(pod, new(1, "1", "another boot", 1), about);
+        var told = Assert.Single(DeniedNames.SettleLeft(pod, TimeProvider.System));
+        Assert.Contains(mark.Path, told, StringComparison.Ordinal);
+        Assert.Equal([told], Assert.Single(CommandMarks.Of(pod)).Told); // Until somebody tells it.
+        Assert.Empty(DeniedNames.SettleLeft(pod, TimeProvider.System));
+    }
+}

@@ -12,9 +12,12 @@ public sealed record YoiDirectories(string State, string Runtime, string Config)
     /// <summary>Finds the directories from the environment. Creates nothing.</summary>
     /// <param name="environment">Looks a variable up; null or empty means unset.</param>
     /// <param name="uid">The user's numeric id.</param>
+    /// <exception cref="ArgumentException"><c>YOI_HOME</c> is not absolute. (The XDG variables are ignored then, as their specification says.)</exception>
     public static YoiDirectories Find(Func<string, string?> environment, uint uid)
     {
         string? Variable(string name) => environment(name) is { Length: > 0 } value && value[0] == '/' ? value.TrimEnd('/') : null;
+        if (environment("YOI_HOME") is { Length: > 0 } relative && relative[0] != '/')
+            throw new ArgumentException($"YOI_HOME is \"{relative}\"; it must be an absolute path");
         if (Variable("YOI_HOME") is { } root) return new(root + "/state", root + "/run", root + "/config");
         var home = Variable("HOME") ?? "";
         return new(

@@ -17,7 +17,7 @@ internal sealed record ExplainedScope(
     {
         void Part(string name, IEnumerable<string> lines)
         {
-            foreach (var (line, index) in lines.Select((line, index) => (line, index))) screen.Hang((index == 0 ? name : "").PadRight(Column) + SafeText.Line(line), Column);
+            foreach (var (line, index) in lines.Select((line, index) => (line, index))) screen.Hang((index == 0 ? name : "").PadRight(Column) + SafeText.Line(line, int.MaxValue), Column);
         }
         static string Path(ScopeRule rule) => rule.Target + (rule.Recursive ? "" : " (itself and what is directly in it)");
         IEnumerable<string> Of(Permission permission) => Allow.Where(rule => rule.Permission == permission).Select(Path);

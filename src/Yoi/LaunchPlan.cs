@@ -24,13 +24,29 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
         var name = wishes.Name ?? FreeName(s.Registry, cwd);
         if (PodName.Problem(name) is { } problem) throw new CommandException(ExitCode.Usage, $"a Pod cannot be called \"{name}\": {problem}");
         var sandbox = await SandboxProof.ChooseAsync(wishes.Sandbox ?? settings.Sandbox, s, ct);
+        var scope = Scope(s, wishes, settings, cwd);
+        List<string> warnings = [.. model.Warnings, .. settings.Ignored];
+        if (wishes.Cwd is null && ReadablePlace(cwd, scope) is { } place)
+        {
+            warnings.Add($"it works in {place}: {cwd} cannot be read in this scope (`--read .` lets it)");
+            cwd = place;
+        }
         var document = new LaunchDocument(
-            LaunchDocument.CurrentVersion, id, name, cwd, model.Choice, Scope(s, wishes, settings, cwd), null, null, id, 0, Role(s, wishes, settings),
+            LaunchDocument.CurrentVersion, id, name, cwd, model.Choice, scope, null, null, id, 0, Role(s, wishes, settings),
             new PodLimits(
                 wishes.MaxTurns ?? settings.Limits.TurnsPerRun, wishes.MaxChildren ?? settings.Limits.Children,
                 wishes.MaxDepth ?? settings.Limits.Depth, wishes.MaxPods ?? settings.Limits.PodsInTree, wishes.MaxTokens ?? settings.Limits.Tokens),
             model.KeySource, s.Directories, settings.Timing, sandbox.Level, wishes.Network || settings.Network, settings.PlatformSet, Commands: settings.Commands);
-        return new LaunchPlan(document, new LaunchSecrets(model.ApiKey, null), model.Name, [.. model.Warnings, .. sandbox.Warnings(document, s)]);
+        if (GitSight.WhyNot(cwd, new ScopePolicy(scope, [], 0)) is { } unseen) warnings.Add(unseen);
+        return new LaunchPlan(document, new LaunchSecrets(model.ApiKey, null), model.Name, [.. warnings, .. sandbox.Warnings(document, s)]);
+    }
+
+    /// <summary>Null if the directory can be read, or nothing can; else the first of the scope's that can.</summary>
+    private static string? ReadablePlace(string cwd, ScopeRules scope)
+    {
+        var policy = new ScopePolicy(scope, [], 0);
+        return policy.AccessAt(cwd) >= Access.Read ? null
+            : scope.Allow.Select(rule => rule.Target).FirstOrDefault(target => Directory.Exists(target) && policy.AccessAt(target) >= Access.Read);
     }
 
     /// <summary>Flags replace the default (write the working directory); what the settings allow or deny comes on top.</summary>
@@ -82,8 +98,12 @@ internal sealed record LaunchPlan(LaunchDocument Document, LaunchSecrets Secrets
     private static string? Role(Surroundings s, LaunchWishes wishes, Settings settings)
     {
         if (wishes.Role is not { } role) return settings.Role;
+        if (role.Length >= 1024 || role.Contains('\n')) return role;
         var file = System.IO.Path.GetFullPath(role, s.Cwd);
-        return role.Length < 1024 && !role.Contains('\n') && File.Exists(file) ? File.ReadAllText(file) : role;
+        if (File.Exists(file)) return File.ReadAllText(file);
+        if (Directory.Exists(file) || (!role.Contains(' ') && (role.Contains('/') || role.EndsWith(".md", StringComparison.Ordinal) || role.EndsWith(".txt", StringComparison.Ordinal))))
+            throw new CommandException(ExitCode.Usage, $"--role {role}: {file} is no file; name one, or write the role itself");
+        return role;
     }
 
     /// <summary>The directory's name and the first number that no Pod of that name ever had.</summary>

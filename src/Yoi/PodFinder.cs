@@ -27,7 +27,7 @@ internal static class PodFinder
     internal static async Task<PodClient> ConnectAsync(Surroundings s, KnownPod pod, CancellationToken ct)
     {
         if (!pod.IsAlive)
-            throw new CommandException(ExitCode.Refused, $"{pod.Name} {EndOf(pod) ?? "is dead and its end is not recorded"}; `yoi log {pod.Name}` shows what it did");
+            throw new CommandException(ExitCode.Refused, $"{pod.Name} {EndOf(pod) ?? "is dead and its end is not recorded"}; `yoi log {pod.Name}` shows what it did, `yoi restore {pod.Name}` brings it back");
         try
         {
             return await PodClient.ConnectAsync(s.Directories.Socket(pod.PodId), limit: AnswerLimit, ct: ct);

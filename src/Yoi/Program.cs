@@ -17,7 +17,16 @@ if (args is [PodProgram.Serve] && Console.IsInputRedirected)
     return await PodHostProcess.RunAsync(Console.OpenStandardInput(), answer, TimeProvider.System);
 }
 if (args is [PodProgram.Keep] && KeeperProcess.IsWanted) return KeeperProcess.Run();
-var surroundings = Surroundings.OfProcess();
+Surroundings surroundings;
+try
+{
+    surroundings = Surroundings.OfProcess();
+}
+catch (CommandException e)
+{
+    Console.Error.WriteLine("yoi: " + e.Message);
+    return e.ExitCode;
+}
 try
 {
     return await FrontDoor.RunAsync(args, surroundings, CancellationToken.None);

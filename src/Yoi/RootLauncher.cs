@@ -10,6 +10,9 @@ internal sealed record StartedPod(KnownPod Pod, LaunchedPod Process, LaunchPlan 
 /// <summary>Starts root Pods. A generated name that another start took in the same moment is replaced by the next.</summary>
 internal static class RootLauncher
 {
+    /// <summary>As many may start in one directory at the same moment.</summary>
+    private const int MostTries = 100;
+
     private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>Gives up at a signal.</summary>
@@ -46,8 +49,8 @@ internal static class RootLauncher
             catch (LaunchException)
             {
                 await ForgetAsync(s, plan.Document);
-                // A generated name is composed again: it now counts as taken.
-                if (wishes.Name is not null || tries == 5 || s.Registry.Newest(plan.Document.Name) is not { IsAlive: true }) throw;
+                // A generated name that another has by now is composed again: it counts as taken.
+                if (wishes.Name is not null || tries == MostTries || (s.Registry.Newest(plan.Document.Name)?.PodId ?? plan.Document.PodId) == plan.Document.PodId) throw;
             }
         }
     }

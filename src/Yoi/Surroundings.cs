@@ -12,10 +12,34 @@ namespace Yoi;
 internal sealed record Surroundings(
     Screen Screen, YoiDirectories Directories, Func<string, string?> Environment, string Cwd, TimeProvider Time, TextReader Input, bool InputIsTerminal)
 {
+    /// <exception cref="CommandException">There is no working directory, or a variable cannot be used.</exception>
     internal static Surroundings OfProcess() => new(
         Screen.OfProcess(System.Environment.GetEnvironmentVariable),
-        YoiDirectories.Find(System.Environment.GetEnvironmentVariable, Libc.Geteuid()),
-        System.Environment.GetEnvironmentVariable, Directory.GetCurrentDirectory(), TimeProvider.System, Console.In, !Console.IsInputRedirected);
+        Places(), System.Environment.GetEnvironmentVariable, WorkingDirectory(), TimeProvider.System, Console.In, !Console.IsInputRedirected);
+
+    private static YoiDirectories Places()
+    {
+        try
+        {
+            return YoiDirectories.Find(System.Environment.GetEnvironmentVariable, Libc.Geteuid());
+        }
+        catch (ArgumentException e)
+        {
+            throw new CommandException(ExitCode.Usage, e.Message);
+        }
+    }
+
+    private static string WorkingDirectory()
+    {
+        try
+        {
+            return Directory.GetCurrentDirectory();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException(ExitCode.Usage, "the working directory is not there any more, or may not be looked at; go to another one (`cd ~`)");
+        }
+    }
 
     internal string Home => Environment("HOME") is { Length: > 0 } home ? home : "/";
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Xunit;
 using Yoi.Protocol;
@@ -54,6 +55,31 @@ public sealed class VerbTests : IAsyncDisposable
         Assert.Equal("ended", (await _room.PodsAsync())["helper"].GetProperty("state").GetString());
         Assert.StartsWith("removed helper", (await _room.RunAsync("rm", "helper")).Expect(0).Out, StringComparison.Ordinal);
         Assert.Empty(await _room.PodsAsync());
+    }
+
+    [Theory]
+    [InlineData("mkdir gone && cd gone && rmdir ../gone && exec \"$0\" ps", "the working directory is not there any more")]
+    [InlineData("YOI_HOME=relative exec \"$0\" rm --all-ended", "YOI_HOME is \"relative\"; it must be an absolute path")]
+    [InlineData("mkdir here && cd here && exec \"$0\" ps", null)]
+    public async Task Without_a_place_to_work_in_or_to_keep_things_it_says_so(string shell, string? said)
+    {
+        using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", shell, YoiRoom.Program])
+        { WorkingDirectory = _room.Project, RedirectStandardError = true, RedirectStandardOutput = true, Environment = { ["YOI_HOME"] = _room.Root + "/y" } })!;
+        var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(said is null ? 0 : 2, process.ExitCode);
+        Assert.Equal(said is null ? "" : "yoi: ", error[..Math.Min(5, error.Length)]);
+        Assert.Contains(said ?? "", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Unhandled", error, StringComparison.Ordinal);
+    }
+
+    [Fact, Trait("case", "F06")]
+    public async Task Names_that_nobody_chose_never_collide()
+    {
+        await using var server = await ServeAsync();
+        var runs = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => _room.RunAsync("run", "--read", ".", "-p", "hello")));
+        Assert.All(runs, run => run.Expect(0));
+        Assert.Equal(8, (await _room.PodsAsync()).Count);
     }
 
     [Fact]

@@ -41,7 +41,8 @@ internal static class ProjectConfig
         Refuse(project.PlatformSet is not null, "platform_set", "what every Pod may read is the user's");
         Refuse(project.Retention is not null, "retention", "how long your Pods' files stay is yours");
         Refuse(project.Network is not null, "network", "only the human gives the network");
-        if (project.Model is { } model && WhyNotModel(user, model) is { } why) Refuse(true, "model", why);
+        // A model that is not the user's shuts nobody out: the user's own is taken.
+        var whyNotModel = project.Model is { } model ? WhyNotModel(user, model) : null;
 
         int Lower(string key, int? wanted, int limit)
         {
@@ -62,7 +63,8 @@ internal static class ProjectConfig
             Lower("limits.commands.output_mb", asked?.OutputMb, commands.OutputMb), Lower("limits.commands.seconds", asked?.Seconds, commands.Seconds));
         var narrowed = user with
         {
-            Model = project.Model ?? user.Model,
+            Model = whyNotModel is null ? project.Model ?? user.Model : user.Model,
+            Ignored = whyNotModel is null ? [] : [$"{file} asks for the model {project.Model}, and {whyNotModel}: yours is used; name another with --model, or the provider in {userFile}"],
             Limits = limits,
             Commands = commands,
             MaxOutputTokens = LowerOrSame("max_output_tokens", project.MaxOutputTokens, user.MaxOutputTokens ?? new ModelChoice("", "").MaxOutputTokens),

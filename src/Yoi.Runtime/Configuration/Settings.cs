@@ -15,6 +15,9 @@ internal sealed record Settings(
     int? MaxOutputTokens, int? ThinkingTokens, string? Role, IReadOnlyList<string> Files,
     string Sandbox = Settings.Auto, bool Network = false, IReadOnlyList<string>? PlatformSet = null, int RetentionDays = 30, int? RetentionMb = null)
 {
+    /// <summary>What a project asked for and does not get, for the human to hear.</summary>
+    internal IReadOnlyList<string> Ignored { get; init; } = [];
+
     /// <summary>The level that can be had.</summary>
     internal const string Auto = "auto";
 

@@ -29,7 +29,7 @@ internal static class CommandGate
         ["LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "DOTNET_ROOT", "JAVA_HOME", "GOROOT", "PYENV_ROOT", "NVM_DIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
 
     /// <summary>For tools that would ask a server, and take its silence for a fault of the project.</summary>
-    private static readonly string[] WithoutNetwork = ["NuGetAudit=false", "npm_config_audit=false", "npm_config_fund=false", "npm_config_update_notifier=false", "PIP_DISABLE_PIP_VERSION_CHECK=1"];
+    private static readonly string[] WithoutNetwork = ["NuGetAudit=false", "npm_config_audit=false", "npm_config_fund=false", "npm_config_update_notifier=false", "npm_config_fetch_retries=0", "PIP_RETRIES=0", "PIP_DISABLE_PIP_VERSION_CHECK=1"];
 
     /// <summary>The shell and its arguments.</summary>
     /// <param name="temp">Where the command leaves its working directory.</param>

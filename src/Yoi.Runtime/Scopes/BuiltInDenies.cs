@@ -25,13 +25,22 @@ internal static class BuiltInDenies
         ".gemini", ".mcp.json", ".envrc", ".husky", ".devcontainer",
     ];
 
+    // What a shell, a login or a desktop runs by itself. Denied where it lies below what may be written, not where it was named.
+    private static readonly string[] RunAtHome =
+    [
+        ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".zshrc", ".zshenv", ".zprofile", ".zlogin", ".zlogout",
+        ".config/fish", ".config/autostart", ".config/systemd", ".config/environment.d", ".local/share/systemd", ".local/bin", "bin", ".cargo/bin",
+        ".xprofile", ".xsession", ".xsessionrc", ".xinitrc", ".pam_environment", ".gitconfig", ".config/git", ".vimrc", ".vim", ".config/nvim", ".emacs",
+        ".emacs.d", ".tmux.conf", ".config/tmux", ".inputrc", ".cargo/config.toml", ".config/yoi",
+    ];
+
     /// <summary>The denies for a scope with these allow rules (resolved).</summary>
     /// <param name="home">The user's home; null if there is none.</param>
     internal static IReadOnlyList<ScopeRule> For(YoiDirectories directories, string? home, IReadOnlyList<ScopeRule> allow)
     {
         List<ScopeRule> denies = [.. Secrets(directories, home, allow)];
         foreach (var root in allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.Target))
-            denies.AddRange(Below(root).SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Write)));
+            denies.AddRange(Below(root).Concat(AtHome(home, root)).SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Write)));
         return [.. denies.Distinct()];
     }
 
@@ -71,6 +80,9 @@ internal static class BuiltInDenies
         var git = Path.GetFileName(root) == ".git" ? root : ScopePath.Join(root, ".git");
         foreach (var path in GitNames.Of(git).Where(path => path != root && ScopePath.IsAtOrBelow(path, root))) yield return path;
     }
+
+    private static IEnumerable<string> AtHome(string? home, string root) => home is null ? []
+        : RunAtHome.Select(name => ScopePath.Join(ScopePath.Normalize(home), name)).Where(path => path != root && ScopePath.IsAtOrBelow(path, root));
 
     // Where a name is a link, both it and what it leads to are denied.
     private static IEnumerable<string> BothSpellings(string path)

@@ -145,6 +145,7 @@ internal sealed class Quarantine(string command, CommandMark mark)
         }
         using var yoi = Enter(top, Top);
         using var quarantine = Enter(yoi, Name);
+        HideFromGit(quarantine);
         for (var number = 0; ; number++)
         {
             var to = string.Create(CultureInfo.InvariantCulture, $"{command}-{number}-{entry}");
@@ -155,6 +156,14 @@ internal sealed class Quarantine(string command, CommandMark mark)
             Failpoint.Pass(Failpoints.QuarantineMoved);
             return;
         }
+    }
+
+    /// <summary>What is in the quarantine is for somebody to look at, not to be added with all else.</summary>
+    private static void HideFromGit(SafeFileHandle quarantine)
+    {
+        const int fresh = OpenFlags.WriteOnly | OpenFlags.Create | OpenFlags.Exclusive | OpenFlags.CloseOnExec;
+        using var file = Libc.TryOpenAt(quarantine, PathText.Encode(".gitignore"), fresh | OpenFlags.NoFollow, 0x1a4 /* 0644 */, out _); // Null if it is there.
+        if (file is not null) RandomAccess.Write(file, "*\n"u8, 0);
     }
 
     private SafeFileHandle Enter(SafeFileHandle directory, string name)

@@ -43,8 +43,9 @@ internal static class AttachCommand
                 if (view.IsCompleted)
                 {
                     await view;
-                    s.Screen.Remark($"{pod.Name} {PodFinder.EndOf(pod) ?? "is gone"}");
-                    return ExitCode.Ok;
+                    var end = PodFinder.EndOf(pod);
+                    s.Screen.Remark($"{pod.Name} {end ?? $"is gone, and its end is not recorded; `yoi restore {pod.Name}` brings it back"}");
+                    return end is null ? ExitCode.RunFailed : ExitCode.Ok;
                 }
                 if (signal.IsCompleted)
                 {

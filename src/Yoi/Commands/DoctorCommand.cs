@@ -32,6 +32,7 @@ internal static class DoctorCommand
         Openat2(),
         .. Directories(s),
         Locks(s),
+        Table(s),
         Disk(s),
         .. await SandboxAsync(s, ct),
         .. Beyond(s),
@@ -66,6 +67,18 @@ internal static class DoctorCommand
         var platform = PlatformSet.Find(s.Home, CommandGate.PathOf(s.Environment), network: false);
         var policy = SandboxPolicy.Of(new(new(allow, BuiltInDenies.For(s.Directories, s.Home, allow)), [], 0), platform, s.Directories, s.Home, network: false);
         return PodReach.Beyond(policy, SandboxLevel.Kernel).Select(line => new CheckRow("scope", "warning", line));
+    }
+
+    private static CheckRow Table(Surroundings s)
+    {
+        try
+        {
+            return new("scope table", "ok", $"{Amounts.Count(s.Table.Read().Pods.Count, "Pod")} in {s.Directories.ScopeTable}");
+        }
+        catch (ScopeException e)
+        {
+            return new("scope table", "failed", e.Message);
+        }
     }
 
     private static CheckRow Disk(Surroundings s)

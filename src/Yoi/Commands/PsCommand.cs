@@ -14,8 +14,10 @@ internal static class PsCommand
         command.SetAction(async (parsed, ct) =>
         {
             var rows = await PodListing.CollectAsync(s, s.Registry.All(), ct);
+            var all = rows.Count;
             if (parsed.GetValue(living)) rows = [.. rows.Where(row => row.State is not ("ended" or "dead" or "damaged"))];
             if (parsed.GetValue(json)) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListPodRow);
+            else if (rows.Count == 0 && all > 0) s.Screen.Line("no living Pods; `yoi ps` shows those that have ended, `yoi restore NAME` brings one back", Tone.Dim);
             else Listings.Pods(s.Screen, rows, s.Time.GetUtcNow());
             return ExitCode.Ok;
         });

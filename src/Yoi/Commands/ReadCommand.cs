@@ -14,6 +14,10 @@ internal static class ReadCommand
         var follow = new Option<bool>("--follow", "-f") { Description = "Go on until the Pod ends or Ctrl-C." };
         var json = new Option<bool>("--json") { Description = "Print one object with text, next_seq and state." };
         var command = new Command("read", "Print what a Pod said.") { name, since, follow, json };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(follow) && result.GetValue(json)) result.AddError("--json prints one object, which --follow would never end; take one of them");
+        });
         command.SetAction(async (parsed, ct) =>
         {
             var pod = PodFinder.Find(s, parsed.GetRequiredValue(name));

@@ -70,6 +70,39 @@ public sealed class LaunchPlanTests : IDisposable
         File.WriteAllText(_room.Cwd + "/reviewer.md", "You review.");
         Assert.Equal("You review.", (await PlanAsync(Nothing with { Role = "reviewer.md" })).Document.Role);
         Assert.Equal("You test.", (await PlanAsync(Nothing with { Role = "You test." })).Document.Role);
+        foreach (var mistyped in new[] { "reviwer.md", "roles/reviewer", "." })
+            Assert.Contains("is no file", (await Assert.ThrowsAsync<CommandException>(() => PlanAsync(Nothing with { Role = mistyped }))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Where_the_current_directory_cannot_be_read_it_works_in_the_first_that_can_and_says_so()
+    {
+        Directory.CreateDirectory(_room.Cwd + "/src");
+        var plan = await PlanAsync(Nothing with { Write = ["src"] });
+        Assert.Equal(_room.Cwd + "/src", plan.Document.Cwd);
+        Assert.Contains(plan.Warnings, warning => warning.Contains($"it works in {_room.Cwd}/src", StringComparison.Ordinal));
+        Assert.Equal(_room.Cwd, (await PlanAsync(Nothing with { Write = ["src"], Read = ["."] })).Document.Cwd);
+        Assert.Equal(_room.Cwd, (await PlanAsync(Nothing with { Write = ["src"], Cwd = "." })).Document.Cwd); // As asked.
+    }
+
+    [Fact]
+    public async Task What_git_would_not_find_is_said_with_what_helps()
+    {
+        async Task<string?> Said(LaunchWishes wishes) => (await PlanAsync(wishes)).Warnings.FirstOrDefault(warning => warning.StartsWith("git will not find", StringComparison.Ordinal));
+        Directory.CreateDirectory(_room.Cwd + "/sub");
+        Assert.Null(await Said(Nothing));
+        Directory.CreateDirectory(_room.Cwd + "/.git");
+        Assert.Null(await Said(Nothing));
+        Assert.Contains($"`--read {_room.Cwd}`", await Said(Nothing with { Cwd = "sub", Write = ["sub"] }), StringComparison.Ordinal);
+        Assert.Null(await Said(Nothing with { Cwd = "sub", Write = ["sub"], Read = ["."] }));
+
+        var tree = Directory.CreateDirectory(_room.Root + "/tree").FullName;
+        var own = Directory.CreateDirectory(_room.Cwd + "/.git/worktrees/tree").FullName;
+        File.WriteAllText(tree + "/.git", $"gitdir: {own}\n");
+        File.WriteAllText(own + "/commondir", "../..\n");
+        var worktree = Nothing with { Cwd = tree, Write = [tree] };
+        Assert.Contains($"is in {_room.Cwd}/.git: `--read", await Said(worktree), StringComparison.Ordinal);
+        Assert.Null(await Said(worktree with { Read = [_room.Cwd] }));
     }
 
     [Fact]

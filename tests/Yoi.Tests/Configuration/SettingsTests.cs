@@ -139,14 +139,27 @@ public sealed class SettingsTests : IDisposable
     [InlineData("""{ "limits": { "commands": { "output_mb": 65 } } }""", "`limits.commands.output_mb`")]
     [InlineData("""{ "limits": { "commands": { "seconds": 601 } } }""", "`limits.commands.seconds`")]
     [InlineData("""{ "max_output_tokens": 1000000 }""", "`max_output_tokens`")]
-    [InlineData("""{ "model": "evil/model" }""", "`model`")]
-    [InlineData("""{ "model": "scripted:/tmp/x" }""", "`model`")]
     public void A_project_can_never_choose_where_keys_go_or_widen_anything(string json, string key)
     {
         _room.User("""{ "model": "anthropic/a" }""").OfProject(json);
         var error = Assert.Throws<ConfigException>(() => _room.Load());
         Assert.StartsWith($"{_room.Project}/yoi.jsonc: {key} may not be set by a project", error.Message, StringComparison.Ordinal);
         Assert.Contains($"put it in {_room.Directories.Config}/yoi.jsonc", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("evil/model", "\"evil\" is no provider of yours")]
+    [InlineData("scripted:/tmp/x", "a script is the human's to choose")]
+    public void A_project_s_model_that_is_not_the_user_s_is_passed_over_and_shuts_nobody_out(string model, string why)
+    {
+        _room.User("""{ "model": "anthropic/a" }""").OfProject($$"""{ "model": "{{model}}", "limits": { "children": 3 } }""");
+        var settings = _room.Load();
+        Assert.Equal(("anthropic/a", 3), (settings.Model, settings.Limits.Children));
+        Assert.Contains(why, Assert.Single(settings.Ignored), StringComparison.Ordinal);
+        _room.OfProject("""{ "model": "anthropic/b" }""");
+        settings = _room.Load();
+        Assert.Equal("anthropic/b", settings.Model);
+        Assert.Empty(settings.Ignored);
     }
 
     [Fact]

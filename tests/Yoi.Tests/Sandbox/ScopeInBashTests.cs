@@ -221,7 +221,7 @@ public sealed class ScopeInBashTests
         Assert.DoesNotContain("fsmonitor", await File.ReadAllTextAsync(room.W + "/.git/config", SandboxRoom.Ct), StringComparison.Ordinal);
         Assert.Contains("repositoryformatversion", await File.ReadAllTextAsync(room.W + "/.git/config", SandboxRoom.Ct), StringComparison.Ordinal);
         foreach (var name in new[] { "pre-commit", "fsmonitor", ".envrc" }) Assert.Contains(name, outcome.Content, StringComparison.Ordinal);
-        Assert.Equal(["1-0-.envrc", "1-0-config", "1-0-pre-commit"], Directory.EnumerateFiles(room.W + "/.yoi/quarantine").Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal([".gitignore", "1-0-.envrc", "1-0-config", "1-0-pre-commit"], Directory.EnumerateFiles(room.W + "/.yoi/quarantine").Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Equal(3, room.Entries.OfType<Entry.Notification>().Count(told => told.Source == "sandbox"));
 
         if (await room.IsRefused("/W/.git/config may not be written and lies in")) return;
@@ -229,7 +229,8 @@ public sealed class ScopeInBashTests
         await room.Fails("echo evil > .git/hooks/pre-commit");
         await room.Fails("git config core.fsmonitor /x");
         await room.Fails("echo x > .yoi/x");
-        Assert.Equal(3, Directory.EnumerateFiles(room.W + "/.yoi/quarantine").Count());
+        Assert.Equal(4, Directory.EnumerateFiles(room.W + "/.yoi/quarantine").Count());
+        Assert.DoesNotContain(".yoi", await room.Run("git status --short --untracked-files=all"), StringComparison.Ordinal); // Nobody adds it with all else.
     }
 
     public static MatrixTheoryData<string, string> Settings => new(Levels, ["[core] fsmonitor = /evil #]", "[core]fsmonitor=/evil;]", "[core \"]\"] fsmonitor = /evil #]", "[remote \"o\"]\\n\\turl = \"evil:\":/evil", "[remote \"o\"]\\n\\turl = evil:\"\":/evil", "[core]\\n\\tbare = false\\n\\tfsmonitor = /evil"]);

@@ -43,6 +43,17 @@ public sealed class BuiltInDeniesTests : IDisposable
         Assert.Equal(Access.Write, policy.AccessAt(_room.Root + "/home/.sshrc"));
     }
 
+    [Theory, InlineData(".bashrc"), InlineData(".profile"), InlineData(".config/autostart/x.desktop"), InlineData(".local/bin/git"), InlineData(".gitconfig")]
+    public void What_a_shell_or_a_desktop_runs_by_itself_is_not_written_in_a_home_that_is_granted_and_is_where_it_was_named(string name)
+    {
+        var path = $"{_room.Root}/home/{name}";
+        Assert.Equal(Access.Read, Policy("write:" + _room.Root).AccessAt(path));
+        Assert.Equal(Access.Read, Policy($"write:{_room.Root}/home").AccessAt(path));
+        Assert.Equal(Access.Write, Policy($"write:{_room.Root}/home").AccessAt(_room.Root + "/home/notes.txt"));
+        foreach (var named in new[] { ".bashrc", ".profile", ".config/autostart", ".local/bin", ".gitconfig" }.Where(named => name.StartsWith(named, StringComparison.Ordinal)))
+            Assert.Equal(Access.Write, Policy($"write:{_room.Root}/home/{named}").AccessAt(path));
+    }
+
     [Fact]
     public void A_store_behind_a_link_is_denied_under_both_names()
     {

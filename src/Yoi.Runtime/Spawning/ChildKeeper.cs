@@ -169,6 +169,9 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
             var exit = kept.Process is { } process ? await process.Exited.WaitAsync(ct) : null;
             while (true)
             {
+                // What it started outlives it by a moment. A process that nobody can name may live for days, and of some it cannot be known: a stop
+                // must come through meanwhile.
+                for (var pause = ShortestPause; !kept.Recorded && kept.Pod.IsAlive; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause) await Task.Delay(pause, time, ct);
                 await kept.Busy.WaitAsync(ct); // A stop that is going on records the end in its own words.
                 try
                 {
@@ -195,13 +198,12 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         }
     }
 
-    /// <summary>False if the table or a disk would not let us: a lock is held, or there is no space. Tried again.</summary>
+    /// <summary>False if it lives again, or the table or a disk would not let us: a lock is held, or there is no space. Tried again.</summary>
     private async Task<bool> TryRecordAsync(Kept kept, ProcessExit? exit, CancellationToken ct)
     {
         try
         {
-            // What it started outlives it by a moment. A process that nobody can name may live for days.
-            for (var pause = ShortestPause; kept.Pod.IsAlive; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause) await Task.Delay(pause, time, ct);
+            if (!kept.Recorded && kept.Pod.IsAlive) return false;
             await RecordAsync(kept, exit, null, ct);
             return true;
         }
@@ -319,7 +321,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
 
         /// <summary>Held by whoever ends it or records its end.</summary>
         internal SemaphoreSlim Busy { get; } = new(1, 1);
-        internal bool Recorded { get; set; }
+        internal volatile bool Recorded;
         internal bool Reported { get; set; }
         internal Task Watching { get; set; } = Task.CompletedTask;
     }

@@ -18,14 +18,14 @@ internal sealed unsafe class MaskWatch : IDisposable
 
     private readonly Func<bool> _changed;
     private readonly SafeFileHandle _notify;
-    private readonly int _wake = Sys.WakeEvent();
+    private readonly SafeFileHandle _wake;
     private readonly Thread _thread;
     private volatile bool _stopped;
 
     /// <param name="changed">Compares; true if there is nothing more to watch for. Must not throw. Called at once, then after each event.</param>
-    private MaskWatch(SafeFileHandle notify, Func<bool> changed)
+    private MaskWatch(SafeFileHandle notify, SafeFileHandle wake, Func<bool> changed)
     {
-        (_notify, _changed) = (notify, changed);
+        (_notify, _wake, _changed) = (notify, wake, changed);
         _thread = new Thread(Watch, StackSize) { IsBackground = true, Name = "mask watch" };
         _thread.Start();
     }
@@ -42,10 +42,17 @@ internal sealed unsafe class MaskWatch : IDisposable
             if (Directory.Exists(path)) masks[Door.DirectoryOf(path)] = masks.GetValueOrDefault(Door.DirectoryOf(path)) | Sys.InDelete | Sys.InMovedFrom | Sys.InMoveSelf | Sys.InDeleteSelf;
             for (var above = Door.DirectoryOf(path); above != "/"; above = Door.DirectoryOf(above)) masks.TryAdd(above, Sys.InMoveSelf | Sys.InDeleteSelf);
         }
-        if (masks.Count == 0 || Sys.Notify() is not (>= 0 and var notify)) return null;
+        if (masks.Count == 0) return null;
+        var (notify, wake) = (new SafeFileHandle(Sys.Notify(), ownsHandle: true), new SafeFileHandle(Sys.WakeEvent(), ownsHandle: true));
+        if (notify.IsInvalid || wake.IsInvalid)
+        {
+            notify.Dispose();
+            wake.Dispose();
+            return null;
+        }
         // What its owner may not read cannot be watched; the end shows that, too.
-        foreach (var (path, mask) in masks) _ = Sys.InotifyAdd(notify, path, mask | DoNotFollow);
-        return new(new SafeFileHandle(notify, ownsHandle: true), changed);
+        foreach (var (path, mask) in masks) _ = Sys.InotifyAdd((int)notify.DangerousGetHandle(), path, mask | DoNotFollow);
+        return new(notify, wake, changed);
     }
 
     private void Watch()
@@ -55,7 +62,7 @@ internal sealed unsafe class MaskWatch : IDisposable
         while (!_stopped && !_changed())
         {
             fds[0] = new PollFd { Fd = (int)_notify.DangerousGetHandle(), Events = Libc.PollIn };
-            fds[1] = new PollFd { Fd = _wake, Events = Libc.PollIn };
+            fds[1] = new PollFd { Fd = (int)_wake.DangerousGetHandle(), Events = Libc.PollIn };
             while (Libc.Poll(fds, 2, -1) < 0 && Marshal.GetLastPInvokeError() == Errno.Intr)
             {
                 // A signal; the wait goes on.
@@ -68,9 +75,9 @@ internal sealed unsafe class MaskWatch : IDisposable
     {
         if (_stopped) return;
         _stopped = true;
-        _ = Sys.Write(_wake, 1, sizeof(ulong));
+        if (Libc.EventFdWrite(_wake, 1) != 0) throw Libc.Failed("eventfd_write");
         _thread.Join();
-        _ = Sys.Close(_wake);
+        _wake.Dispose();
         _notify.Dispose();
     }
 }

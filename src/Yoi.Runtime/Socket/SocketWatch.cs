@@ -27,6 +27,7 @@ internal sealed unsafe class SocketWatch : IDisposable
 
     private void Watch()
     {
+        if (_wake < 0) return; // As without an inotify instance, below.
         var again = false;
         while (!_stopped)
         {

@@ -32,6 +32,7 @@ internal sealed class BubblewrapHold : ICommandHold
     /// <summary>Starts it as far as the gate. The view stands, the filter is on, and nothing of the command has run.</summary>
     /// <param name="about">What is to be settled when it is gone, also by others if the Pod dies; null: nothing.</param>
     /// <exception cref="SandboxException">It does not come that far; says what bubblewrap said. Nothing is left.</exception>
+    /// <exception cref="TimeoutException">The same, but something is left that does not die.</exception>
     internal static async Task<SandboxedCommand> StartAsync(
         string podDirectory, SandboxCommand command, string outputPath, CommandLimits limits, TimeProvider time, CancellationToken ct, string? about = null)
     {
@@ -44,7 +45,7 @@ internal sealed class BubblewrapHold : ICommandHold
         {
             (outer, gate, var information, var words) = await SpawnThread.RunAsync(() => Execute(command));
             output = CommandOutput.Start(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20, () => (inner ?? outer).Signal(Libc.SigKill));
-            var pid = await ChildOf(information, output, time, ct);
+            var pid = await ChildOf(information, output, time);
             inner = PodProcess.Open(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
             var beginning = await output.Beginning.WaitAsync(StartLimit, time, ct);
@@ -65,15 +66,23 @@ internal sealed class BubblewrapHold : ICommandHold
         }
         finally
         {
-            if (!started) await GiveUpAsync(outer, inner, gate, group, output);
+            if (!started) await GiveUpAsync(outer, inner, gate, group, output, time);
         }
     }
 
     public void Go()
     {
         var go = Encoding.ASCII.GetBytes(CommandGate.GoLine);
-        if (Libc.Write(_gate, go, go.Length) != go.Length && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() is not Errno.Pipe) throw Libc.Failed("write to the gate");
-        _gate.Dispose(); // A broken pipe: it was killed at the gate, and its end says so.
+        try
+        {
+            // A broken pipe, or a gate that is closed: it was killed there, and its end says so.
+            if (Libc.Write(_gate, go, go.Length) != go.Length && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() is not Errno.Pipe) throw Libc.Failed("write to the gate");
+        }
+        catch (ObjectDisposedException)
+        {
+            return;
+        }
+        _gate.Dispose();
     }
 
     public void Kill() => _inner.Signal(Libc.SigKill);
@@ -100,10 +109,13 @@ internal sealed class BubblewrapHold : ICommandHold
         }
     }
 
-    /// <summary>The pid that bubblewrap reports, read to the closing brace.</summary>
-    private static async Task<int> ChildOf(SafeFileHandle information, CommandOutput output, TimeProvider time, CancellationToken ct)
+    /// <summary>
+    /// The pid that bubblewrap reports, read to the closing brace. Not to be cancelled: until then it has a child that nobody can name, and that
+    /// would wait for it for ever.
+    /// </summary>
+    private static async Task<int> ChildOf(SafeFileHandle information, CommandOutput output, TimeProvider time)
     {
-        var text = await Task.Run(() => ReadToBrace(information), ct).WaitAsync(StartLimit, time, ct);
+        var text = await Task.Run(() => ReadToBrace(information)).WaitAsync(StartLimit, time);
         try
         {
             using var parsed = JsonDocument.Parse(text);
@@ -111,7 +123,7 @@ internal sealed class BubblewrapHold : ICommandHold
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            await output.Ended.WaitAsync(StartLimit, time, ct);
+            await output.Ended.WaitAsync(StartLimit, time);
             throw new SandboxException($"the sandbox could not be made: {Said(await output.Beginning, output)}");
         }
     }
@@ -140,21 +152,32 @@ internal sealed class BubblewrapHold : ICommandHold
         return exit;
     }
 
-    private static async Task GiveUpAsync(PodProcess? outer, PodProcess? inner, SafeFileHandle? gate, CommandGroup? group, CommandOutput? output)
+    private static async Task GiveUpAsync(PodProcess? outer, PodProcess? inner, SafeFileHandle? gate, CommandGroup? group, CommandOutput? output, TimeProvider time)
     {
         gate?.Dispose();
         inner?.Signal(Libc.SigKill);
+        if (inner is null && outer is not null) KillChildrenOf(outer);
         outer?.Signal(Libc.SigKill);
-        if (inner is not null) await inner.Exited;
-        if (outer is not null) await outer.Exited;
+        if (inner is not null) await inner.Exited.WaitAsync(EndLimit, time);
+        if (outer is not null) await outer.Exited.WaitAsync(EndLimit, time);
         group?.Remove();
         if (output is not null)
         {
-            await output.Ended;
+            await output.Ended.WaitAsync(EndLimit, time);
             output.Delete();
         }
         inner?.Dispose();
         outer?.Dispose();
         output?.Dispose();
+    }
+
+    // They do not yet end with it.
+    private static void KillChildrenOf(PodProcess outer)
+    {
+        foreach (var pid in PodProcess.ChildrenOf(outer.Pid))
+        {
+            using var child = PodProcess.Open(pid);
+            child?.Signal(Libc.SigKill);
+        }
     }
 }

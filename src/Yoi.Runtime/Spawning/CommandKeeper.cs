@@ -23,6 +23,7 @@ internal sealed class CommandKeeper : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<string, KeptHold> _holds = new(StringComparer.Ordinal);
     private readonly Task _reading;
+    private volatile bool _isOver;
     private int _number;
 
     private CommandKeeper(PodProcess process, SafeFileHandle channel, TimeProvider time)
@@ -62,16 +63,22 @@ internal sealed class CommandKeeper : IAsyncDisposable
 
     /// <summary>Starts a command as far as the gate. The restrictions are on, and nothing of the command has run.</summary>
     /// <exception cref="SandboxException">It does not come that far; says why. Nothing is left.</exception>
+    /// <exception cref="TimeoutException">The same, but something is left that does not die.</exception>
     internal async Task<SandboxedCommand> StartAsync(string podDirectory, LandlockCommand command, string outputPath, CommandLimits limits, string? about, CancellationToken ct)
     {
         var number = Interlocked.Increment(ref _number).ToString(CultureInfo.InvariantCulture);
-        var hold = _holds[number] = new KeptHold(this, number, podDirectory, _time);
+        KeptHold? hold = null;
         CommandOutput? output = null;
         CommandGroup? group = null;
         var started = false;
         try
         {
-            output = Order(number, command, hold, outputPath, (long)limits.OutputMb << 20);
+            var (words, written) = Libc.Pipe();
+            using (written)
+            {
+                output = CommandOutput.Start(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20, () => hold?.Kill());
+                hold = Order(number, command, podDirectory, written);
+            }
             var pid = await hold.Started.WaitAsync(StartLimit, _time, ct);
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the command ended before it came to the gate");
             var beginning = await output.Beginning.WaitAsync(StartLimit, _time, ct);
@@ -92,7 +99,7 @@ internal sealed class CommandKeeper : IAsyncDisposable
         }
         finally
         {
-            if (!started) await GiveUpAsync(hold, group, output);
+            if (!started) await GiveUpAsync(hold, group, output, _time);
         }
     }
 
@@ -121,17 +128,24 @@ internal sealed class CommandKeeper : IAsyncDisposable
         _process.Dispose();
     }
 
-    private CommandOutput Order(string number, LandlockCommand command, KeptHold hold, string outputPath, long outputLimit)
+    /// <summary>Asks for a command. If this fails, nobody was asked, and there is no end to wait for.</summary>
+    private KeptHold Order(string number, LandlockCommand command, string podDirectory, SafeFileHandle written)
     {
-        var (words, written) = Libc.Pipe();
-        using (written)
-        using (var arguments = Libc.MemoryFile(Words(command.Arguments)))
-        using (var environment = Libc.MemoryFile(Words(command.Environment)))
-        using (var filter = Libc.MemoryFile(command.Filter))
+        using var arguments = Libc.MemoryFile(Words(command.Arguments));
+        using var environment = Libc.MemoryFile(Words(command.Environment));
+        using var filter = Libc.MemoryFile(command.Filter);
+        var hold = _holds[number] = new KeptHold(this, number, podDirectory, _time);
+        try
         {
             Say(KeeperWords.Start, number, arguments, environment, filter, command.Ruleset, written);
-            return CommandOutput.Start(words, outputPath, CommandGate.ReadyLine, outputLimit, hold.Kill);
         }
+        catch
+        {
+            hold.Dispose();
+            throw;
+        }
+        if (_isOver) hold.Lost(); // It came too late to be told so with the others.
+        return hold;
     }
 
     private void ReadAll()
@@ -149,17 +163,18 @@ internal sealed class CommandKeeper : IAsyncDisposable
         {
             // Reset: it was killed with words of ours unread.
         }
+        _isOver = true;
         foreach (var hold in _holds.Values) hold.Lost();
     }
 
-    private static async Task GiveUpAsync(KeptHold hold, CommandGroup? group, CommandOutput? output)
+    private static async Task GiveUpAsync(KeptHold? hold, CommandGroup? group, CommandOutput? output, TimeProvider time)
     {
-        hold.Kill();
-        await hold.Gone;
-        hold.Dispose();
+        hold?.Kill();
+        if (hold is not null) await hold.Gone.WaitAsync(EndLimit, time);
+        hold?.Dispose();
         group?.Remove();
         if (output is null) return;
-        await output.Ended;
+        await output.Ended.WaitAsync(EndLimit, time);
         output.Delete();
         output.Dispose();
     }

@@ -32,7 +32,7 @@ internal sealed class PodController : IAsyncDisposable
     private bool _resting;
 
     /// <param name="held">The rules that go back when the Pod ends.</param>
-    /// <param name="beforeEnd">Ends what the Pod has running, before its end entry: nothing is appended behind that. Must not throw.</param>
+    /// <param name="beforeEnd">Ends what the Pod has running, before its end entry: nothing is appended behind that.</param>
     internal PodController(
         PodLedger ledger, JournalWriter journal, RunWorker worker, NewsDesk news, StatusSource status,
         Func<IReadOnlyList<ScopeRule>> held, TimeProvider time, Func<Task>? beforeEnd = null)
@@ -311,9 +311,9 @@ internal sealed class PodController : IAsyncDisposable
     {
         await working;
         if (_completion.Task.IsCompleted) return; // It failed: no ordinary end.
-        await _beforeEnd();
         try
         {
+            await _beforeEnd();
             Totals totals;
             lock (_ledger.Gate) totals = _ledger.Totals;
             Failpoint.Pass(Failpoints.PodEnding);
@@ -325,6 +325,10 @@ internal sealed class PodController : IAsyncDisposable
         catch (JournalException e)
         {
             await Console.Error.WriteLineAsync($"yoi: the end entry could not be written: {e.Message}");
+        }
+        catch (Exception e)
+        {
+            _completion.TrySetException(e); // We are wrong: the process ends by this.
         }
         finally
         {

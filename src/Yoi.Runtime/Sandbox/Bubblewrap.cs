@@ -35,7 +35,7 @@ internal static class Bubblewrap
     /// <param name="home">Where it begins if that is not there any more: the Pod's own working directory.</param>
     /// <exception cref="SandboxException">The policy cannot be held by this back end.</exception>
     internal static SandboxCommand Compose(
-        string program, SandboxPolicy policy, SandboxView seen, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null)
+        string program, SandboxPolicy policy, SandboxView seen, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null, bool background = false)
     {
         if (policy.Access.AccessAt(program) == Access.Write) throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
         List<string> view = [.. policy.Network ? [] : new[] { "--unshare-net" }, .. View(policy, seen, own, limits), "--chdir", "/"];
@@ -43,7 +43,7 @@ internal static class Bubblewrap
         [
             program, "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
             "--die-with-parent", "--new-session", "--info-fd", Text(InformationFd), "--seccomp", Text(FilterFd), "--args", Text(ViewFd),
-            "--", .. CommandGate.Arguments(limits, command, PrivatePlaces.InsideTemp, cwd, home ?? cwd),
+            "--", .. CommandGate.Arguments(limits, command, background ? null : PrivatePlaces.InsideTemp, cwd, home ?? cwd),
         ];
         byte[] read = [.. view.SelectMany(word => PathText.Encode(word))]; // Each ends with NUL.
         return new(program, arguments, CommandGate.Environment(environment, PrivatePlaces.InsideHome, PrivatePlaces.InsideTemp, policy.Network), SeccompFilter.Bytes(policy.Network), read);

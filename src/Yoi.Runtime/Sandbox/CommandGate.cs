@@ -32,12 +32,12 @@ internal static class CommandGate
     private static readonly string[] WithoutNetwork = ["NuGetAudit=false", "npm_config_audit=false", "npm_config_fund=false", "npm_config_update_notifier=false", "npm_config_fetch_retries=0", "PIP_RETRIES=0", "PIP_DISABLE_PIP_VERSION_CHECK=1"];
 
     /// <summary>The shell and its arguments.</summary>
-    /// <param name="temp">Where the command leaves its working directory.</param>
+    /// <param name="temp">Where the command leaves its working directory; null if nobody asks for it.</param>
     /// <param name="cwd">Where it begins.</param>
     /// <param name="home">Where it begins if that is not there any more.</param>
     /// <param name="ownUsers">False: without a namespace of users all processes of the user would be counted; their number is not limited here.</param>
-    internal static IReadOnlyList<string> Arguments(CommandLimits limits, string command, string temp, string cwd, string home, bool ownUsers = true) =>
-        [Shell, "--noprofile", "--norc", "-c", GateText(limits, ownUsers), "bash", command, $"{temp}/{PrivatePlaces.WorkingDirectoryFile}", cwd, home];
+    internal static IReadOnlyList<string> Arguments(CommandLimits limits, string command, string? temp, string cwd, string home, bool ownUsers = true) =>
+        [Shell, "--noprofile", "--norc", "-c", GateText(limits, ownUsers), "bash", command, temp is null ? "/dev/null" : $"{temp}/{PrivatePlaces.WorkingDirectoryFile}", cwd, home];
 
     /// <summary>All that a command gets.</summary>
     internal static IReadOnlyList<string> Environment(Func<string, string?> environment, string home, string temp, bool network)

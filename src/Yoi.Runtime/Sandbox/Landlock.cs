@@ -62,13 +62,13 @@ internal static class Landlock
     /// <summary>All that starting the command takes.</summary>
     /// <exception cref="SandboxException">The policy cannot be held by this back end.</exception>
     internal static LandlockCommand Compose(
-        SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null)
+        SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null, bool background = false)
     {
         if (Refusal(policy.Access, view) is { } why) throw new SandboxException(why);
         var kernel = Libc.LandlockVersion();
         if (WhyNot(kernel) is { } unable) throw new SandboxException(unable);
         var ruleset = Ruleset(kernel.Abi, policy, view, own);
-        return new(ruleset, CommandGate.Arguments(limits, command, own.SeenTemp, cwd, home ?? cwd, ownUsers: false),
+        return new(ruleset, CommandGate.Arguments(limits, command, background ? null : own.SeenTemp, cwd, home ?? cwd, ownUsers: false),
             CommandGate.Environment(environment, own.SeenHome, own.SeenTemp, policy.Network), SeccompFilter.Bytes(policy.Network, ownNamespaces: false));
     }
 

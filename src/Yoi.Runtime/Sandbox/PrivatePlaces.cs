@@ -87,14 +87,14 @@ internal sealed class PrivatePlaces
         }
     }
 
-    /// <summary>Removes the oldest outputs of commands until those that stay take less. One that is being written goes on in its open file.</summary>
-    internal void KeepOutputsBelow(long bytes)
+    /// <summary>Removes the oldest outputs of commands until those that stay take less, but none that is being written: that would free nothing.</summary>
+    internal void KeepOutputsBelow(long bytes, IReadOnlyCollection<string> written)
     {
         if (!Directory.Exists(Output)) return;
         foreach (var file in new DirectoryInfo(Output).GetFiles().OrderByDescending(file => file.LastWriteTimeUtc).ThenByDescending(file => file.Name, StringComparer.Ordinal))
         {
             bytes -= file.Length;
-            if (bytes < 0) file.Delete();
+            if (bytes < 0 && !written.Contains(file.FullName)) file.Delete();
         }
     }
 

@@ -54,7 +54,7 @@ internal sealed class BubblewrapHold : ICommandHold
             foreach (var waiting in group is null ? [] : PodProcess.ChildrenOf(pid)) group!.Add(waiting);
             var mark = CommandMarks.Put(podDirectory, process, about);
             started = true;
-            return new(mark, process, new BubblewrapHold(outer, inner, gate, time), output, group);
+            return new(mark, about is null, process, new BubblewrapHold(outer, inner, gate, time), output, group);
         }
         catch (TimeoutException)
         {

@@ -87,7 +87,7 @@ internal sealed class CommandKeeper : IAsyncDisposable
             group?.Add(pid); // It waits, and has started nothing yet.
             var mark = CommandMarks.Put(podDirectory, process, about);
             started = true;
-            return new(mark, process, hold, output, group);
+            return new(mark, about is null, process, hold, output, group);
         }
         catch (TimeoutException)
         {

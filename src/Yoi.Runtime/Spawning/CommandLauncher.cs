@@ -9,9 +9,10 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="Cwd">Where it begins, as it sees it.</param>
 /// <param name="Home">Where it begins if that is not there any more.</param>
 /// <param name="About">What is to be settled when it is gone, also by others if the Pod dies; null: nothing.</param>
+/// <param name="Background">It goes on beside others, and leaves no working directory to the next.</param>
 internal sealed record CommandOrder(
     string PodDirectory, SandboxPolicy Policy, SandboxView View, PrivatePlaces Places, CommandLimits Limits, string Cwd, string Home, string Line,
-    string OutputPath, string? About = null);
+    string OutputPath, string? About = null, bool Background = false);
 
 /// <summary>Starts the commands of one Pod at the Pod's level, each as far as its gate. Owns the keeper, where the level has one.</summary>
 /// <param name="keeper">The program of the keeper.</param>
@@ -30,6 +31,7 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
 
     /// <summary>When this returns the command waits at its gate, held and marked; nothing of it has run.</summary>
     /// <exception cref="SandboxException">It cannot be held; nothing was run.</exception>
+    /// <exception cref="TimeoutException">The same, but something is left that does not die.</exception>
     internal Task<SandboxedCommand> StartAsync(CommandOrder order, CancellationToken ct) => level switch
     {
         SandboxLevel.Kernel => StartWithBubblewrapAsync(order, ct),
@@ -55,19 +57,26 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
 
     private async Task<SandboxedCommand> StartWithBubblewrapAsync(CommandOrder order, CancellationToken ct)
     {
-        var command = Bubblewrap.Compose(Bubblewrap.Find(), order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home);
+        var command = Bubblewrap.Compose(Bubblewrap.Find(), order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
         var started = await BubblewrapHold.StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, time, ct, order.About);
-        if (order.View.Mismatch(started.Process.Pid) is not { } changed) return started;
-        await started.DisposeAsync();
-        started.Mark.Remove();
-        throw new SandboxException($"{changed} was exchanged while the sandbox was made; run the command again");
+        try
+        {
+            if (order.View.Mismatch(started.Process.Pid) is { } changed) throw new SandboxException($"{changed} was exchanged while the sandbox was made; run the command again");
+            return started;
+        }
+        catch
+        {
+            await started.DisposeAsync();
+            started.Mark.Remove();
+            throw;
+        }
     }
 
     private async Task<SandboxedCommand> StartWithKeeperAsync(CommandOrder order, CancellationToken ct)
     {
         if (keeper.WritableBy(order.Policy.Access) is { } program)
             throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
-        using var command = Landlock.Compose(order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home);
+        using var command = Landlock.Compose(order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
         return await (await KeeperAsync(ct)).StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, order.About, ct);
     }
 

@@ -53,17 +53,23 @@ internal sealed class CommandOutput : IDisposable
         return output;
     }
 
-    /// <summary>Text of a part of the file, whole characters; bytes that are no text are shown as such.</summary>
+    /// <summary>False when it was removed to make room.</summary>
+    internal bool IsKept => File.Exists(Path);
+
+    /// <summary>Text of a part of the file, also when it is closed; nothing if it is not kept. Bytes that are no text are shown as such.</summary>
     internal string Text(long from, int most)
     {
+        using var file = PrivateFile.OpenToRead(Path);
+        if (file is null) return "";
         var bytes = new byte[(int)Math.Min(Math.Max(0, Length - from), most)];
-        var read = RandomAccess.Read(_file, bytes, from);
+        var read = RandomAccess.Read(file, bytes, from);
         return Encoding.UTF8.GetString(bytes, 0, read).Replace('\0', '\u2400');
     }
 
     /// <summary>Forgets the file, too.</summary>
     internal void Delete() => _ = Libc.Unlink(Path);
 
+    /// <summary>Closes the file; it stays.</summary>
     public void Dispose() => _file.Dispose();
 
     private void Read(Action full)

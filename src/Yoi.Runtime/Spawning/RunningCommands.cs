@@ -10,19 +10,29 @@ namespace Yoi.Runtime.Spawning;
 internal sealed class RunningCommands
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, (ScopePolicy Scope, TaskCompletionSource Gone)> _running = new(StringComparer.Ordinal);
+    private readonly List<Running> _running = [];
 
-    internal void Add(string name, ScopePolicy scope)
+    /// <summary>One of them. A name alone tells nothing: the next command may have the same.</summary>
+    internal sealed class Running(string name, ScopePolicy scope)
     {
-        lock (_gate) _running.Add(name, (scope, new(TaskCreationOptions.RunContinuationsAsynchronously)));
+        internal string Name => name;
+        internal ScopePolicy Scope => scope;
+        internal TaskCompletionSource Gone { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    internal void Remove(string name)
+    /// <summary>To be called before the command is started.</summary>
+    internal Running Add(string name, ScopePolicy scope)
     {
-        lock (_gate)
-        {
-            if (_running.Remove(name, out var command)) command.Gone.SetResult();
-        }
+        var command = new Running(name, scope);
+        lock (_gate) _running.Add(command);
+        return command;
+    }
+
+    /// <summary>To be called when nothing of it can write any more, and never before.</summary>
+    internal void Remove(Running command)
+    {
+        lock (_gate) _running.Remove(command);
+        command.Gone.TrySetResult();
     }
 
     /// <summary>A command that can write what these rules would lend for writing, where, and when it is gone; null if there is none.</summary>
@@ -31,8 +41,8 @@ internal sealed class RunningCommands
         var lent = new ScopePolicy(new ScopeRules(rules, [], UnguardedGit: true), [], 0);
         lock (_gate)
         {
-            foreach (var (name, (scope, gone)) in _running)
-                if (RuleSpace.SharedWrite(scope, lent) is { } point) return (name, RuleSpace.Show(point).Path, gone.Task);
+            foreach (var command in _running)
+                if (RuleSpace.SharedWrite(command.Scope, lent) is { } point) return (command.Name, RuleSpace.Show(point).Path, command.Gone.Task);
         }
         return null;
     }

@@ -29,12 +29,14 @@ internal sealed class SandboxedCommand : IAsyncDisposable
 {
     private readonly ICommandHold _hold;
     private readonly CommandGroup? _group;
+    private readonly bool _isSettled;
 
     /// <summary>Takes over a command that waits at the gate and is marked.</summary>
+    /// <param name="isSettled">True if nothing is left to do when it is gone: its mark goes with it.</param>
     /// <param name="group">What holds it to its limits as a whole; null where that cannot be had.</param>
-    internal SandboxedCommand(CommandMark mark, CommandProcess process, ICommandHold hold, CommandOutput output, CommandGroup? group)
+    internal SandboxedCommand(CommandMark mark, bool isSettled, CommandProcess process, ICommandHold hold, CommandOutput output, CommandGroup? group)
     {
-        (Mark, Process, _hold, Output, _group) = (mark, process, hold, output, group);
+        (Mark, _isSettled, Process, _hold, Output, _group) = (mark, isSettled, process, hold, output, group);
         Ended = EndAsync();
     }
 
@@ -49,6 +51,9 @@ internal sealed class SandboxedCommand : IAsyncDisposable
     /// <summary>Completes when the whole tree is gone and all output is in the file. A tree that does not die is an error.</summary>
     internal Task<CommandEnd> Ended { get; }
 
+    /// <summary>True when nothing of the tree is left. It can be so though <see cref="Ended"/> failed.</summary>
+    internal bool IsGone { get; private set; }
+
     /// <summary>Opens the gate.</summary>
     internal void Go() => _hold.Go();
 
@@ -58,7 +63,19 @@ internal sealed class SandboxedCommand : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Kill();
-        await Ended;
+        try
+        {
+            await Ended;
+        }
+        finally
+        {
+            if (IsGone) Close(); // Else it can still be killed.
+        }
+    }
+
+    /// <summary>Gives back what it holds open, when it has ended. What it wrote can still be read.</summary>
+    internal void Close()
+    {
         _hold.Dispose();
         Output.Dispose();
     }
@@ -66,10 +83,11 @@ internal sealed class SandboxedCommand : IAsyncDisposable
     private async Task<CommandEnd> EndAsync()
     {
         var exit = await _hold.Gone;
+        IsGone = true;
         await Output.Ended;
         var (processes, memory) = _group?.Reached() ?? default;
         _group?.Remove();
-        if (Mark.About is null) Mark.Remove();
+        if (_isSettled) Mark.Remove();
         return new(exit.Signal is null ? exit : null, processes, memory);
     }
 }

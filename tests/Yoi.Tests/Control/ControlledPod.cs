@@ -96,7 +96,7 @@ internal sealed class ControlledPod : IAsyncDisposable
         var runner = new ToolRunner(tools, Journal);
         var turns = new TurnLoop(Journal, conversation, model, runner, runLimits, ct => _news.TellAsync(ct));
         var status = new StatusSource(Ledger, Journal, _news, () => (ScopeRules.None, []), () => runner.Running);
-        Controller = new PodController(Ledger, Journal, new RunWorker(Ledger, Journal, turns, _news), _news, status, () => [], TimeProvider.System);
+        Controller = new PodController(Ledger, Journal, new RunWorker(Ledger, Journal, turns, _news), _news, status, () => [], TimeProvider.System, () => BeforeEnd());
     }
 
     internal string Directory { get; }
@@ -104,6 +104,9 @@ internal sealed class ControlledPod : IAsyncDisposable
     internal PodLedger Ledger { get; }
     internal JournalWriter Journal { get; }
     internal PodController Controller { get; }
+
+    /// <summary>What is done before the end entry.</summary>
+    internal Func<Task> BeforeEnd { private get; set; } = () => Task.CompletedTask;
 
     internal static Task<ControlledPod> CreateAsync(params Tool[] tools) => CreateAsync(new PodLimits(), tools);
 

@@ -282,6 +282,19 @@ public sealed class PodControllerTests
     }
 
     [Fact]
+    public async Task An_end_that_fails_by_our_own_mistake_ends_the_process_and_keeps_nobody_waiting()
+    {
+        await using var pod = await ControlledPod.CreateAsync();
+        pod.BeforeEnd = () => throw new InvalidOperationException("a mistake");
+
+        await pod.AskAsync(new Method.Shutdown());
+
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => pod.Controller.Completion.WaitAsync(Limit, TestContext.Current.CancellationToken));
+        Assert.Equal("a mistake", failure.Message);
+        Assert.DoesNotContain(pod.Records(), record => record.Entry is Entry.PodEnded); // The next process finds it as it was.
+    }
+
+    [Fact]
     public async Task A_run_that_fails_by_our_own_mistake_ends_the_process_and_is_found_interrupted()
     {
         var pod = await ControlledPod.CreateAsync();

@@ -24,6 +24,31 @@ public sealed class ManyCommandsTests
         Assert.InRange(Zombies(), 0, count / 10);
     }
 
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "F02")]
+    public async Task Many_commands_in_the_background_leave_no_more_than_the_output_of_the_last(string level)
+    {
+        const int known = 32, count = 60;
+        await using var room = await SandboxRoom.MakeAsync(level);
+        for (var i = 0; i < known; i++) await EndInBackground(room, i);
+        var (descriptors, threads, files) = (Entries("fd"), Entries("task"), Files(room).Count);
+        for (var i = 0; i < count; i++) await EndInBackground(room, i);
+        Assert.InRange(Entries("fd"), 0, descriptors + (count / 2));
+        Assert.InRange(Entries("task"), 0, threads + (count / 2));
+        Assert.Equal(files, Files(room).Count);
+        var last = room.Shell.Known[^1];
+        Assert.Equal(known, room.Shell.Known.Count);
+        Assert.Equal($"{count - 1}", (await room.Ask("BashOutput", ("name", last.Name))).Content);
+        File.Delete(last.Process.Output.Path); // As when there is no room any more.
+        last.Shown = 0;
+        Assert.Contains("was removed", (await room.Ask("BashOutput", ("name", last.Name))).Content, StringComparison.Ordinal);
+    }
+
+    private static async Task EndInBackground(SandboxRoom room, int number)
+    {
+        await room.Bash($"echo {number}", ("run_in_background", true));
+        await room.Shell.Known[^1].Ended;
+    }
+
     private static int Entries(string what) => Directory.GetFileSystemEntries("/proc/self/" + what).Length;
 
     private static List<string> Files(SandboxRoom room) =>

@@ -64,14 +64,16 @@ public sealed class PrivateFilesTests : IDisposable
     public void Of_the_outputs_of_commands_the_oldest_go_first()
     {
         var places = PrivatePlaces.Of(_root, "kernel");
-        places.KeepOutputsBelow(1); // There are none yet.
+        places.KeepOutputsBelow(1, []); // There are none yet.
         Directory.CreateDirectory(places.Output);
         for (var i = 0; i < 5; i++)
         {
             File.WriteAllText($"{places.Output}/{i}.log", new string('x', 1_000));
             File.SetLastWriteTimeUtc($"{places.Output}/{i}.log", new DateTime(2026, 1, 1, 0, 0, i, DateTimeKind.Utc));
         }
-        places.KeepOutputsBelow(2_500);
+        places.KeepOutputsBelow(2_500, [$"{places.Output}/0.log"]);
+        Assert.Equal(["0.log", "3.log", "4.log"], Directory.GetFiles(places.Output).Select(Path.GetFileName).Order()); // The first is being written.
+        places.KeepOutputsBelow(2_500, []);
         Assert.Equal(["3.log", "4.log"], Directory.GetFiles(places.Output).Select(Path.GetFileName).Order());
     }
 }

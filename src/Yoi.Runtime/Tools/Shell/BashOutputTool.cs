@@ -37,6 +37,7 @@ internal sealed class BashOutputTool(Shell shell, TimeProvider time) : Tool
         var text = output.Text(from + skipped, (int)(length - from - skipped)).TrimEnd('\n');
         command.Shown = length;
         if (skipped > 0) text = $"[{skipped} bytes left out; all of it is in {shell.PathOf(output)}, which commands can read]\n" + text;
+        if (length > from && !output.IsKept) text = "[what it wrote was removed to make room for the output of later commands]";
         foreach (var line in end is null ? [] : end.Found.Concat(end.Limits)) text += $"\n[yoi] {line}";
         return new($"`{command.Name}` [{state}]; {(length == from ? "nothing new" : $"{length - from} new byte(s)")}", text.Length == 0 ? null : text);
     }

@@ -40,15 +40,7 @@ internal sealed class BashTool(Shell shell, TimeProvider time) : Tool
         var began = time.GetTimestamp();
         var command = await StartAsync(line, name, background, call.CallId, ct);
         if (background) return new ToolOutcome($"started in the background as `{command.Name}`; BashOutput shows what it writes, KillBash ends it");
-        var end = await EndAsync(command, limit, ct);
-        try
-        {
-            return Outcome(command, end, limit, time.GetElapsedTime(began));
-        }
-        finally
-        {
-            await command.Process.DisposeAsync();
-        }
+        return Outcome(command, await EndAsync(command, limit, ct), limit, time.GetElapsedTime(began));
     }
 
     private async Task<ShellCommand> StartAsync(string line, string? name, bool background, string callId, CancellationToken ct)

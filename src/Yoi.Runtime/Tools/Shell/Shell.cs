@@ -19,21 +19,21 @@ internal sealed class ShellCommand(string name, string line, bool background, Sa
     /// <summary>Why it was killed; null if nobody did.</summary>
     internal string? Killed { get; set; }
 
-    /// <summary>Ends it when what its mounts lie on is replaced from outside.</summary>
-    internal MaskWatch? Watch { get; set; }
-
-    /// <summary>What was seen then.</summary>
+    /// <summary>What was seen when what its mounts lie on was replaced from outside.</summary>
     internal IReadOnlyDictionary<string, FileVersion?>? Replaced { get; set; }
 
     /// <summary>Up to where BashOutput has shown it.</summary>
     internal long Shown { get; set; }
 
-    /// <summary>How it ended; null while it runs.</summary>
+    /// <summary>How it ended; null while anything of it may run.</summary>
     internal ShellEnd? End { get; set; }
 
     internal string State => End?.Said ?? "running";
 
-    /// <summary>Completes when its tree is gone, its end is journalled and what it may have planted is dealt with.</summary>
+    /// <summary>
+    /// Completes when its tree is gone, its end is journalled and what it may have planted is dealt with. Fails if the tree does not die, or
+    /// the end could not be journalled: <see cref="End"/> says which.
+    /// </summary>
     internal Task<ShellEnd> Ended { get; set; } = null!;
 
     /// <summary>Ends its whole tree.</summary>
@@ -61,13 +61,16 @@ internal sealed class Shell(
 {
     private const int MostInBackground = 16;
 
+    /// <summary>Background commands that have ended and can still be asked about: the last.</summary>
+    private const int MostEnded = 32;
+
     /// <summary>Bytes of output that are kept for commands to read, all together.</summary>
     private const long MostOutputs = 256L << 20;
 
     private readonly string _podDirectory = own.Directories.Pod(own.Name, own.PodId);
     private readonly string _home = PlatformSet.HomeOf(environment);
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
+    private readonly OrderedDictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
     private readonly RepositoryIndex _repositories = new(time);
 
     /// <summary>Repositories that commands of this Pod made. They are inert, and stay its to change and remove: no mount lies on them.</summary>
@@ -109,34 +112,30 @@ internal sealed class Shell(
     /// <exception cref="ToolFailure">The name is in use, or there are too many.</exception>
     internal async Task<ShellCommand> StartAsync(string line, string? name, bool background, string callId, CancellationToken ct)
     {
-        name = Reserve(name, background);
-        SandboxedCommand? process = null;
-        ShellCommand? command = null;
+        name = FreeName(name, background);
+        var made = await MakeAsync(name, line, background, ct);
+        var command = new ShellCommand(name, line, background, made.Process);
+        command.Ended = FollowAsync(command, made);
         try
         {
-            var now = await MakeAsync(name, line, ct);
-            process = now.Process;
-            command = new ShellCommand(name, line, background, process);
-            command.Watch = MaskWatch.Start(now.Names.Covered, () => IsReplaced(command, now.Names));
-            command.Ended = FollowAsync(command, now.Names);
-            await Task.WhenAll(Task.Run(process.Mark.Sync, CancellationToken.None), journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
-                name, line, now.Cwd, callId, background, launcher.Level, process.Process.Pid, process.Process.StartTime, process.Process.BootId, process.Process.Namespace)));
+            var process = made.Process.Process;
+            await Task.WhenAll(Task.Run(made.Process.Mark.Sync, CancellationToken.None), journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
+                name, line, made.Cwd, callId, background, launcher.Level, process.Pid, process.StartTime, process.BootId, process.Namespace)));
             ct.ThrowIfCancellationRequested();
             lock (_gate)
             {
                 if (_closed) throw new ToolFailure("the Pod is ending; nothing is started any more");
-                _commands[name] = command;
+                Forget_NeedsLock(name);
+                if (background || command.End is null) _commands.Add(name, command);
             }
             Failpoint.Pass(Failpoints.CommandGate);
-            process.Go();
+            made.Process.Go();
             return command;
         }
         catch
         {
-            command?.Kill("cancelled");
-            if (process is not null) await process.DisposeAsync();
-            if (command is not null) await Task.WhenAny(command.Ended); // Its end entry must not come behind the Pod's.
-            running.Remove(name);
+            command.Kill("cancelled");
+            await Task.WhenAny(command.Ended); // Its end entry must not come behind the Pod's.
             throw;
         }
     }
@@ -174,13 +173,12 @@ internal sealed class Shell(
             // Its mark stays, and with it the Pod's scope: whoever wants that ends the command first.
             await Console.Error.WriteLineAsync($"yoi: a command could not be ended: {e.Message}");
         }
-        foreach (var command in all.Where(command => command.Ended.IsCompleted)) await command.Process.DisposeAsync();
     }
 
-    private sealed record Made(SandboxedCommand Process, DeniedNames Names, string Cwd);
+    private sealed record Made(SandboxedCommand Process, RunningCommands.Running Running, DeniedNames Names, string Cwd);
 
     /// <summary>As far as the gate. While the scope is looked at and the command not yet known, nothing is lent.</summary>
-    private async Task<Made> MakeAsync(string name, string line, CancellationToken ct)
+    private async Task<Made> MakeAsync(string name, string line, bool background, CancellationToken ct)
     {
         using var lease = await scope.HoldWriteAsync(ct);
         var now = scope.Current();
@@ -193,15 +191,24 @@ internal sealed class Shell(
         if (masked.Count > 0) view = launcher.Look(policy);
         _notYet = view.NotYet;
         var places = PrivatePlaces.Make(_podDirectory, launcher.Level, platform, _home);
-        places.KeepOutputsBelow(MostOutputs);
+        places.KeepOutputsBelow(MostOutputs, Written());
         if (Cwd != own.Cwd && !IsSeen(view, places, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
         if (!IsSeen(view, places, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
         var names = DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent,
             part, repositories.Select(git => (git, masked.Contains(git))));
         var output = places.NewOutput(name, () => Interlocked.Increment(ref _outputs));
-        var process = await launcher.StartAsync(new(_podDirectory, policy, view, places, Limits, Cwd, own.Cwd, line, output, names.ToText()), ct);
-        running.Add(name, now);
-        return new(process, names, Cwd);
+        var entered = running.Add(name, now);
+        try
+        {
+            var order = new CommandOrder(_podDirectory, policy, view, places, Limits, Cwd, own.Cwd, line, output, names.ToText(), background);
+            if (!background) _ = places.TakeWorkingDirectory(); // What others left there is not this one's.
+            return new(await launcher.StartAsync(order, ct), entered, names, Cwd);
+        }
+        catch (Exception e) when (e is not TimeoutException) // Of that one something lives.
+        {
+            running.Remove(entered);
+            throw;
+        }
     }
 
     private static bool IsSeen(SandboxView view, PrivatePlaces places, string cwd) =>
@@ -215,43 +222,91 @@ internal sealed class Shell(
         return true;
     }
 
-    private async Task<ShellEnd> FollowAsync(ShellCommand command, DeniedNames names)
+    private async Task<ShellEnd> FollowAsync(ShellCommand command, Made made)
     {
-        var end = await command.Process.Ended;
-        var why = command.Process.Output.Failure is not null ? "disk_error" : command.Process.Output.Full ? "output_limit" : command.Killed ?? (end.Exit is null ? "killed" : "exited");
-        var code = why == "exited" ? end.Exit?.Code : null;
-        var mark = command.Process.Mark;
-        command.Watch?.Dispose();
-        var (found, repositories) = names.Check(mark, _repositories, command.Replaced);
+        var (ended, tell) = await SettledAsync(command, made);
+        if (tell) BackgroundEnded?.Invoke();
+        return ended;
+    }
+
+    /// <summary>Whatever goes wrong, it is let go when its tree is gone, and never before: an undying command keeps its name and what it may write.</summary>
+    private async Task<(ShellEnd Ended, bool Tell)> SettledAsync(ShellCommand command, Made made)
+    {
+        ShellEnd? ended = null;
+        try
+        {
+            CommandEnd end;
+            using (MaskWatch.Start(made.Names.Covered, () => IsReplaced(command, made.Names))) end = await made.Process.Ended;
+            var output = made.Process.Output;
+            var why = output.Failure is not null ? "disk_error" : output.Full ? "output_limit" : command.Killed ?? (end.Exit is null ? "killed" : "exited");
+            var (found, isSettled) = Check(command, made.Names);
+            if (!command.Background && PrivatePlaces.Of(_podDirectory, launcher.Level).TakeWorkingDirectory() is { } cwd) Cwd = cwd;
+            ended = new ShellEnd(why == "exited" ? end.Exit?.Code : null, why, found, LimitText.Met(end, Limits));
+            List<Entry> entries = [new Entry.CommandEnded(command.Name, ended.ExitCode, why), .. found.Select(text => new Entry.Notification("warn", "sandbox", text))];
+            var tell = command.Background && command.Killed is null;
+            if (tell) entries.Add(new Entry.Notify("bash", $"background command `{command.Name}` has {ended.Said}; BashOutput shows what it wrote"));
+            await journal.AppendAsync(Durability.Written, [.. entries]);
+            if (isSettled) made.Process.Mark.Remove();
+            return (ended, tell);
+        }
+        finally
+        {
+            if (made.Process.IsGone) LetGo(command, made.Running, ended ?? new(null, "unknown", [], []));
+        }
+    }
+
+    /// <summary>What it made that is denied. What cannot be looked at stays in its mark, for whoever has the scope next.</summary>
+    private (IReadOnlyList<string> Found, bool IsSettled) Check(ShellCommand command, DeniedNames names)
+    {
+        IReadOnlyList<string> found;
+        IReadOnlyCollection<string> repositories;
+        try
+        {
+            (found, repositories) = names.Check(command.Process.Mark, _repositories, command.Replaced);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return ([$"what the command may have made that is denied could not be looked through: {e.Message}"], false);
+        }
         lock (_gate)
         {
             _made.UnionWith(repositories.Except(names.Repositories.Keys));
             if (_repositories.WasCutOff && !_toldCutOff) found = [.. found, $"the writable scope has more than {RepositoryIndex.MostDirectories} directories: not all are looked through for git repositories that commands make"];
             _toldCutOff |= _repositories.WasCutOff;
         }
-        if (!command.Background && PrivatePlaces.Of(_podDirectory, launcher.Level).TakeWorkingDirectory() is { } cwd) Cwd = cwd;
-        running.Remove(command.Name);
-        if (!command.Background)
-        {
-            lock (_gate) _commands.Remove(command.Name);
-        }
-        var ended = new ShellEnd(code, why, found, LimitText.Met(end, Limits));
-        List<Entry> entries = [new Entry.CommandEnded(command.Name, code, why), .. found.Select(text => new Entry.Notification("warn", "sandbox", text))];
-        var tell = command.Background && command.Killed is null;
-        if (tell) entries.Add(new Entry.Notify("bash", $"background command `{command.Name}` has {ended.Said}; BashOutput shows what it wrote"));
-        await journal.AppendAsync(Durability.Written, [.. entries]);
-        mark.Remove();
-        command.End = ended;
-        if (tell) BackgroundEnded?.Invoke();
-        return ended;
+        return (found, true);
     }
 
-    private string Reserve(string? name, bool background)
+    private void LetGo(ShellCommand command, RunningCommands.Running entered, ShellEnd ended)
+    {
+        running.Remove(entered);
+        command.Process.Close();
+        lock (_gate)
+        {
+            command.End = ended;
+            if (!command.Background && _commands.GetValueOrDefault(command.Name) == command) _commands.Remove(command.Name);
+            var gone = _commands.Values.Where(other => other.Background && other.End is not null).Select(other => other.Name).ToList();
+            foreach (var name in gone.Take(gone.Count - MostEnded)) Forget_NeedsLock(name);
+        }
+    }
+
+    private void Forget_NeedsLock(string name)
+    {
+        if (_commands.Remove(name, out var command)) command.Process.Output.Delete();
+    }
+
+    /// <summary>Outputs that grow.</summary>
+    private List<string> Written()
+    {
+        lock (_gate) return [.. _commands.Values.Where(command => command.End is null).Select(command => command.Process.Output.Path)];
+    }
+
+    private string FreeName(string? name, bool background)
     {
         lock (_gate)
         {
             if (_closed) throw new ToolFailure("the Pod is ending; nothing is started any more");
-            if (background && _commands.Values.Count(command => command.Background && !command.Ended.IsCompleted) >= MostInBackground)
+            if (background && _commands.Values.Count(command => command.Background && command.End is null) >= MostInBackground)
                 throw new ToolFailure($"{MostInBackground} background commands are running; end one with KillBash first");
             if (name is null)
             {
@@ -260,7 +315,7 @@ internal sealed class Shell(
                 return name;
             }
             if (PodName.Problem(name) is not null) throw new ToolFailure($"`name` is made of at most {PodName.MaxLength} ASCII letters, digits, '-' and '_'");
-            if (_commands.TryGetValue(name, out var known) && !known.Ended.IsCompleted) throw new ToolFailure($"a command called `{name}` is running; choose another name, or end it with KillBash");
+            if (_commands.TryGetValue(name, out var known) && known.End is null) throw new ToolFailure($"a command called `{name}` is running; choose another name, or end it with KillBash");
             return name;
         }
     }

@@ -17,6 +17,8 @@ internal sealed class PrivatePlaces
     internal const string WorkingDirectoryFile = ".yoi-cwd";
     private const int MostLinks = 4096;
 
+    private static readonly EnumerationOptions WhatCanBeRead = new() { IgnoreInaccessible = true, AttributesToSkip = 0, MatchType = MatchType.Simple };
+
     /// <summary>Settings of git that say who and how, not what is run or where one logs in.</summary>
     private static readonly string[] HarmlessGit =
         ["user.name", "user.email", "init.defaultbranch", "core.autocrlf", "core.eol", "core.safecrlf", "core.quotepath", "pull.rebase", "pull.ff", "push.default", "merge.conflictstyle", "rebase.autostash"];
@@ -41,23 +43,24 @@ internal sealed class PrivatePlaces
     /// <summary>Those of a Pod, made or not.</summary>
     internal static PrivatePlaces Of(string podDirectory, string level) => new(podDirectory + "/sandbox", mounted: level == SandboxLevel.Kernel);
 
-    /// <summary>Makes what is missing.</summary>
+    /// <summary>Makes them, whole: before the last step nothing runs there, and what was cut off half way is made anew.</summary>
     /// <param name="podDirectory">The Pod's durable directory.</param>
     /// <param name="home">The user's home, from which harmless settings are taken.</param>
     internal static PrivatePlaces Make(string podDirectory, string level, PlatformSet platform, string home)
     {
         const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
         var places = Of(podDirectory, level);
-        if (Directory.Exists(places.Root)) return places;
+        if (File.Exists(places.MaskFile)) return places;
+        if (Directory.Exists(places.Root)) Directory.Delete(places.Root, recursive: true);
         foreach (var path in new[] { places.Root, places.Home, places.Temp, places.Output }) Directory.CreateDirectory(path, owner);
         foreach (var name in platform.HomeNames)
         {
             // A directory of its own with a link for each thing that is there: tools find what the user has, and add their own beside it.
             var own = Directory.CreateDirectory(places.Home + "/" + name, owner).FullName;
-            foreach (var path in Directory.EnumerateFileSystemEntries(ScopePath.Join(home, name)).Take(MostLinks)) File.CreateSymbolicLink(own + "/" + Path.GetFileName(path), path);
+            foreach (var path in Directory.EnumerateFileSystemEntries(ScopePath.Join(home, name), "*", WhatCanBeRead).Take(MostLinks)) File.CreateSymbolicLink(own + "/" + Path.GetFileName(path), path);
         }
         File.WriteAllText(places.Home + "/.gitconfig", GitSettings(home + "/.gitconfig"));
-        using (File.Create(places.MaskFile)) File.SetUnixFileMode(places.MaskFile, UnixFileMode.None);
+        new FileStream(places.MaskFile, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.None }).Dispose();
         return places;
     }
 
@@ -117,9 +120,20 @@ internal sealed class PrivatePlaces
     {
         // Files belong to the user inside as outside, but for those of other users, which show as nobody's.
         var text = new StringBuilder("[safe]\n\tdirectory = *\n");
-        if (!File.Exists(file)) return text.ToString();
-        foreach (var (section, key, value) in GitConfig.Read(File.ReadAllText(file)))
+        foreach (var (section, key, value) in GitConfig.Read(TextOf(file)))
             if (HarmlessGit.Contains($"{section}.{key}".ToLowerInvariant())) text.Append($"[{section}]\n\t{key} = {value}\n");
         return text.ToString();
+    }
+
+    private static string TextOf(string file)
+    {
+        try
+        {
+            return File.Exists(file) ? File.ReadAllText(file) : "";
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return ""; // Not the user's to read: git would not, either.
+        }
     }
 }

@@ -76,4 +76,28 @@ public sealed class PrivateFilesTests : IDisposable
         places.KeepOutputsBelow(2_500, []);
         Assert.Equal(["3.log", "4.log"], Directory.GetFiles(places.Output).Select(Path.GetFileName).Order());
     }
+
+    [Fact]
+    public void The_private_places_that_were_cut_off_half_way_are_made_whole_and_whole_ones_are_kept()
+    {
+        var home = Directory.CreateDirectory(_root + "/user").FullName;
+        Directory.CreateDirectory(home + "/.cache/pip");
+        Directory.CreateDirectory(home + "/.rustup/toolchains");
+        File.WriteAllText(home + "/.gitconfig", "[user]\n\tname = Yoi\n");
+        var platform = PlatformSet.Find(home, "/usr/bin:/bin", network: false);
+        File.SetUnixFileMode(home + "/.cache/pip", UnixFileMode.None); // Not to be listed, but by root.
+        var places = PrivatePlaces.Of(_root + "/pod", "kernel");
+        Directory.CreateDirectory(places.Home + "/.rustup"); // As far as it came.
+
+        PrivatePlaces.Make(_root + "/pod", "kernel", platform, home);
+
+        Assert.Contains("name = Yoi", File.ReadAllText(places.Home + "/.gitconfig"), StringComparison.Ordinal);
+        Assert.Equal(home + "/.rustup/toolchains", new DirectoryInfo(places.Home + "/.rustup/toolchains").LinkTarget);
+        Assert.Equal(UnixFileMode.None, File.GetUnixFileMode(places.MaskFile));
+        Assert.True(Directory.Exists(places.Temp) && Directory.Exists(places.Output));
+        File.WriteAllText(places.Home + "/mine", "");
+        PrivatePlaces.Make(_root + "/pod", "kernel", platform, home);
+        Assert.True(File.Exists(places.Home + "/mine"));
+        File.SetUnixFileMode(home + "/.cache/pip", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
 }

@@ -61,6 +61,6 @@ internal static partial class UnixAddress
         throw new IOException($"cannot reach a Pod at {path}: {directory}: {why}");
     }
 
-    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc.so.6", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
 }

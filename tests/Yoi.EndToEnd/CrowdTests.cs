@@ -22,6 +22,11 @@ public sealed class CrowdTests : IAsyncDisposable
         start.EndInput();
         var started = (await start.EndAsync()).Expect(0).Json;
         var (pid, socket) = (started.GetProperty("pid").GetInt32(), started.GetProperty("socket").GetString()!);
+        if (OpensItself(pid))
+        {
+            (await _room.RunAsync("stop", "few")).Expect(0);
+            Assert.Skip("a ReadyToRun binary opens each assembly in itself when it first needs it, which takes a descriptor");
+        }
         List<Socket> crowd = [];
         try
         {
@@ -57,6 +62,9 @@ public sealed class CrowdTests : IAsyncDisposable
             return null;
         }
     }
+
+    private static bool OpensItself(int pid) =>
+        Directory.GetFiles($"/proc/{pid}/fd").Any(descriptor => new FileInfo(descriptor).LinkTarget == YoiRoom.Program);
 
     private static int Descriptors(int pid) => Directory.GetFiles($"/proc/{pid}/fd").Length;
 

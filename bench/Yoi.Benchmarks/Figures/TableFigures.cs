@@ -9,7 +9,7 @@ namespace Yoi.Benchmarks.Figures;
 /// <summary>Lending and return in a table with many Pods, all alive; in this process, without a child process.</summary>
 internal static class TableFigures
 {
-    private const string Section = "The scope table";
+    private const string Section = "The scope table, in the benchmark's own process (compiled just in time)";
 
     internal static async Task MeasureAsync(Report report)
     {

@@ -8,7 +8,8 @@ namespace Yoi.Runtime.Linux;
 /// </summary>
 internal static partial class Libc
 {
-    private const string Name = "libc";
+    // As the loader knows it: with less of a name .NET looks for it in sixty places first.
+    private const string Name = "libc.so.6";
 
     /// <summary>The error of the last call on this thread, as an exception that names what was done.</summary>
     internal static LinuxException Failed(string what) => new(what, Marshal.GetLastPInvokeError());

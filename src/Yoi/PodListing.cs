@@ -18,6 +18,18 @@ internal static class PodListing
 
     internal static async Task<PodRow> RowAsync(Surroundings s, KnownPod pod, CancellationToken ct)
     {
+        try
+        {
+            return await AskedAsync(s, pod, ct);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return new PodRow(pod.PodId, pod.Name, "damaged", Note: e.Message); // One Pod's files keep no other from being listed.
+        }
+    }
+
+    private static async Task<PodRow> AskedAsync(Surroundings s, KnownPod pod, CancellationToken ct)
+    {
         if (!pod.IsAlive) return FromJournal(pod, null);
         using var process = pod.FindProcess();
         if (process is { IsHeld: true }) return FromJournal(pod, s.Directories.Socket(pod.PodId)) with { Pid = process.Pid };

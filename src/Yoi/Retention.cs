@@ -2,6 +2,7 @@ using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Delivery;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
@@ -37,9 +38,22 @@ internal sealed class Retention(Surroundings s)
     /// <returns>Null, or why nothing was removed: since it was looked at, it came back, or somebody works on it.</returns>
     internal string? Remove(KnownPod pod)
     {
-        using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
-        if (right is null) return $"{pod.Name} is being restored or repaired this moment";
-        if (WhyNot(pod) is { } why) return why;
+        try
+        {
+            using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
+            if (right is null) return $"{pod.Name} is being restored or repaired this moment";
+            if (WhyNot(pod) is { } why) return why;
+            RemoveFiles(pod);
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"the files of {pod.Name} cannot all be removed: {e.Message}"; // The others' can.
+        }
+    }
+
+    private void RemoveFiles(KnownPod pod)
+    {
         var last = pod.Journal.Last();
         var end = last?.Entry is Entry.PodEnded ended ? EntryText.EndText(ended.Reason, ended.By, ended.Detail) : null;
         PrivateFile.CreateDirectory(Graves);
@@ -47,17 +61,13 @@ internal sealed class Retention(Surroundings s)
             JsonSerializer.SerializeToUtf8Bytes(new Tombstone(pod.PodId, pod.Name, end, last?.Seq ?? 0, s.Time.GetUtcNow()), TerminalJson.Default.Tombstone), durable: true);
         foreach (var leftover in new[] { s.Directories.Socket(pod.PodId), s.Directories.Token(pod.PodId) })
             if (File.Exists(leftover)) File.Delete(leftover);
-        Directory.Delete(pod.Directory, recursive: true);
-        return null;
+        // What commands filled goes first: what fails there leaves a Pod, not half of one.
+        DeepTree.Remove(pod.Directory + "/sandbox");
+        DeepTree.Remove(pod.Directory);
     }
 
     /// <summary>Bytes of a file, or of all files below a directory; links are not followed.</summary>
-    internal static long Bytes(string path)
-    {
-        if (File.Exists(path)) return new FileInfo(path).Length;
-        var all = new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint };
-        return Directory.Exists(path) ? new DirectoryInfo(path).EnumerateFiles("*", all).Sum(file => file.Length) : 0;
-    }
+    internal static long Bytes(string path) => DeepTree.Bytes(path);
 
     /// <summary>
     /// What processes that are gone left behind, and no verb needs: sockets, tokens, files half written, private places of commands. Each is
@@ -96,9 +106,7 @@ internal sealed class Retention(Surroundings s)
     private static GcLeftover Leftover(string path, bool remove)
     {
         var leftover = new GcLeftover(path, Bytes(path));
-        if (!remove) return leftover;
-        if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
-        else File.Delete(path);
+        if (remove) DeepTree.Remove(path);
         return leftover;
     }
 

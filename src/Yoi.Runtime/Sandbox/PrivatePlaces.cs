@@ -104,15 +104,13 @@ internal sealed class PrivatePlaces
     /// <summary>Removes all of it. Nothing of the Pod runs any more.</summary>
     internal static void Remove(string podDirectory)
     {
-        var root = podDirectory + "/sandbox";
-        if (!Directory.Exists(root)) return;
         try
         {
-            Directory.Delete(root, recursive: true);
+            DeepTree.Remove(podDirectory + "/sandbox");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (IOException)
         {
-            // A command can leave directories that even their owner may not list; they are the user's to remove.
+            // What is left is listed by `yoi gc`, which says why it cannot be removed.
         }
     }
 

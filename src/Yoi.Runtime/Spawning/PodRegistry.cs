@@ -48,11 +48,30 @@ internal sealed class PodRegistry(YoiDirectories directories)
     internal IReadOnlyList<KnownPod> All()
     {
         if (!Directory.Exists(directories.Pods)) return [];
+        Enterable(directories.Pods);
         return [.. Directory.EnumerateDirectories(directories.Pods)
             .Select(path => (path, dot: path.LastIndexOf('.'), slash: path.LastIndexOf('/')))
             .Where(p => p.dot > p.slash + 1 && p.path.Length - p.dot == 33)
-            .Select(p => new KnownPod(p.path[(p.slash + 1)..p.dot], p.path[(p.dot + 1)..], p.path))
+            .Select(p => new KnownPod(p.path[(p.slash + 1)..p.dot], p.path[(p.dot + 1)..], Enterable(p.path)))
             .OrderBy(pod => pod.PodId, StringComparer.Ordinal)];
+    }
+
+    /// <summary>
+    /// A command at level partial can take rights on its own Pod's directories from their owner: they are ours, and were 0700. Else one Pod could
+    /// keep itself and all others from being seen and stopped.
+    /// </summary>
+    private static string Enterable(string directory)
+    {
+        const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        try
+        {
+            if ((File.GetUnixFileMode(directory) & owner) != owner) File.SetUnixFileMode(directory, owner);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Gone, or another user's: what needs it says so.
+        }
+        return directory;
     }
 
     /// <summary>A name means the living Pod of that name, else the newest; null if there never was one.</summary>

@@ -9,6 +9,8 @@ namespace Yoi.Commands;
 /// <summary><c>yoi wait NAME…</c>: until Pods are idle with nothing unread, or have ended. Woken by their events, not by polling.</summary>
 internal static class WaitCommand
 {
+    private static readonly TimeSpan FirstLook = TimeSpan.FromMilliseconds(250), LaterLook = TimeSpan.FromSeconds(60);
+
     private const int MostSeconds = 30 * 24 * 3600, PageBytes = 4 << 20;
 
     internal static Command Create(Surroundings s)
@@ -75,13 +77,12 @@ internal static class WaitCommand
                 try
                 {
                     await using var client = await PodClient.ConnectAsync(s.Directories.Socket(pod.PodId), ct: ct);
-                    while (true)
+                    for (var pause = FirstLook; ;)
                     {
                         var status = await client.StatusAsync(ct);
                         if (status.State == PodState.Paused || status is { State: PodState.Idle, QueuedInputs: 0, UnreadNews: 0 })
                             return new WaitRow(pod.Name, pod.PodId, Amounts.Name(status.State), LastRun(pod), null, status.State == PodState.Idle);
-                        await foreach (var message in client.AttachAsync(status.HeadSeq + 1, ct))
-                            if (message is PodMessage.Entered { Entry: Entry.RunEnded or Entry.RunPaused or Entry.PodEnded }) break;
+                        pause = await ChangedAsync(s, client, status.HeadSeq + 1, pause, ct) ? FirstLook : LaterLook;
                     }
                 }
                 catch (Exception e) when (e is IOException or TimeoutException)
@@ -96,6 +97,27 @@ internal static class WaitCommand
         {
             return new WaitRow(pod.Name, pod.PodId, "running", null, null, false);
         }
+    }
+
+    /// <summary>
+    /// Until something ends, or the pause is over: the status may have come between the entry of an end and the state that follows from it, and
+    /// then nothing comes any more.
+    /// </summary>
+    /// <returns>True if something ended.</returns>
+    private static async Task<bool> ChangedAsync(Surroundings s, PodClient client, long from, TimeSpan pause, CancellationToken ct)
+    {
+        using var over = new CancellationTokenSource(pause, s.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, over.Token);
+        try
+        {
+            await foreach (var message in client.AttachAsync(from, either.Token))
+                if (message is PodMessage.Entered { Entry: Entry.RunEnded or Entry.RunPaused or Entry.PodEnded }) return true;
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            // It is looked at again.
+        }
+        return false;
     }
 
     /// <summary>How the last run ended; one that began and has no end, or input that never had a run, was interrupted.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -86,18 +87,25 @@ internal static class Door
     {
         const int head = 19;
         var entries = new List<(string, byte)>();
-        var buffer = new byte[32 * 1024];
-        while (true)
+        var buffer = ArrayPool<byte>.Shared.Rent(32 * 1024);
+        try
         {
-            var length = (int)Libc.ReadEntries(directory, buffer, buffer.Length);
-            if (length < 0) throw Libc.Failed("getdents");
-            if (length == 0) return entries;
-            for (var rest = buffer.AsSpan(0, length); rest.Length > 0; rest = rest[BinaryPrimitives.ReadUInt16LittleEndian(rest[16..])..])
+            while (true)
             {
-                var name = rest[head..];
-                name = name[..name.IndexOf((byte)0)];
-                if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8)) entries.Add((PathText.Decode(name), rest[18]));
+                var length = (int)Libc.ReadEntries(directory, buffer, buffer.Length);
+                if (length < 0) throw Libc.Failed("getdents");
+                if (length == 0) return entries;
+                for (var rest = buffer.AsSpan(0, length); rest.Length > 0; rest = rest[BinaryPrimitives.ReadUInt16LittleEndian(rest[16..])..])
+                {
+                    var name = rest[head..];
+                    name = name[..name.IndexOf((byte)0)];
+                    if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8)) entries.Add((PathText.Decode(name), rest[18]));
+                }
             }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

@@ -45,7 +45,7 @@ internal sealed class OpenedDirectory(ScopePolicy policy, string path, SafeFileH
         var file = Door.OpenBeneath(handle, name, flags | OpenFlags.NoFollow, out _);
         if (file is null) return null;
         var status = Door.StatusOf(file);
-        if (status.IsFile) return new(full, file, status.Size, status.Modified, NodeKind.File) { Stamp = ScopedFiles.StampOf(status) };
+        if (status.IsFile) return new(full, file, status);
         file.Dispose();
         return null;
     }
@@ -64,6 +64,15 @@ internal sealed class OpenedDirectory(ScopePolicy policy, string path, SafeFileH
 
     /// <summary>When it was last written, the link itself if it is one; null if it is gone.</summary>
     internal DateTimeOffset? ModifiedOf(string name) => Door.StatusOf(handle, name)?.Modified;
+
+    /// <summary>Keeps it open for one more, who lets go of it.</summary>
+    internal void Hold()
+    {
+        var held = false;
+        handle.DangerousAddRef(ref held);
+    }
+
+    internal void LetGo() => handle.DangerousRelease();
 
     public void Dispose() => handle.Dispose();
 

@@ -37,11 +37,24 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         var access = Access.None;
         foreach (var rule in Rules.Allow)
             if ((Access)rule.Permission > access && rule.Covers(path)) access = (Access)rule.Permission;
-        if (access == Access.None && Platform.Allow.Any(rule => rule.Covers(path))) access = Access.Read;
-        if (access == Access.None) return access;
-        foreach (var rule in Deny)
-            if ((Access)rule.Permission <= access && rule.Covers(path)) access = (Access)rule.Permission - 1;
+        if (access == Access.None && IsOfPlatform(path)) access = Access.Read;
+        access = Capped(Platform.Deny, path, Capped(Rules.Deny, path, access));
         return access == Access.Write && (IsGuarded(path) || HolderOf(path) is not null) ? Access.Read : access;
+    }
+
+    private bool IsOfPlatform(string path)
+    {
+        foreach (var rule in Platform.Allow)
+            if (rule.Covers(path)) return true;
+        return false;
+    }
+
+    private static Access Capped(IReadOnlyList<ScopeRule> deny, string path, Access access)
+    {
+        if (access == Access.None) return access;
+        foreach (var rule in deny)
+            if ((Access)rule.Permission <= access && rule.Covers(path)) access = (Access)rule.Permission - 1;
+        return access;
     }
 
     /// <summary>The same with the reason: the rule that decides, or the child that holds the path.</summary>

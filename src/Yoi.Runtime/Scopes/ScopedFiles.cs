@@ -12,11 +12,31 @@ internal enum NodeKind { File, Directory, Link, Other }
 
 /// <summary>A file that was opened through the door and judged by what the kernel resolved.</summary>
 /// <param name="Path">The resolved, absolute path.</param>
-/// <param name="Handle">Open for reading; positioned reads only.</param>
-internal sealed record OpenedFile(string Path, SafeFileHandle Handle, long Size, DateTimeOffset Modified, NodeKind Kind) : IDisposable
+/// <param name="Handle">Open for reading.</param>
+/// <param name="Status">As it was opened.</param>
+internal sealed record OpenedFile(string Path, SafeFileHandle Handle, FileStatus Status) : IDisposable
 {
+    internal long Size => Status.Size;
+
+    internal DateTimeOffset Modified => Status.Modified;
+
     /// <summary>Names it without its content: changes when the file is replaced or, as far as its times tell, written.</summary>
-    internal required string Stamp { get; init; }
+    internal string Stamp => ScopedFiles.StampOf(Status);
+
+    /// <summary>Reads on from where the last one ended, until the buffer is full or the file ends; by one call of the kernel where it can.</summary>
+    /// <returns>Bytes read.</returns>
+    /// <exception cref="LinuxException">It cannot be read.</exception>
+    internal int Fill(Span<byte> buffer)
+    {
+        for (var length = 0; ;)
+        {
+            var asked = buffer.Length - length;
+            var read = (int)Libc.Read(Handle, buffer[length..], asked);
+            if (read < 0) throw Libc.Failed("read " + PathText.Shown(Path));
+            length += read;
+            if (read < asked || read == 0) return length; // A regular file gives less only at its end.
+        }
+    }
 
     public void Dispose() => Handle.Dispose();
 }
@@ -142,7 +162,7 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
     {
         var status = Door.StatusOf(handle);
         if (!status.IsFile) throw NoFile(status, asked);
-        return new(path, Door.Reopen(handle, asked), status.Size, status.Modified, NodeKind.File) { Stamp = StampOf(status) };
+        return new(path, Door.Reopen(handle, asked), status);
     }
 
     internal static string StampOf(in FileStatus status) =>

@@ -7,12 +7,15 @@ namespace Yoi.Runtime.Tools.Files;
 /// <summary>A line of a result.</summary>
 internal readonly record struct HitLine(int Number, bool IsMatch, string Text);
 
+/// <summary>What of a file's matches is wanted.</summary>
+internal enum Wanted { Existence, Count, Lines }
+
 /// <summary>What was found in one file.</summary>
-/// <param name="Count">Matching lines, also those that were not kept.</param>
+/// <param name="Count">Matching lines, also those that were not kept; 1 where only their existence is wanted.</param>
 internal sealed record FileHits(string Path, DateTimeOffset Modified, int Count, IReadOnlyList<HitLine> Lines);
 
 /// <summary>Searches one file after another; several tasks may share it. Binary and very large files are passed over and counted.</summary>
-internal sealed class FileSearch(SearchPattern pattern, int before, int after, bool keepLines)
+internal sealed class FileSearch(SearchPattern pattern, int before, int after, Wanted wanted)
 {
     private const int LargestFile = 32 << 20, LongestLine = 500, MostKept = 50_000;
 
@@ -34,7 +37,7 @@ internal sealed class FileSearch(SearchPattern pattern, int before, int after, b
         var bytes = ArrayPool<byte>.Shared.Rent((int)file.Size + 1);
         try
         {
-            return Search(file, bytes.AsSpan(0, Load(file, bytes)));
+            return Search(file, bytes.AsSpan(0, file.Fill(bytes)));
         }
         finally
         {
@@ -57,8 +60,9 @@ internal sealed class FileSearch(SearchPattern pattern, int before, int after, b
         }
         else
         {
-            if (pattern.Literal is { } literal && bytes.IndexOf(literal) < 0) return null;
             if (TextFormat.HasBom(bytes)) bytes = bytes[3..];
+            if (pattern.Needed is { } needed && bytes.IndexOf(needed) < 0) return null;
+            if (pattern.IsPlain && wanted == Wanted.Existence) return new(file.Path, file.Modified, 1, []);
         }
         var text = ArrayPool<char>.Shared.Rent(encoding.GetMaxCharCount(bytes.Length));
         try
@@ -79,6 +83,7 @@ internal sealed class FileSearch(SearchPattern pattern, int before, int after, b
         {
             var (index, length) = pattern.Next(text, at);
             if (index < 0 || index >= text.Length) break;
+            if (wanted == Wanted.Existence) return new(file.Path, file.Modified, 1, hits);
             var start = SearchPattern.LineStart(text, index);
             number += text[at..start].Count('\n');
             for (var last = Math.Max(index, index + length - 1); ;)
@@ -86,7 +91,7 @@ internal sealed class FileSearch(SearchPattern pattern, int before, int after, b
                 // A match over several lines counts each of them.
                 var end = SearchPattern.LineEnd(text, start);
                 count++;
-                if (keepLines && Interlocked.Increment(ref _kept) <= MostKept)
+                if (wanted == Wanted.Lines && Interlocked.Increment(ref _kept) <= MostKept)
                 {
                     Around(hits, text, start, number, ref shownTo);
                     hits.Add(new(number, true, Shown(text[start..end])));
@@ -97,7 +102,7 @@ internal sealed class FileSearch(SearchPattern pattern, int before, int after, b
                 if (at > last || at >= text.Length) break;
                 start = at;
             }
-            if (keepLines && shownTo == number - 1) Following(hits, text, at, number, ref shownTo);
+            if (wanted == Wanted.Lines && shownTo == number - 1) Following(hits, text, at, number, ref shownTo);
         }
         return count == 0 ? null : new(file.Path, file.Modified, count, hits);
     }
@@ -128,18 +133,6 @@ internal sealed class FileSearch(SearchPattern pattern, int before, int after, b
             shownTo = number++;
             at = end + 1;
         }
-    }
-
-    private static int Load(OpenedFile file, byte[] bytes)
-    {
-        var length = 0;
-        while (length < bytes.Length)
-        {
-            var read = RandomAccess.Read(file.Handle, bytes.AsSpan(length), length);
-            if (read == 0) break;
-            length += read;
-        }
-        return length;
     }
 
     private static string Shown(ReadOnlySpan<char> line)

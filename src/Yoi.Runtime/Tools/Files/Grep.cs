@@ -19,7 +19,12 @@ internal sealed class Grep(ScopedFiles files, TimeProvider time) : FileTool(file
         var mode = arguments.Choice("output_mode", "files_with_matches", "files_with_matches", "content", "count");
         var around = arguments.Number("-C", 0, 100) ?? 0;
         var pattern = SearchPattern.Compile(arguments.Text("pattern"), arguments.Flag("-i"), arguments.Flag("multiline"));
-        var search = new FileSearch(pattern, arguments.Number("-B", 0, 100) ?? around, arguments.Number("-A", 0, 100) ?? around, mode == "content");
+        var search = new FileSearch(pattern, arguments.Number("-B", 0, 100) ?? around, arguments.Number("-A", 0, 100) ?? around, mode switch
+        {
+            "content" => Wanted.Lines,
+            "count" => Wanted.Count,
+            _ => Wanted.Existence,
+        });
         var names = new NameFilter(arguments.TextOrNull("glob"), arguments.TextOrNull("type"));
         var report = new GrepReport(Files, mode, arguments.Flag("-n", true), arguments.Number("offset") ?? 0, arguments.Number("head_limit") ?? DefaultHead);
 
@@ -35,23 +40,34 @@ internal sealed class Grep(ScopedFiles files, TimeProvider time) : FileTool(file
         var hits = new ConcurrentBag<FileHits>();
         using (var directory = Files.OpenDirectory(path))
             await Parallel.ForEachAsync(
-                Open(walk, directory, names, ct),
+                Choose(walk, directory, names, ct),
                 new ParallelOptions { MaxDegreeOfParallelism = Searchers, CancellationToken = ct },
-                (file, _) =>
+                (found, _) =>
                 {
-                    using (file)
-                        if (search.Search(file) is { } found) hits.Add(found);
+                    try
+                    {
+                        using var file = found.In.OpenFile(found.Name);
+                        if (file is not null && search.Search(file) is { } hit) hits.Add(hit);
+                    }
+                    finally
+                    {
+                        found.In.LetGo();
+                    }
                     return ValueTask.CompletedTask;
                 });
         return report.Outcome(hits, search, walk);
     }
 
-    /// <summary>Opened one by one as the searching tasks ask for them, while their directory is still open.</summary>
-    private static IEnumerable<OpenedFile> Open(TreeWalk walk, OpenedDirectory directory, NameFilter names, CancellationToken ct)
+    /// <summary>One by one as the searching tasks, which open them, ask for them. The directory of each is held for the one who gets it.</summary>
+    private static IEnumerable<FoundFile> Choose(TreeWalk walk, OpenedDirectory directory, NameFilter names, CancellationToken ct)
     {
         var below = directory.Path.Length == 1 ? 1 : directory.Path.Length + 1;
         foreach (var found in walk.Below(directory, ct))
-            if (found.Kind == NodeKind.File && names.Accepts(found.Path.AsSpan(below)) && found.In.OpenFile(found.Name) is { } file) yield return file;
+        {
+            if (found.Kind != NodeKind.File || !(names.TakesAll || names.Accepts(found.Path.AsSpan(below)))) continue;
+            found.In.Hold();
+            yield return found;
+        }
     }
 }
 
@@ -68,6 +84,8 @@ internal sealed class NameFilter
             else _wanted.Add(GlobPattern.Parse(glob));
         _type = string.IsNullOrEmpty(type) ? null : FileTypes.Pattern(type);
     }
+
+    internal bool TakesAll => _type is null && _wanted.Count == 0 && _unwanted.Count == 0;
 
     internal bool Accepts(ReadOnlySpan<char> path)
     {

@@ -14,13 +14,19 @@ internal sealed class SearchPattern
     private readonly Regex _regex;
     private readonly bool _lineByLine;
 
-    private SearchPattern(Regex regex, bool lineByLine, bool multiline, byte[]? literal) =>
-        (_regex, _lineByLine, IsMultiline, Literal) = (regex, lineByLine, multiline, literal);
+    private SearchPattern(Regex regex, bool lineByLine, bool multiline, bool plain, string? needed)
+    {
+        (_regex, _lineByLine, IsMultiline, IsPlain) = (regex, lineByLine, multiline, plain);
+        Needed = needed is null ? null : Encoding.UTF8.GetBytes(needed);
+    }
 
     internal bool IsMultiline { get; }
 
-    /// <summary>Bytes that every match contains, if the pattern is plain text.</summary>
-    internal byte[]? Literal { get; }
+    /// <summary>True if the pattern is plain text: what contains it matches.</summary>
+    internal bool IsPlain { get; }
+
+    /// <summary>Bytes that every match contains, as far as they are known: text without them need not be looked at.</summary>
+    internal byte[]? Needed { get; }
 
     /// <exception cref="ToolFailure">No regular expression.</exception>
     internal static SearchPattern Compile(string pattern, bool ignoreCase, bool multiline)
@@ -28,12 +34,13 @@ internal sealed class SearchPattern
         if (pattern.Length == 0) throw new ToolFailure("the pattern is empty; it would match everything. Glob lists files.");
         var options = RegexOptions.CultureInvariant | RegexOptions.Multiline
             | (ignoreCase ? RegexOptions.IgnoreCase : 0) | (multiline ? RegexOptions.Singleline : 0);
-        var plain = !ignoreCase && Regex.Escape(pattern).Replace("\\ ", " ", StringComparison.Ordinal) == pattern;
+        // What files hold that is no text is searched as U+FFFD.
+        var plain = !ignoreCase && !pattern.Contains('\ufffd') && !pattern.AsSpan().ContainsAnyInRange('\ud800', '\udfff') && Regex.Escape(pattern).Replace("\\ ", " ", StringComparison.Ordinal) == pattern;
         try
         {
             var (regex, linear) = Build(Translate(pattern), options);
             var edges = pattern.Contains("\\A", StringComparison.Ordinal) || pattern.Contains("\\z", StringComparison.OrdinalIgnoreCase) || pattern.Contains("\\G", StringComparison.Ordinal);
-            return new(regex, !multiline && (!linear || edges), multiline, plain ? Encoding.UTF8.GetBytes(pattern) : null);
+            return new(regex, !multiline && (!linear || edges), multiline, plain, plain ? pattern : ignoreCase ? null : NeededText.Of(pattern));
         }
         catch (ArgumentException e)
         {

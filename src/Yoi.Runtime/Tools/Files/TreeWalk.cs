@@ -66,7 +66,8 @@ internal sealed class TreeWalk(ScopedFiles files, bool ignore, Func<bool> outOfT
     private Level Enter(OpenedDirectory directory, IgnoreRules? above, IReadOnlyList<DirectoryEntry> entries)
     {
         Hidden += directory.Hidden;
-        return new(directory, new(entries), ignore ? IgnoreRules.In(above, directory) : null);
+        var own = ignore && entries.Any(entry => IgnoreRules.FileNames.Contains(entry.Name));
+        return new(directory, new(entries), own ? IgnoreRules.In(above, directory) : above);
     }
 
     /// <summary>A directory that its permissions close is as good as empty, as it is for every search tool.</summary>

@@ -200,6 +200,8 @@ public sealed class SandboxTests : IAsyncDisposable
     {
         _room.Write("project/main.c", "#include <stdio.h>\nint main(void) { puts(\"compiled\"); return 0; }\n");
         _room.Write("project/many.py", "import multiprocessing as m\ndef f(c): c.send(285)\nif __name__ == '__main__':\n  a, b = m.Pipe(); p = m.Process(target=f, args=(b,)); p.start(); print(a.recv()); p.join()\n");
+        _room.Write("project/app/app.csproj", "<Project Sdk=\"Microsoft.NET.Sdk\"><PropertyGroup><OutputType>Exe</OutputType><TargetFramework>net10.0</TargetFramework></PropertyGroup></Project>\n");
+        _room.Write("project/app/Program.cs", "System.Console.WriteLine(\"says \" + 6 * 7);\n");
         var all = new (string Needs, string Command, string Says)[]
         {
             ("git", "mkdir below && cd below && git init -q . && echo x > f && git add . && git -c user.name=a -c user.email=a@b commit -qm first && git clone -q . ../copy && git worktree add -q tree && git log --format=%s && cd ..", "first"),
@@ -207,6 +209,7 @@ public sealed class SandboxTests : IAsyncDisposable
             ("python3", "/usr/bin/python3 many.py", "285"),
             ("node", "node -e 'console.log(6*7)'", "42"),
             ("npm", "npm --version > /dev/null && echo npm", "npm"),
+            ("dotnet", "dotnet build app --nologo -v q && app/bin/Debug/net10.0/app", "says 42"),
         };
         var there = all.Where(tool => File.Exists("/usr/bin/" + tool.Needs)).ToList();
         await using var server = await ModelServer.StartAsync(new Minds().Of("builder", [.. there.Select(tool => Bash(tool.Command))]).Answer);

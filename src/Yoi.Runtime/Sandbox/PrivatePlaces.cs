@@ -60,6 +60,8 @@ internal sealed class PrivatePlaces
             foreach (var path in Directory.EnumerateFileSystemEntries(ScopePath.Join(home, name), "*", WhatCanBeRead).Take(MostLinks)) File.CreateSymbolicLink(own + "/" + Path.GetFileName(path), path);
         }
         File.WriteAllText(places.Home + "/.gitconfig", GitSettings(home + "/.gitconfig"));
+        // Says that NuGet's settings are of today: to bring older ones up it takes a lock in /tmp, which level partial has not.
+        File.Create(Directory.CreateDirectory(places.Home + "/.local/share/NuGet/Migrations", owner).FullName + "/1").Dispose();
         new FileStream(places.MaskFile, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.None }).Dispose();
         return places;
     }

@@ -7,7 +7,7 @@ namespace Yoi.Runtime.Sandbox;
 internal static class SeccompFilter
 {
     internal const uint Allow = 0x7fff0000, KillProcess = 0x80000000;
-    internal const uint NotPermitted = Error + 1, NoSuchCall = Error + 38, NoSuchFamily = Error + 97;
+    internal const uint Nothing = Error, NotPermitted = Error + 1, NoSuchCall = Error + 38, NoSuchFamily = Error + 97;
 
     /// <summary>CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET and NEWTIME.</summary>
     internal const uint NewNamespaces = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000 | 0x00000080;
@@ -15,6 +15,7 @@ internal static class SeccompFilter
     private const uint Error = 0x00050000;
     private const uint X32 = 0x40000000;
     private const uint Unix = 1, Inet = 2, Inet6 = 10, Netlink = 16, Stream = 1, NetlinkRoute = 0;
+    private const uint OrdinaryPolicy = 0; // SCHED_OTHER
     private const uint AllOfTheUser = 2, AllOfTheUserIo = 3; // PRIO_USER, IOPRIO_WHO_USER
     private const uint SetFlags = 0x40086602, SetVersion = 0x40087602, SetExtendedFlags = 0x401c5820, EnableVerity = 0x40806685; // FS_IOC_…
     private const uint PushInput = 0x5412, Console = 0x541C; // TIOCSTI, TIOCLINUX
@@ -62,6 +63,9 @@ internal static class SeccompFilter
         // A process of the user may be limited or slowed down by any other: a limit of no time at all is a signal, too.
         foreach (var number in calls.OfAProcess)
             If(program, BpfInstruction.JumpEqual, number, [Load(SystemCall.ArgumentAt(0)), Is(0, 0, 1), Return(Allow), Return(NotPermitted)]);
+        // Threads set the ordinary policy, which they have, by their numbers (MSBuild each of its own): that is left undone and succeeds.
+        If(program, BpfInstruction.JumpEqual, calls.SetScheduler,
+            [Load(SystemCall.ArgumentAt(0)), Is(0, 0, 1), Return(Allow), Load(SystemCall.ArgumentAt(1)), Is(OrdinaryPolicy, 0, 1), Return(Nothing), Return(NotPermitted)]);
         foreach (var (number, all) in new[] { (calls.SetPriority, AllOfTheUser), (calls.SetIoPriority, AllOfTheUserIo) })
         {
             If(program, BpfInstruction.JumpEqual, number,

@@ -51,13 +51,14 @@ public sealed class SeccompFilterTests
         Assert.Equal((SeccompFilter.Allow, SeccompFilter.NoSuchFamily), (At(calls.SocketPair, 1, 0x80001), At(calls.SocketPair, 1, 2)));
         Assert.All(calls.Refused.Concat(calls.SharedMemory), number => Assert.Equal(SeccompFilter.NotPermitted, At(number)));
         foreach (var number in calls.OfAProcess) Assert.Equal((SeccompFilter.Allow, SeccompFilter.NotPermitted), (At(number, 0, 7), At(number, 4711, 0)));
+        Assert.Equal((SeccompFilter.Allow, SeccompFilter.Nothing, SeccompFilter.NotPermitted), (At(calls.SetScheduler, 0, 5), At(calls.SetScheduler, 4711, 0), At(calls.SetScheduler, 4711, 5)));
         foreach (var (number, all) in new[] { (calls.SetPriority, 2ul), (calls.SetIoPriority, 3ul) })
         {
             Assert.Equal((SeccompFilter.Allow, SeccompFilter.NotPermitted), (At(number, 1), At(number, 1, 4711)));
             Assert.Equal(SeccompFilter.NotPermitted, At(number, all));
         }
         Assert.Equal(SeccompFilter.Allow, At(0));
-        var named = calls.Refused.Concat(calls.SharedMemory).Concat(calls.OfAProcess).Append(calls.SetPriority).Append(calls.SetIoPriority).ToList();
+        var named = calls.Refused.Concat(calls.SharedMemory).Concat(calls.OfAProcess).Append(calls.SetPriority).Append(calls.SetIoPriority).Append(calls.SetScheduler).ToList();
         Assert.Equal(named.Count, named.Distinct().Count());
     }
 

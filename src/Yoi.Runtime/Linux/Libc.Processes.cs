@@ -142,6 +142,13 @@ internal static partial class Libc
     [LibraryImport(Name, EntryPoint = "waitid", SetLastError = true)]
     internal static unsafe partial int WaitId(int idType, int id, byte* information, int options);
 
+    /// <summary>False if this process has no children, ended ones included: then nothing lives below it at all.</summary>
+    internal static unsafe bool HasChildren()
+    {
+        var information = stackalloc byte[SignalInfoSize];
+        return WaitId(WaitForAny, 0, information, WaitExited | WaitNoHang | WaitNoReap) == 0 || Marshal.GetLastPInvokeError() != Errno.NoChild;
+    }
+
     /// <summary>Waits until a child of this process has ended and leaves it unreaped; 0 if there are no children.</summary>
     /// <exception cref="LinuxException">The call failed.</exception>
     internal static unsafe int PeekEnded()

@@ -15,6 +15,9 @@ internal static class Bubblewrap
     /// <summary>Descriptors that bubblewrap reads and writes, and closes before the command begins.</summary>
     internal const int InformationFd = 3, FilterFd = 4, ViewFd = 5;
 
+    /// <summary>The first that it leaves open for the command.</summary>
+    internal const int FirstFd = 6;
+
     private static readonly string[] Places = ["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"];
 
     /// <summary>Root's bubblewrap, by absolute path; PATH and the working directory are never asked.</summary>

@@ -17,8 +17,9 @@ internal static class CommandGate
     private const int OpenFiles = 4096;
 
     // One shell is gate and command: $1 is the command, $2 where it leaves its working directory, $3 where it begins, and if that was
-    // removed meanwhile, $4. As text it is only ever an argument.
+    // removed meanwhile, $4; what follows are descriptors of the control groups that it goes into. As text it is only ever an argument.
     private const string Gate = """
+        for yoi in "${@:5}"; do printf 0 >&"$yoi" && exec {yoi}>&- || exit 125; done
         printf 'yoi: at the gate\n'; IFS= read -r yoi && [ "$yoi" = go ] || exit 125
         builtin cd -P -- "$3" 2>/dev/null || { builtin cd -P -- "$4" 2>/dev/null; printf '[yoi] %s cannot be entered any more; the working directory is %s\n' "$3" "$PWD"; }
         exec </dev/null; yoi=$1; trap "builtin pwd -P 2>/dev/null >${2@Q}" EXIT; set --; unset OLDPWD; eval "$yoi"
@@ -38,6 +39,11 @@ internal static class CommandGate
     /// <param name="ownUsers">False: without a namespace of users all processes of the user would be counted; their number is not limited here.</param>
     internal static IReadOnlyList<string> Arguments(CommandLimits limits, string command, string? temp, string cwd, string home, bool ownUsers = true) =>
         [Shell, "--noprofile", "--norc", "-c", GateText(limits, ownUsers), "bash", command, temp is null ? "/dev/null" : $"{temp}/{PrivatePlaces.WorkingDirectoryFile}", cwd, home];
+
+    /// <summary>The same, and the shell goes into control groups before it says that it is ready.</summary>
+    /// <param name="first">The number of the descriptor of the first one's entrance; the others follow.</param>
+    internal static IReadOnlyList<string> Entering(IReadOnlyList<string> arguments, int first, int count) =>
+        [.. arguments, .. Enumerable.Range(first, count).Select(number => number.ToString(CultureInfo.InvariantCulture))];
 
     /// <summary>All that a command gets.</summary>
     internal static IReadOnlyList<string> Environment(Func<string, string?> environment, string home, string temp, bool network)

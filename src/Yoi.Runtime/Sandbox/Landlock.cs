@@ -124,8 +124,8 @@ internal static class Landlock
     {
         using var opened = Libc.Open(path, OpenFlags.Path | OpenFlags.NoFollow | OpenFlags.CloseOnExec, 0);
         if (opened.IsInvalid && expected is null) return; // Not on this machine.
-        if (opened.IsInvalid || Libc.Identify(opened) is var found && expected is { } was && !found.IsSameFile(was))
-            throw new SandboxException($"{path} was exchanged while the sandbox was made; run the command again");
-        Libc.AllowBeneath(ruleset, opened, Libc.Identify(opened).IsDirectory ? rights : rights & LandlockRights.OfFiles);
+        var found = opened.IsInvalid ? default : Libc.Identify(opened);
+        if (opened.IsInvalid || (expected is { } was && !found.IsSameFile(was))) throw new SandboxException($"{path} was exchanged while the sandbox was made; run the command again");
+        Libc.AllowBeneath(ruleset, opened, found.IsDirectory ? rights : rights & LandlockRights.OfFiles);
     }
 }

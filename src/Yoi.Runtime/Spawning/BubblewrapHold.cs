@@ -43,15 +43,14 @@ internal sealed class BubblewrapHold : ICommandHold
         var started = false;
         try
         {
-            (outer, gate, var information, var words) = await SpawnThread.RunAsync(() => Execute(command));
+            var made = group = CommandGroup.TryMake(limits);
+            (outer, gate, var information, var words) = await SpawnThread.RunAsync(() => Execute(command, made));
             output = CommandOutput.Start(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20, () => (inner ?? outer).Signal(Libc.SigKill));
             var pid = await ChildOf(information, output, time);
             inner = PodProcess.Open(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
             var beginning = await output.Beginning.WaitAsync(StartLimit, time, ct);
             if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the sandbox could not be made: {Said(beginning, output)}");
-            group = CommandGroup.TryMake(limits);
-            foreach (var waiting in group is null ? [] : PodProcess.ChildrenOf(pid)) group!.Add(waiting);
             var mark = CommandMarks.Put(podDirectory, process, about);
             started = true;
             return new(mark, about is null, process, new BubblewrapHold(outer, inner, gate, time), output, group);
@@ -95,17 +94,26 @@ internal sealed class BubblewrapHold : ICommandHold
     }
 
     /// <summary>Runs on the thread that never ends.</summary>
-    private static (PodProcess Outer, SafeFileHandle Gate, SafeFileHandle Information, SafeFileHandle Words) Execute(SandboxCommand command)
+    private static (PodProcess Outer, SafeFileHandle Gate, SafeFileHandle Information, SafeFileHandle Words) Execute(SandboxCommand command, CommandGroup? group)
     {
-        var (gateRead, gateWrite) = Libc.Pipe();
-        var (wordsRead, wordsWrite) = Libc.Pipe();
-        var (informationRead, informationWrite) = Libc.Pipe();
-        using (gateRead) using (wordsWrite) using (informationWrite)
+        var entrances = group?.OpenEntrances() ?? [];
+        try
         {
-            using var filter = Libc.MemoryFile(command.Filter);
-            using var view = Libc.MemoryFile(command.View);
-            var pid = NativeSpawn.Start(new PodProgram(command.Program, command.Arguments), command.Environment, [gateRead, wordsWrite, wordsWrite, informationWrite, filter, view]);
-            return (PodProcess.Open(pid) ?? throw Libc.Failed($"pidfd_open of {pid}"), gateWrite, informationRead, wordsRead);
+            var (gateRead, gateWrite) = Libc.Pipe();
+            var (wordsRead, wordsWrite) = Libc.Pipe();
+            var (informationRead, informationWrite) = Libc.Pipe();
+            using (gateRead) using (wordsWrite) using (informationWrite)
+            {
+                using var filter = Libc.MemoryFile(command.Filter);
+                using var view = Libc.MemoryFile(command.View);
+                var program = new PodProgram(command.Program, CommandGate.Entering(command.Arguments, Bubblewrap.FirstFd, entrances.Count));
+                var pid = NativeSpawn.Start(program, command.Environment, [gateRead, wordsWrite, wordsWrite, informationWrite, filter, view, .. entrances]);
+                return (PodProcess.Open(pid) ?? throw Libc.Failed($"pidfd_open of {pid}"), gateWrite, informationRead, wordsRead);
+            }
+        }
+        finally
+        {
+            foreach (var entrance in entrances) entrance.Dispose();
         }
     }
 

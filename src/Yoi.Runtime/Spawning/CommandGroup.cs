@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 
@@ -27,11 +28,24 @@ internal sealed class CommandGroup
     /// <summary>Makes one, with its limits; null if that cannot be done here.</summary>
     internal static CommandGroup? TryMake(CommandLimits limits) => TryMake(Roots.Value, limits);
 
-    /// <summary>Puts a process in: it, and all that it starts from here on.</summary>
-    /// <exception cref="IOException">It cannot be put in; the message says why.</exception>
-    internal void Add(int pid)
+    /// <summary>
+    /// Where a process of one thread writes 0 to be in: it, and all that it starts from here on. It goes in by itself because that is done at once
+    /// in version 1; for whoever moves another one the kernel first waits for every processor, some ten milliseconds.
+    /// </summary>
+    /// <exception cref="IOException">They cannot be opened; the message says why.</exception>
+    internal IReadOnlyList<SafeFileHandle> OpenEntrances()
     {
-        foreach (var (_, directory) in _parts) Write(directory + "/cgroup.procs", pid);
+        List<SafeFileHandle> opened = [];
+        try
+        {
+            foreach (var (root, directory) in _parts) opened.Add(OpenEntrance(directory + (root.Unified ? "/cgroup.procs" : "/tasks")));
+            return opened;
+        }
+        catch (IOException)
+        {
+            foreach (var entrance in opened) entrance.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Which limits the kernel had to enforce.</summary>
@@ -129,6 +143,12 @@ internal sealed class CommandGroup
         foreach (var line in File.ReadLines(path))
             if (line.Split(' ') is [var word, var count] && word == name) return long.Parse(count, CultureInfo.InvariantCulture);
         return 0;
+    }
+
+    private static SafeFileHandle OpenEntrance(string path)
+    {
+        using var low = Libc.Open(path, OpenFlags.WriteOnly | OpenFlags.CloseOnExec, 0);
+        return low.IsInvalid ? throw Libc.Failed("open " + path) : Libc.Raised(low);
     }
 
     private static void Write(string path, long value)

@@ -73,18 +73,17 @@ internal sealed class CommandKeeper : IAsyncDisposable
         var started = false;
         try
         {
+            group = CommandGroup.TryMake(limits);
             var (words, written) = Libc.Pipe();
             using (written)
             {
                 output = CommandOutput.Start(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20, () => hold?.Kill());
-                hold = Order(number, command, podDirectory, written);
+                hold = Order(number, command, podDirectory, written, group);
             }
             var pid = await hold.Started.WaitAsync(StartLimit, _time, ct);
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the command ended before it came to the gate");
             var beginning = await output.Beginning.WaitAsync(StartLimit, _time, ct);
             if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the command did not come to the gate: {beginning.Trim()}");
-            group = CommandGroup.TryMake(limits);
-            group?.Add(pid); // It waits, and has started nothing yet.
             var mark = CommandMarks.Put(podDirectory, process, about);
             started = true;
             return new(mark, about is null, process, hold, output, group);
@@ -129,20 +128,25 @@ internal sealed class CommandKeeper : IAsyncDisposable
     }
 
     /// <summary>Asks for a command. If this fails, nobody was asked, and there is no end to wait for.</summary>
-    private KeptHold Order(string number, LandlockCommand command, string podDirectory, SafeFileHandle written)
+    private KeptHold Order(string number, LandlockCommand command, string podDirectory, SafeFileHandle written, CommandGroup? group)
     {
         using var arguments = Libc.MemoryFile(Words(command.Arguments));
         using var environment = Libc.MemoryFile(Words(command.Environment));
         using var filter = Libc.MemoryFile(command.Filter);
+        var entrances = group?.OpenEntrances() ?? [];
         var hold = _holds[number] = new KeptHold(this, number, podDirectory, _time);
         try
         {
-            Say(KeeperWords.Start, number, arguments, environment, filter, command.Ruleset, written);
+            Say(KeeperWords.Start, number, [arguments, environment, filter, command.Ruleset, written, .. entrances]);
         }
         catch
         {
             hold.Dispose();
             throw;
+        }
+        finally
+        {
+            foreach (var entrance in entrances) entrance.Dispose();
         }
         if (_isOver) hold.Lost(); // It came too late to be told so with the others.
         return hold;

@@ -13,12 +13,12 @@ namespace Yoi.Runtime.Spawning;
 /// All processes of one command: those in its Landlock domain, however they detached themselves. The thread that starts it is in the domain,
 /// too, so that it can signal all of them, at once and nobody else.
 /// </summary>
-/// <param name="files">Arguments, environment (each word ends with NUL), filter, ruleset, and the pipe that the command writes to.</param>
+/// <param name="files">Arguments, environment (each word ends with NUL), filter, ruleset, the pipe that the command writes to, and the entrances of its control groups.</param>
 /// <param name="podPid">A process outside, of the same user.</param>
 internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
 {
     private const int StackSize = 256 * 1024;
-    private const int Everybody = -1, Nothing = 0;
+    private const int Everybody = -1, Nothing = 0, FilesOfOrder = 5, FirstFd = 3;
 
     private readonly SafeFileHandle _wake = new(Libc.EventFd(0, Libc.CloseOnExec), ownsHandle: true);
     private SafeFileHandle? _gate;
@@ -44,16 +44,18 @@ internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
     /// <exception cref="IOException">A step failed; nothing was started.</exception>
     internal void Execute()
     {
-        if (files.Length != 5) throw new IOException("the order has not all its files");
-        var (arguments, environment, filter) = (Words(files[0]), Words(files[1]), Bytes(files[2]));
+        if (files.Length < FilesOfOrder) throw new IOException("the order has not all its files");
+        var entrances = files.Skip(FilesOfOrder).Select(Libc.Raised).ToList();
+        var arguments = CommandGate.Entering(Words(files[0]), FirstFd, entrances.Count);
+        var (environment, filter) = (Words(files[1]), Bytes(files[2]));
         var (gate, open) = Libc.Pipe();
         using (gate)
         {
             _gate = open;
             if (_over) throw new IOException("it was ended before it was started");
-            Pid = NativeSpawn.Start(new PodProgram(arguments[0], arguments), environment, [gate, files[4], files[4]], () => Restrict(filter));
+            Pid = NativeSpawn.Start(new PodProgram(arguments[0], arguments), environment, [gate, files[4], files[4], .. entrances], () => Restrict(filter));
         }
-        files[4].Dispose();
+        foreach (var file in entrances.Append(files[4])) file.Dispose();
     }
 
     internal void Go()
@@ -81,8 +83,10 @@ internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
     /// </summary>
     internal void EndAll()
     {
+        // All of it is below this process: mostly nothing is by now, and the machine's processes need not be asked.
+        if (!Libc.HasChildren()) return;
         if (Libc.Kill(Everybody, Libc.SigKill) != 0) return; // There is no other process at all. Whom it may not signal the kernel passes over.
-        while (Directory.EnumerateDirectories("/proc").Any(IsOfDomain)) Sleep();
+        while (Libc.HasChildren() && Directory.EnumerateDirectories("/proc").Any(IsOfDomain)) Sleep();
     }
 
     /// <summary>Something below the keeper has ended.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
@@ -44,10 +45,20 @@ internal sealed class BenchPod : IAsyncDisposable
         await _client.RunAsync($"CALL {tool} {arguments}", SendMode.Queue);
         var result = await SeeAsync<Entry.ToolResult>(_ => true);
         var taken = Stopwatch.GetElapsedTime(began);
-        if (result.IsError && !mayFail) throw new InvalidOperationException($"{tool} {arguments}: {result.Summary}");
+        if (result.IsError && !mayFail) throw new InvalidOperationException($"{tool} {arguments}: {result.Summary}\n{result.Content}");
         await SeeAsync<Entry.RunEnded>(_ => true);
         return taken;
     }
+
+    /// <summary>What a call costs that does nothing: to be taken off the others. Its folder is made here.</summary>
+    internal Task<TimeSpan> EmptyCallAsync()
+    {
+        Directory.CreateDirectory(Path.Combine(_document.Cwd, "nothing"));
+        return CallAsync("Glob", """{"pattern":"*","path":"nothing"}""");
+    }
+
+    /// <summary>Lets the Pod run a command, which must end with 0.</summary>
+    internal Task<TimeSpan> BashAsync(string command) => CallAsync("Bash", $$"""{"command":"{{JsonEncodedText.Encode(command)}}","timeout":600000}""");
 
     internal Task<PodStatus> StatusAsync() => _client.StatusAsync();
 

@@ -3,18 +3,19 @@ using Yoi.Runtime.Spawning;
 
 namespace Yoi.Benchmarks;
 
-/// <summary>A state root of its own on tmpfs or on disk, removed at the end.</summary>
+/// <summary>A state root of its own and a place to work in, on tmpfs or on disk, removed at the end.</summary>
 internal sealed class Place : IDisposable
 {
     private const string Tmpfs = "/dev/shm";
 
-    private readonly string _path, _runtime;
+    private readonly string _path, _runtime, _work;
 
-    private Place(string parent)
+    private Place(string state, string work)
     {
         var name = $"yoi-bench-{Environment.ProcessId}-{Guid.NewGuid():n}";
-        (_path, _runtime) = (Path.Combine(parent, name), Path.Combine(Memory, name + "-run"));
-        Work = Directory.CreateDirectory(Path.Combine(_path, "work")).FullName;
+        (_path, _runtime, _work) = (Path.Combine(state, name), Path.Combine(Memory, name + "-run"), Path.Combine(work, name + "-work"));
+        Directory.CreateDirectory(_path);
+        Work = Directory.CreateDirectory(_work).FullName;
         Directories = new YoiDirectories(_path + "/state", _runtime, _path + "/config");
     }
 
@@ -27,10 +28,15 @@ internal sealed class Place : IDisposable
     internal YoiDirectories Directories { get; }
 
     /// <summary>In memory: the figures are ours, not a disk's.</summary>
-    internal static Place InMemory() => new(Memory);
+    internal static Place InMemory() => new(Memory, Memory);
 
     /// <summary>On the disk that this repository is on.</summary>
-    internal static Place OnDisk() => new(Directory.CreateDirectory("artifacts").FullName);
+    internal static Place OnDisk() => new(Disk, Disk);
+
+    /// <summary>State in memory, work on disk: commands have a <c>/dev/shm</c> of their own, so that a scope there is not seen.</summary>
+    internal static Place ForCommands() => new(Memory, Disk);
+
+    private static string Disk => Directory.CreateDirectory("artifacts").FullName;
 
     internal string Folder(string name) => Directory.CreateDirectory(Path.Combine(Work, name)).FullName;
 
@@ -53,7 +59,7 @@ internal sealed class Place : IDisposable
 
     public void Dispose()
     {
-        Directory.Delete(_path, recursive: true);
+        foreach (var path in new[] { _path, _work }) Directory.Delete(path, recursive: true);
         if (Directory.Exists(_runtime)) Directory.Delete(_runtime, recursive: true);
     }
 }

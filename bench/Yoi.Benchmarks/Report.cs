@@ -42,7 +42,8 @@ internal sealed class Report(IReadOnlyList<Binary> binaries)
         Medians, with the slowest tenth in brackets where there were ten samples or more. State on tmpfs unless a row says disk: there, fsync costs nothing
         and the figure is Yoi's own. All columns were measured in one run. "original" is the Rust system whose design this is, on a similar machine, on tmpfs and
         without syncing its session; "target" is what the AOT proof binary should reach. A figure of a tool is a whole call as a client sees it, from its line to
-        the result in its hands: a round trip, three entries on disk and a scripted message are in it (what that comes to is in a row of its own).
+        the result in its hands: a round trip, three entries on disk and a scripted message are in it (what that comes to is in a row of its own). From
+        figures of commands and of Grep that is taken off.
 
         """;
 }

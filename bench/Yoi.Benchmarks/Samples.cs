@@ -17,13 +17,26 @@ internal sealed class Samples
         return samples;
     }
 
+    internal TimeSpan Median => At(0.5);
+
+    /// <summary>The same without what all of them have in common.</summary>
+    internal Samples Less(TimeSpan common)
+    {
+        var less = new Samples();
+        foreach (var taken in _taken) less.Add(taken > common ? taken - common : TimeSpan.Zero);
+        return less;
+    }
+
+    /// <summary>How many times as long the median is.</summary>
+    internal string Times(Samples other) => string.Create(CultureInfo.InvariantCulture, $"{Median / other.Median:0.0}×");
+
     private TimeSpan At(double share)
     {
         var sorted = _taken.Order().ToArray();
         return sorted[Math.Min((int)(sorted.Length * share), sorted.Length - 1)];
     }
 
-    public override string ToString() => _taken.Count < 10 ? Text(At(0.5)) : $"{Text(At(0.5))} ({Text(At(0.9))})";
+    public override string ToString() => _taken.Count < 10 ? Text(Median) : $"{Text(Median)} ({Text(At(0.9))})";
 
     private static string Text(TimeSpan taken) => taken.TotalMilliseconds switch
     {

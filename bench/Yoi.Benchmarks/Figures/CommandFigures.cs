@@ -1,0 +1,177 @@
+using System.Globalization;
+using Yoi.Protocol;
+using Yoi.Runtime.Sandbox;
+using Yoi.Runtime.Scopes;
+
+namespace Yoi.Benchmarks.Figures;
+
+/// <summary>What a command in the sandbox costs beside the same without one: Bash as a model calls it, less a call that does nothing.</summary>
+internal static class CommandFigures
+{
+    private const string Section = "Commands";
+    private const int Short = 60, Builds = 3;
+
+    private static readonly string[] Levels = [SandboxLevel.Kernel, SandboxLevel.Partial];
+
+    internal static async Task MeasureAsync(Report report, Binary binary)
+    {
+        string[] levels = [.. Levels.Where(IsHere)];
+        if (levels.Length == 0) return;
+        using var place = Place.ForCommands();
+        await TrueAsync(report, binary, place, levels);
+        foreach (var level in levels) await ManyPlacesAsync(report, binary, place, level);
+        await LargeAsync(report, binary, place, levels[0]);
+        await LongAsync(report, binary, place, levels, "git status, 2,000 files", Repository, "git status --short", "git status --short", 20);
+        await LongAsync(report, binary, place, levels, "dotnet build", Project, "dotnet restore", "dotnet build --no-restore --no-incremental -p:UseSharedCompilation=false", Builds);
+    }
+
+    private static bool IsHere(string level)
+    {
+        try
+        {
+            _ = level == SandboxLevel.Kernel ? Bubblewrap.Find() : Landlock.Find();
+            return true;
+        }
+        catch (SandboxException e)
+        {
+            Console.Error.WriteLine($"no figures of level {level}: {e.Message}");
+            return false;
+        }
+    }
+
+    /// <summary>All beside each other, one after the other: what disturbs the machine meanwhile disturbs each.</summary>
+    private static async Task TrueAsync(Report report, Binary binary, Place place, string[] levels)
+    {
+        var (plain, least, same) = (new Samples(), new Samples(), new Samples());
+        var made = levels.Contains(SandboxLevel.Kernel) ? Plain.Compose(place, "bare", Scope(place, place.Folder("bare")), place.Folder("bare")) : null;
+        List<(string Level, BenchPod Pod, Samples Empty, Samples True)> pods = [];
+        foreach (var level in levels) pods.Add((level, await StartAsync(binary, place, level, "true"), new(), new()));
+        foreach (var (_, pod, _, _) in pods) await pod.BashAsync("true"); // The first one lists the scope, and starts the keeper.
+        for (var i = 0; i < Short; i++)
+        {
+            plain.Add(Plain.Bash("true"));
+            if (made is not null)
+            {
+                least.Add(Plain.Bubblewrap("true"));
+                same.Add(Plain.Bubblewrap(made, "true"));
+            }
+            foreach (var (_, pod, empty, command) in pods)
+            {
+                empty.Add(await pod.EmptyCallAsync());
+                command.Add(await pod.BashAsync("true"));
+            }
+        }
+        report.Add(Section, "bash -c true, nothing around it", binary, plain);
+        if (made is not null)
+        {
+            report.Add(Section, "bubblewrap alone, the whole file system as it is", binary, least);
+            report.Add(Section, "bubblewrap alone, a Pod's namespaces, mounts and filter", binary, same);
+        }
+        foreach (var (level, pod, empty, command) in pods)
+        {
+            await pod.DisposeAsync();
+            var own = command.Less(empty.Median);
+            var kernel = level == SandboxLevel.Kernel;
+            report.Add(Section, $"Bash of `true`, level {level}", binary, own);
+            report.Add(Section, $"… as many times {(kernel ? "bubblewrap alone, as a Pod" : "bash alone")}, level {level}", binary, own.Times(kernel ? same : plain), target: kernel ? "3×" : "2×");
+        }
+    }
+
+    /// <summary>A scope of many rules: each is a mount, or a rule of Landlock's.</summary>
+    private static async Task ManyPlacesAsync(Report report, Binary binary, Place place, string level)
+    {
+        foreach (var count in new[] { 10, 50, 150 })
+        {
+            string[] more = [.. Enumerable.Range(0, count).Select(i => place.Folder(string.Create(CultureInfo.InvariantCulture, $"more/{i}")))];
+            await using var pod = await StartAsync(binary, place, level, $"with{count}", more);
+            report.Add(Section, $"Bash of `true`, {count} more directories to read, level {level}", binary, await CostAsync(pod, "true", 20));
+        }
+    }
+
+    private static async Task LargeAsync(Report report, Binary binary, Place place, string level)
+    {
+        var folder = place.Folder("large-" + level);
+        for (var i = 0; i < 5_000; i++) Directory.CreateDirectory(string.Create(CultureInfo.InvariantCulture, $"{folder}/{i % 50}/{i}"));
+        await using var pod = await StartAsync(binary, place, level, "large");
+        report.Add(Section, $"Bash of `true`, 5,000 directories to write, level {level}", binary, await CostAsync(pod, "true", 20));
+    }
+
+    private static async Task LongAsync(
+        Report report, Binary binary, Place place, string[] levels, string what, Action<string> scene, string before, string command, int count)
+    {
+        var name = what.Split(' ')[0];
+        var outside = place.Folder(name + "-outside");
+        scene(outside);
+        Plain.Bash($"cd {outside} && {before}");
+        var plain = await Samples.OfAsync(count, _ => Task.FromResult(Plain.Bash($"cd {outside} && {command}")));
+        report.Add(Section, what + ", nothing around it", binary, plain);
+        foreach (var level in levels)
+        {
+            scene(place.Folder($"{name}-{level}"));
+            await using var pod = await StartAsync(binary, place, level, name);
+            if (!await RunsAsync(pod, before))
+            {
+                report.Add(Section, $"{what}, level {level}", binary, "does not run");
+                continue;
+            }
+            var inside = await CostAsync(pod, command, count);
+            report.Add(Section, $"{what}, level {level}", binary, inside);
+            report.Add(Section, $"… as many times, {what.Split(',')[0]}, level {level}", binary, inside.Times(plain));
+        }
+    }
+
+    private static async Task<bool> RunsAsync(BenchPod pod, string command)
+    {
+        try
+        {
+            await pod.BashAsync(command);
+            return true;
+        }
+        catch (InvalidOperationException e)
+        {
+            Console.Error.WriteLine(e.Message);
+            return false;
+        }
+    }
+
+    private static async Task<Samples> CostAsync(BenchPod pod, string command, int count)
+    {
+        await pod.BashAsync("true");
+        var empty = await Samples.OfAsync(20, _ => pod.EmptyCallAsync());
+        return (await Samples.OfAsync(count, _ => pod.BashAsync(command))).Less(empty.Median);
+    }
+
+    private static Task<BenchPod> StartAsync(Binary binary, Place place, string level, string name, params string[] readable)
+    {
+        var folder = place.Folder($"{name}-{level}");
+        return BenchPod.StartAsync(binary.Path, place.Document($"solo-{name}-{level}") with { SandboxLevel = level, Cwd = folder, Scope = Scope(place, folder, readable) });
+    }
+
+    /// <summary>As a user has it; but for what level <c>partial</c> cannot hold around a repository.</summary>
+    private static ScopeRules Scope(Place place, string folder, params string[] readable)
+    {
+        ScopeRule[] allow = [new(folder, Permission.Write), .. readable.Select(path => new ScopeRule(path, Permission.Read))];
+        var guarded = !folder.EndsWith("git-" + SandboxLevel.Partial, StringComparison.Ordinal);
+        return new(allow, guarded ? BuiltInDenies.For(place.Directories, Environment.GetEnvironmentVariable("HOME"), allow) : [], UnguardedGit: !guarded);
+    }
+
+    private static void Repository(string folder)
+    {
+        for (var i = 0; i < 2_000; i++)
+            File.WriteAllText(string.Create(CultureInfo.InvariantCulture, $"{Directory.CreateDirectory($"{folder}/d{i % 40}").FullName}/f{i}"), $"file {i}\n");
+        Plain.Bash($"cd {folder} && git init -q && git add . && git -c user.name=bench -c user.email=bench@localhost commit -qm all");
+    }
+
+    private static void Project(string folder)
+    {
+        File.WriteAllText(folder + "/hello.csproj", """
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup><OutputType>Exe</OutputType><TargetFramework>net10.0</TargetFramework><ImplicitUsings>enable</ImplicitUsings></PropertyGroup>
+            </Project>
+            """);
+        // Not this repository's, which the command does not see.
+        foreach (var (name, text) in new[] { ("Directory.Build.props", "<Project />"), ("Directory.Build.targets", "<Project />"), ("Directory.Packages.props", "<Project />"), ("global.json", "{}"), (".editorconfig", "root = true\n") })
+            File.WriteAllText($"{folder}/{name}", text);
+        File.WriteAllText(folder + "/Program.cs", "Console.WriteLine(\"hello\");\n");
+    }
+}

@@ -45,17 +45,18 @@ internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
     internal void Execute()
     {
         if (files.Length < FilesOfOrder) throw new IOException("the order has not all its files");
-        var entrances = files.Skip(FilesOfOrder).Select(Libc.Raised).ToList();
-        var arguments = CommandGate.Entering(Words(files[0]), FirstFd, entrances.Count);
+        for (var i = FilesOfOrder; i < files.Length; i++)
+            using (files[i]) files[i] = Libc.Raised(files[i]);
+        var arguments = CommandGate.Entering(Words(files[0]), FirstFd, files.Length - FilesOfOrder);
         var (environment, filter) = (Words(files[1]), Bytes(files[2]));
         var (gate, open) = Libc.Pipe();
         using (gate)
         {
             _gate = open;
             if (_over) throw new IOException("it was ended before it was started");
-            Pid = NativeSpawn.Start(new PodProgram(arguments[0], arguments), environment, [gate, files[4], files[4], .. entrances], () => Restrict(filter));
+            Pid = NativeSpawn.Start(new PodProgram(arguments[0], arguments), environment, [gate, files[4], files[4], .. files[FilesOfOrder..]], () => Restrict(filter));
         }
-        foreach (var file in entrances.Append(files[4])) file.Dispose();
+        foreach (var file in files[4..]) file.Dispose();
     }
 
     internal void Go()

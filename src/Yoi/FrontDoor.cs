@@ -62,6 +62,9 @@ internal static class FrontDoor
         return code;
     }
 
+    /// <summary>One of several Pods met something that was foreseen: the others go on.</summary>
+    internal static bool IsRefusal(Exception exception) => Code(exception) is not (ExitCode.Fault or ExitCode.Cancelled);
+
     internal static int Code(Exception exception) => exception switch
     {
         CommandException e => e.ExitCode,

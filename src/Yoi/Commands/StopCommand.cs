@@ -1,6 +1,4 @@
 using System.CommandLine;
-using Yoi.Runtime.Journal;
-using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
@@ -53,11 +51,12 @@ internal static class StopCommand
             s.Screen.Error(e.Message);
             return (null, ExitCode.Refused);
         }
-        catch (Exception e) when (e is ScopeException or JournalException)
+        catch (Exception e) when (FrontDoor.IsRefusal(e))
         {
+            // One whose end cannot be recorded leaves no other half stopped.
             s.Screen.Error(pod.IsAlive ? e.Message
                 : $"{pod.Name} has ended, and nothing of it can write any more; its end could not be recorded: {e.Message} `yoi stop {pod.Name}` again does it once that is mended; who starts or comes back meanwhile takes over what it held");
-            return (null, e is JournalException or { InnerException: IOException } ? ExitCode.Disk : ExitCode.Refused);
+            return (null, e is { InnerException: IOException } ? ExitCode.Disk : FrontDoor.Code(e));
         }
     }
 }

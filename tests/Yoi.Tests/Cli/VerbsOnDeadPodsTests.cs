@@ -202,4 +202,22 @@ public sealed class VerbsOnDeadPodsTests : IDisposable
         Assert.Equal(ExitCode.Refused, await _room.RunAsync("restore", "young"));
         Assert.Contains("does not say who it is", _room.Error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task One_Pod_whose_end_cannot_be_recorded_keeps_no_other_from_being_stopped()
+    {
+        _room.Surroundings.Table.Open();
+        var unreadable = await _room.DeadPodAsync("unreadable", Said("x"));
+        var held = await _room.DeadPodAsync("held", Said("x"));
+        var other = await _room.DeadPodAsync("other", Said("x"));
+        File.Delete(unreadable.Directory + "/" + PodFiles.Journal);
+        Directory.CreateDirectory(unreadable.Directory + "/" + PodFiles.Journal);
+        using (PodLock.TryTakeJournalOfDead(held.Directory)!)
+            Assert.True(await _room.RunAsync("stop", "unreadable", "held", "other") is ExitCode.Disk, _room.Error);
+        Assert.Contains("unreadable has ended", _room.Error, StringComparison.Ordinal);
+        Assert.Contains("the journal of pod `held` is held by another process", _room.Error, StringComparison.Ordinal);
+        Assert.StartsWith("other: ", _room.Out, StringComparison.Ordinal);
+        Assert.IsType<Entry.PodEnded>(other.Journal.Last()!.Entry);
+        Assert.Equal(ExitCode.Ok, await _room.RunAsync("stop", "held", "other"));
+    }
 }

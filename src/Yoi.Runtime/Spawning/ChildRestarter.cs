@@ -71,7 +71,7 @@ internal sealed class ChildRestarter(ChildSpawner spawner, JournalWriter journal
             await GoOnAsync(crash, ct);
             await TellAsync("warn", $"pod `{crash.Child}` crashed ({crash.How}) and was started again ({before.Count} of at most {MostInWindow} times within {Window.TotalSeconds:0} s)");
         }
-        catch (Exception e) when (e is SpawnException or IOException or Scopes.ScopeException)
+        catch (Exception e) when (e is SpawnException or IOException or UnauthorizedAccessException or Scopes.ScopeException)
         {
             await TellAsync("error", $"pod `{crash.Child}` crashed ({crash.How}) and could not be started again: {e.Message}");
         }

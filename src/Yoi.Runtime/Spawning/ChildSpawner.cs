@@ -57,7 +57,7 @@ internal sealed class ChildSpawner(
     /// it starts nothing by itself.
     /// </summary>
     /// <exception cref="SpawnException">It came to nothing, and all of it is undone.</exception>
-    /// <exception cref="JournalException">The own journal, or the end in its, cannot be written.</exception>
+    /// <exception cref="JournalException">The own journal cannot be written.</exception>
     internal async Task RestoreAsync(string podId, bool withoutHeld, CancellationToken ct)
     {
         var tree = new PodTree(_registry, table);
@@ -69,7 +69,7 @@ internal sealed class ChildSpawner(
         try
         {
             if (tree.LivingAbove(pod)?.PodId != own.PodId) throw SpawnPlan.Refused($"`{own.Name}` is not the nearest living pod above `{pod.Name}`");
-            await EndRecord.CompleteAsync(pod, null, [], own.Name, time, ct);
+            await EndAsync(pod, ct);
             await keeper.SettledAsync(podId, ct); // What it had is back, and its end stands before its second life.
             var record = LaunchRecord.Read(pod) ?? throw SpawnPlan.Refused($"the journal of pod `{pod.Name}` does not say who it is");
             var plan = SpawnPlan.Again(record, own, scope.Current(), withoutHeld) with { Restart = keeper.RestartOf(podId) };
@@ -82,6 +82,19 @@ internal sealed class ChildSpawner(
         finally
         {
             lock (_gate) _starting.Remove(pod.Name);
+        }
+    }
+
+    /// <summary>A second life begins behind the recorded end of the first.</summary>
+    private async Task EndAsync(KnownPod pod, CancellationToken ct)
+    {
+        try
+        {
+            await EndRecord.CompleteAsync(pod, null, [], own.Name, time, ct);
+        }
+        catch (JournalException e)
+        {
+            throw SpawnPlan.Refused($"the end of pod `{pod.Name}` cannot be recorded: {e.Message}"); // Its journal, not ours.
         }
     }
 

@@ -1,5 +1,7 @@
 using Xunit;
 using Yoi.Protocol;
+using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Spawning;
 
 namespace Yoi.Tests.Spawning;
@@ -111,6 +113,27 @@ public sealed class LostTableTests : IAsyncLifetime
         await _room.Kill(root.Child("plain"));
         await Eventually.Holds(() => root.All<Entry.ChildEnded>().Any(end => end.Child == "plain"));
         Assert.Single(root.All<Entry.ChildSpawned>(), child => child.Child == "plain"); // Nobody asked for more.
+    }
+
+    [Fact, Trait("case", "F07")]
+    public async Task One_child_whose_journal_is_held_is_told_of_and_keeps_no_other_from_being_started_again()
+    {
+        var root = await _room.Root();
+        foreach (var name in (string[])["held", "other"]) Assert.False((await root.Spawn(name, more: ""","restart":"on_crash" """)).IsError);
+        await root.Call("WaitForPods", """{"until":"all"}""");
+        var (held, other) = (root.Child("held"), root.Child("other"));
+        // Its spawner sees its end only when somebody else has the right to its journal already.
+        root.Signal(Libc.SigStop);
+        await Eventually.Holds(() => root.Launched.Process.IsHeld);
+        await _room.Kill(held);
+        using (PodLock.TryTakeJournalOfDead(held.Directory)!)
+        {
+            root.Signal(Libc.SigCont);
+            await Eventually.Holds(() => root.All<Entry.Notification>().Any(note => note.Message.Contains("could not be started again: the end of pod `held` cannot be recorded", StringComparison.Ordinal)), PodRoom.Patience);
+        }
+        await _room.Kill(other);
+        await Eventually.Holds(() => root.All<Entry.ChildSpawned>().Count(child => child.Child == "other") == 2, PodRoom.Patience);
+        Assert.True(other.IsAlive);
     }
 
     private static List<T> Entries<T>(KnownPod pod) where T : Entry => [.. pod.Journal.ReadAfter(Cursor.Start, out _).Select(record => record.Entry).OfType<T>()];

@@ -208,7 +208,7 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
         {
             Failpoint.Pass(Failpoints.DeliverRead);
             var reader = new JournalReader(Path.Combine(directories.Pod(child.Name, child.PodId), PodFiles.Journal), synced: true);
-            while (reader.ReadAfter(StateOf(child).ReadTo, out _, PageBytes) is { Count: > 0 } page) Announce(TakeIn(child, page));
+            while (Book.WithId(child.PodId) is not null && reader.ReadAfter(StateOf(child).ReadTo, out _, PageBytes) is { Count: > 0 } page) Announce(TakeIn(child, page));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -225,8 +225,9 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
     {
         lock (_gate)
         {
+            if (Book.WithId(child.PodId) is not { } known) return false; // Handed over meanwhile: its news is another's.
             var view = ViewOf_NeedsLock(child);
-            var told = Book.WithId(child.PodId)?.News?.Seq ?? 0;
+            var told = known.News?.Seq ?? 0;
             NewsItem[] items = [.. page.Select(view.Apply).OfType<NewsItem>().Where(item => item.Told.Seq > told)];
             _untold.AddRange(items);
             return items.Length > 0;
@@ -251,6 +252,8 @@ internal sealed class NewsDesk(YoiDirectories directories) : IJournalFold, IAsyn
         if (_views.TryGetValue(child.PodId, out var view)) return view;
         // A living child's journal is folded from its beginning: what it was sent before the told cursor may still wait in it.
         var from = child is { Ended: not null, News: { } told } ? new Cursor(told.Seq, told.Offset) : Cursor.Start;
-        return _views[child.PodId] = new ChildView(child.Name, child.PodId, from);
+        view = new ChildView(child.Name, child.PodId, from);
+        if (Book.WithId(child.PodId) is not null) _views[child.PodId] = view;
+        return view;
     }
 }

@@ -232,4 +232,25 @@ public sealed class NewsDeskTests : IDisposable
         spawner.Desk.Poked(child.Id);
         await changed.WaitAsync(TimeSpan.FromSeconds(20), Ct);
     }
+
+    [Fact]
+    public async Task What_was_told_of_a_child_is_not_news_again_to_one_who_still_waits_for_it_after_it_was_handed_over()
+    {
+        await using var child = new JournalledPod(_root, "x");
+        await using var spawner = new SpawnerDesk(_root);
+        await spawner.Says(child.Spawned);
+        await child.Runs(0, "hello");
+        await spawner.Look(Ct);
+        Assert.Equal(1, await spawner.Desk.TellAsync(Ct));
+        var waitedFor = spawner.Desk.Book.All;
+
+        await spawner.Says(new Entry.ChildHandedOver(child.Name, child.Id, "middle"));
+        await child.Runs(1, "for the other"); // News, but not ours.
+        Assert.Equal(0, Assert.Single(await spawner.Desk.LookAsync(waitedFor, Ct)).ReadTo.Seq);
+        Assert.Equal(0, spawner.Desk.Untold);
+
+        await spawner.Says(child.Spawned with { Told = [spawner.Told[0].Told] }); // It comes again: what was told stays told.
+        await spawner.Look(Ct);
+        Assert.Equal(1, spawner.Desk.Untold);
+    }
 }

@@ -53,12 +53,11 @@ internal sealed class WaitForPodsTool(Children children, TimeProvider time) : To
         return [.. all.Where((child, i) => children.Desk.HasNewsOf(child.PodId) || !IsSettled(states[i]))];
     }
 
-    /// <summary>Done with all it was sent, paused until somebody acts, or ended.</summary>
+    /// <summary>Done with all it was sent, paused until somebody acts, ended, or another's by now.</summary>
     private bool IsSettled(ChildState state)
     {
-        var child = children.Desk.Book.WithId(state.PodId);
-        if (state.End is not null || child?.Ended is not null || state.IsPaused) return true;
-        return !state.RunIsOpen && state.InputsWaiting == 0 && (state.RunsEnded > 0 || child?.News is not null);
+        if (children.Desk.Book.WithId(state.PodId) is not { } child || state.End is not null || child.Ended is not null || state.IsPaused) return true;
+        return !state.RunIsOpen && state.InputsWaiting == 0 && (state.RunsEnded > 0 || child.News is not null);
     }
 
     private static int Enough(Arguments given, JsonElement arguments, int of)
@@ -88,6 +87,7 @@ internal sealed class WaitForPodsTool(Children children, TimeProvider time) : To
 
     private string Now(ChildState state) => state switch
     {
+        _ when children.Desk.Book.WithId(state.PodId) is null => $"pod `{state.Name}` is no longer yours: the pod that had spawned it is back, and has it again.",
         { End: { } end } => NewsText.Of(state.Name, end),
         { IsPaused: true } => $"pod `{state.Name}` is paused until somebody resumes it.",
         _ when !IsSettled(state) => $"pod `{state.Name}` is working.",

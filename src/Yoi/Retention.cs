@@ -24,9 +24,9 @@ internal sealed class Retention(Surroundings s)
     {
         if (pod.IsAlive) return $"{pod.Name} is alive; `yoi stop {pod.Name}` first";
         if (s.Table.Read().Pods.Any(row => row.PodId == pod.PodId)) return $"{pod.Name} still holds paths in the scope table; `yoi stop {pod.Name}` gives them back";
+        if (new PodTree(s.Registry, s.Table).LivingBelow(pod) is [.., var below]) return $"{below.Name}, below {pod.Name}, is alive; `yoi stop {pod.Name}` stops what is left of its tree";
         if (pod.Journal.First()?.Entry is not Entry.PodCreated created) return null;
         if (pod.Journal.Last()?.Entry is not Entry.PodEnded) return $"the end of {pod.Name} is not recorded; `yoi stop {pod.Name}` verifies and records it";
-        if (new PodTree(s.Registry, s.Table).LivingBelow(pod) is [.., var below]) return $"{below.Name}, below {pod.Name}, is alive; `yoi stop {pod.Name}` stops what is left of its tree";
         if (created.Spawner is not { } by || _pods.FirstOrDefault(other => other.PodId == by.PodId) is not { IsAlive: true } spawner || !HasUnread(spawner, pod)) return null;
         return $"{spawner.Name}, which spawned {pod.Name}, is alive and has not read it to its end; `yoi stop {spawner.Name}` first";
     }

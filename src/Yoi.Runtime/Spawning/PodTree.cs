@@ -20,9 +20,21 @@ internal sealed class PodTree(PodRegistry registry, ScopeTable table)
     {
         if (_spawners.TryGetValue(podId, out var known)) return known;
         _known ??= registry.All().ToDictionary(pod => pod.PodId, StringComparer.Ordinal);
-        if (_known.TryGetValue(podId, out var pod) && pod.Journal.First()?.Entry is Entry.PodCreated created)
+        if (_known.TryGetValue(podId, out var pod) && FirstOf(pod) is Entry.PodCreated created)
             return _spawners[podId] = created.Spawner?.PodId;
         return Rows().FirstOrDefault(row => row.PodId == podId)?.SpawnerId;
+    }
+
+    private static Entry? FirstOf(KnownPod pod)
+    {
+        try
+        {
+            return pod.Journal.First()?.Entry;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null; // One Pod's files keep no other from being stopped; whoever works on that Pod hears of it.
+        }
     }
 
     /// <summary>The nearest Pod above this one that lives; null if none does.</summary>
@@ -35,23 +47,31 @@ internal sealed class PodTree(PodRegistry registry, ScopeTable table)
         return null;
     }
 
-    /// <summary>The living Pods below this one, deepest first.</summary>
+    /// <summary>
+    /// The living Pods below this one, deepest first. Below is who has its spawner below, by its journal or by its row: the journal of a dead
+    /// Pod between them may be damaged, and then the row alone says whose they are by now.
+    /// </summary>
     internal IReadOnlyList<KnownPod> LivingBelow(KnownPod top)
     {
         var all = registry.All();
         _known = all.ToDictionary(pod => pod.PodId, StringComparer.Ordinal);
+        var holders = Rows().ToDictionary(row => row.PodId, row => row.SpawnerId, StringComparer.Ordinal);
 
-        int? LevelsBelowTop(KnownPod pod)
+        int? LevelsBelowTop(string podId)
         {
-            var levels = 0;
-            for (string? id = pod.PodId; id is not null && levels <= all.Count; id = SpawnerOf(id), levels++)
-                if (id == top.PodId) return levels;
+            HashSet<string> seen = new(StringComparer.Ordinal) { podId };
+            List<string> level = [podId];
+            for (var levels = 0; level.Count > 0; levels++)
+            {
+                if (level.Contains(top.PodId)) return levels;
+                level = [.. level.SelectMany(id => new[] { SpawnerOf(id), holders.GetValueOrDefault(id) }).OfType<string>().Where(seen.Add)];
+            }
             return null;
         }
 
         return [.. all
             .Where(pod => pod.PodId != top.PodId && pod.IsAlive)
-            .Select(pod => (pod, levels: LevelsBelowTop(pod)))
+            .Select(pod => (pod, levels: LevelsBelowTop(pod.PodId)))
             .Where(found => found.levels is > 0)
             .OrderByDescending(found => found.levels).ThenBy(found => found.pod.PodId, StringComparer.Ordinal)
             .Select(found => found.pod)];

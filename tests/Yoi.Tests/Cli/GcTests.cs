@@ -108,6 +108,8 @@ public sealed class GcTests : IDisposable
         string[] good = [directories.Socket(alive.PodId), directories.Token(alive.PodId), directories.State + $"/scopes.lock.tmp.{Environment.ProcessId}.abc", directories.Runtime + "/notes.txt"];
         foreach (var path in stale.Concat(good)) File.WriteAllText(path, "x");
         Directory.CreateDirectory(dead.Directory + "/sandbox/output");
+        using (var shell = System.Diagnostics.Process.Start("bash", ["-c", $"cd {dead.Directory}/sandbox; touch $'caf\\xe9'; for i in {{1..150}}; do mkdir dddddddddddddddddddddddddddddddddddddddd; cd dddddddddddddddddddddddddddddddddddddddd; done"]))
+            await shell.WaitForExitAsync(TestContext.Current.CancellationToken);
         using var life = PodLock.TryTake(alive.Directory);
         await GcAsync();
         Assert.All(stale, path => Assert.True(File.Exists(path)));
@@ -145,5 +147,23 @@ public sealed class GcTests : IDisposable
     {
         Assert.Equal(ExitCode.Usage, await _room.RunAsync("gc", flag, value));
         Assert.Contains(flag, _room.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_damaged_Pod_with_a_living_one_below_it_stays_until_that_has_ended()
+    {
+        _room.Surroundings.Table.Open();
+        var middle = await _room.DeadPodAsync("middle", Said("x"), Stopped);
+        var leaf = await _room.DeadChildAsync(middle, "leaf", Said("x"));
+        var journal = $"{middle.Directory}/{PodFiles.Journal}";
+        File.WriteAllText(journal, "?" + File.ReadAllText(journal)[1..]);
+        using (PodLock.TryTake(leaf.Directory)!)
+        {
+            Assert.Equal(ExitCode.Refused, await _room.RunAsync("rm", "middle"));
+            Assert.Contains("leaf, below middle, is alive", _room.Error, StringComparison.Ordinal);
+            Assert.Equal(["middle"], Names(await GcAsync("--older-than", "0m", "--yes"), "kept"));
+        }
+        Assert.Equal(0, await _room.RunAsync("rm", "middle")); // The control.
+        Assert.False(Directory.Exists(middle.Directory));
     }
 }

@@ -215,4 +215,51 @@ public sealed class TreeReturnsTests : IAsyncLifetime
         Assert.Contains("less than before", Assert.Single(back.All<Entry.Correction>()).Text, StringComparison.Ordinal);
         await back.Client.DisposeAsync();
     }
+
+    [Fact, Trait("case", "T32")]
+    public async Task A_wait_for_a_child_that_goes_back_to_the_Pod_between_ends_and_says_so()
+    {
+        var (root, mid, leaf) = await MiddleGone();
+        await using (var client = await PodClient.ConnectAsync(_room.Directories.Socket(leaf.PodId), ct: _room.Ct)) await client.RunAsync("SLOW 600000", ct: _room.Ct);
+        var waiting = root.Call("WaitForPods", """{"names":["leaf"]}""");
+        await Eventually.Holds(() => root.All<Entry.Assistant>().SelectMany(said => said.Blocks).OfType<AssistantBlock.ToolCall>().Count(call => call.Name == "WaitForPods") == 2);
+
+        await root.Client.AskAsync(Again(mid), _room.Ct);
+
+        var result = await waiting.WaitAsync(PodRoom.Patience, _room.Ct);
+        Assert.Contains("pod `leaf` is no longer yours", result.Content, StringComparison.Ordinal);
+        Assert.DoesNotContain(root.All<Entry.News>(), news => news.Child == "leaf");
+    }
+
+    [Fact, Trait("case", "T32")]
+    public async Task Who_stops_the_top_stops_the_leaf_too_though_the_journal_of_the_dead_Pod_between_is_damaged()
+    {
+        var (root, mid, leaf) = await MiddleGone();
+        var journal = $"{mid.Directory}/{PodFiles.Journal}";
+        await File.WriteAllTextAsync(journal, "?" + (await File.ReadAllTextAsync(journal, _room.Ct))[1..], _room.Ct);
+        Assert.True(leaf.IsAlive);
+
+        using var table = _room.Table();
+        var outcome = await new TreeStopper(_room.Directories, table, TimeProvider.System).StopAsync(root.Known, "human", force: true, _room.Ct);
+
+        Assert.Equal(["leaf"], outcome.Below);
+        Assert.False(leaf.IsAlive);
+        Assert.Empty(_room.Rows);
+    }
+
+    /// <summary>A root, a dead Pod below it, and what that had spawned, which is the root's by now.</summary>
+    private async Task<(RoomPod Root, KnownPod Mid, KnownPod Leaf)> MiddleGone()
+    {
+        var root = await _room.Root();
+        await root.Spawn("mid");
+        await root.Call("WaitForPods", """{"until":"all"}""");
+        var mid = await _room.Attach("mid");
+        await mid.Spawn("leaf");
+        await mid.Call("WaitForPods", """{"until":"all"}""");
+        await mid.Client.DisposeAsync();
+        await _room.Kill(mid.Known);
+        await root.Until(entry => entry is Entry.ChildSpawned { Child: "leaf" });
+        await Eventually.Holds(() => root.Entries[^1] is Entry.RunEnded && root.All<Entry.News>().Any(news => news.Child == "mid"));
+        return (root, mid.Known, root.Child("leaf"));
+    }
 }

@@ -37,6 +37,7 @@ public sealed class LongLifeTests(ITestOutputHelper output) : IAsyncDisposable
         Assert.Equal(2 * runs, pods["old"].GetProperty("turns").GetInt32());
         var (young, old) = (Held(pods["young"]), Held(pods["old"]));
         output.WriteLine($"memory: {young >> 20} MiB without a history, {old >> 20} MiB with one of {new FileInfo(journal).Length >> 20} MiB");
+        output.WriteLine($"processor time of its process: {OnProcessor(pods["old"]).TotalMilliseconds:0} ms, of one without a history {OnProcessor(pods["young"]).TotalMilliseconds:0} ms");
         Assert.InRange(old - young, long.MinValue, 16L << 20);
 
         (await _room.RunAsync("send", "old", "CALL Glob {\"pattern\":\"*.none\"}")).Expect(0);
@@ -44,6 +45,12 @@ public sealed class LongLifeTests(ITestOutputHelper output) : IAsyncDisposable
         output.WriteLine($"memory after a run: {Held(pods["old"]) >> 20} MiB");
         Assert.Equal("done", (await _room.RunAsync("read", "old", "--since", $"{Entries + 5}")).Expect(0).Out.Trim());
         (await _room.RunAsync("stop", "old", "young")).Expect(0);
+    }
+
+    private static TimeSpan OnProcessor(System.Text.Json.JsonElement pod)
+    {
+        using var process = Process.GetProcessById(pod.GetProperty("pid").GetInt32());
+        return process.TotalProcessorTime;
     }
 
     /// <summary>Bytes of memory that are the process's own.</summary>

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Delivery;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
@@ -15,6 +16,9 @@ namespace Yoi;
 internal sealed class Retention(Surroundings s)
 {
     private readonly IReadOnlyList<KnownPod> _pods = s.Registry.All();
+    /// <summary>No trial of a sandbox takes so long.</summary>
+    private static readonly TimeSpan TrialLimit = TimeSpan.FromHours(1);
+
     private readonly Dictionary<string, ChildBook> _books = new(StringComparer.Ordinal);
 
     internal IReadOnlyList<KnownPod> Pods => _pods;
@@ -87,6 +91,9 @@ internal sealed class Retention(Surroundings s)
             var words = Path.GetFileName(path).Split('.', '-');
             if ((words is ["scopes", "lock", "tmp", var pid, ..] || words is ["", "lock", "test", _, ..] && (pid = words[3]) is not null) && !Path.Exists("/proc/" + pid)) yield return Leftover(path, remove);
         }
+        var old = s.Time.GetUtcNow().UtcDateTime - TrialLimit;
+        foreach (var path in Directory.GetDirectories(System.IO.Path.GetTempPath(), SandboxTrial.Scratch + "*"))
+            if (Directory.GetLastWriteTimeUtc(path) < old && Libc.Identify(path, out var trial) == 0 && trial.Owner == Libc.Geteuid()) yield return Leftover(path, remove);
         foreach (var pod in s.Registry.All().Where(pod => !pod.IsAlive))
         {
             using var right = PodLock.TryTakeJournalOfDead(pod.Directory);

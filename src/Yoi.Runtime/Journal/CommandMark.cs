@@ -74,5 +74,5 @@ internal sealed class CommandMark(string path)
         if (Libc.Fdatasync(file) != 0) throw Libc.Failed("fdatasync " + path);
     }
 
-    private string[] Lines() => File.ReadAllText(path).Split('\n');
+    private string[] Lines() => (PrivateFile.ReadText(path) ?? throw new FileNotFoundException("no such mark", path)).Split('\n');
 }

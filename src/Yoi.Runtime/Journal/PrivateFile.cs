@@ -23,6 +23,17 @@ internal static class PrivateFile
         return errno is Errno.NoEnt or Errno.NotDir ? null : throw Refused(path, errno);
     }
 
+    /// <summary>All that is in a file. Null if it or its directory is not there.</summary>
+    /// <exception cref="IOException">It cannot be read, or is not a regular file of this user.</exception>
+    internal static string? ReadText(string path)
+    {
+        using var file = OpenToRead(path);
+        if (file is null) return null;
+        using var stream = new FileStream(file, FileAccess.Read);
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd();
+    }
+
     /// <summary>Opens a file to read and write it, creating it if it is not there.</summary>
     /// <exception cref="IOException">It cannot be opened, or is not a regular, writable file of this user.</exception>
     internal static SafeFileHandle OpenToWrite(string path, int moreFlags = 0)

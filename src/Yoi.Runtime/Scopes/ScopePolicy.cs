@@ -95,10 +95,10 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
         List(text, [.. Rules.Allow.Select(Shown), .. Platform.Allow.Count > 0 ? [PlatformWords] : Array.Empty<string>()]);
         text.Append("\nWritable:");
         List(text, Rules.Allow.Where(rule => rule.Permission == Permission.Write).Select(Shown));
-        var lent = Lent.SelectMany(lent => lent.Rules.Select(rule => $"{rule} to {lent.Child}")).ToList();
+        var lent = Lent.SelectMany(lent => lent.Rules.Select(rule => $"{Escaped(rule)} to {lent.Child}")).ToList();
         if (lent.Count > 0) List(text.Append("\nLent out:"), lent);
         var denied = InheritedDenies(Rules.Allow);
-        if (denied.Count > 0) List(text.Append("\nDenied:"), denied.Select(rule => rule.ToString()));
+        if (denied.Count > 0) List(text.Append("\nDenied:"), denied.Select(rule => Escaped(rule).ToString()));
         return text.ToString();
     }
 
@@ -140,7 +140,9 @@ internal sealed record ScopePolicy(ScopeRules Rules, IReadOnlyList<LentRules> Le
             : $"{path} is not within your scope";
     }
 
-    private static string Shown(ScopeRule rule) => rule.Recursive ? rule.Target : rule.Target + " [non-recursive]";
+    private static string Shown(ScopeRule rule) => PathText.Shown(rule.Target) + (rule.Recursive ? "" : " [non-recursive]");
+
+    private static ScopeRule Escaped(ScopeRule rule) => rule with { Target = PathText.Shown(rule.Target) };
 
     private static void List(StringBuilder text, IEnumerable<string> lines)
     {

@@ -137,12 +137,24 @@ internal static class EndRecord
     private static Entry.PodEnded Made(KnownPod pod, ProcessExit? exit, IReadOnlyList<ScopeRule> returned, string writtenBy)
     {
         var note = Path.Combine(pod.Directory, KillNote);
-        var killed = exit is null or { Code: null, Signal: null or Linux.Libc.SigKill } && File.Exists(note);
-        if (killed && File.ReadAllText(note).Split('\n', 2) is [var by, var why])
+        if (exit is null or { Code: null, Signal: null or Linux.Libc.SigKill } && Noted(note)?.Split('\n', 2) is [var by, var why])
             return new(PodEnd.Killed, by, why, returned, new Totals(), writtenBy);
         var (reason, detail) = (exit ?? new ProcessExit(null, null)).AsEnd();
         if (reason == PodEnd.Lost && pod.LastProcess() is { } last && last.BootId != PodProcess.BootId) detail = "the machine was restarted";
         return new(reason, null, detail, returned, new Totals(), writtenBy);
+    }
+
+    /// <summary>Null if it is not there; nobody waits for words that cannot be read.</summary>
+    private static string? Noted(string note)
+    {
+        try
+        {
+            return PrivateFile.ReadText(note);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Sums up a journal as it is replayed.</summary>

@@ -15,6 +15,9 @@ internal sealed record SandboxFinding(string What, bool Holds, string Detail);
 /// </summary>
 internal static class SandboxTrial
 {
+    /// <summary>What the names of its temporary directories begin with.</summary>
+    internal const string Scratch = "yoi-trial-";
+
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
     // Each attempt is one line: its name, then ok or what happened. What must work comes first: else a sandbox in which nothing works would pass.
@@ -62,7 +65,7 @@ internal static class SandboxTrial
         try
         {
             var there = level == SandboxLevel.Kernel ? Bubblewrap.Find() : Landlock.Find();
-            scratch = ScopeRoots.Resolve(Directory.CreateTempSubdirectory("yoi-trial-").FullName, "/");
+            scratch = ScopeRoots.Resolve(Directory.CreateTempSubdirectory(Scratch).FullName, "/");
             await using var launcher = new CommandLauncher(level, keeper, null, environment, time);
             return [new(what, true, there), .. await TryAsync(launcher, scratch, directories, environment, time, ct)];
         }

@@ -107,6 +107,8 @@ public sealed class GcTests : IDisposable
             directories.State + "/.lock-test-999999999-abc", dead.Directory + "/" + PodFiles.Journal + ".new"];
         string[] good = [directories.Socket(alive.PodId), directories.Token(alive.PodId), directories.State + $"/scopes.lock.tmp.{Environment.ProcessId}.abc", directories.Runtime + "/notes.txt"];
         foreach (var path in stale.Concat(good)) File.WriteAllText(path, "x");
+        var (old, young) = (Directory.CreateTempSubdirectory("yoi-trial-").FullName, Directory.CreateTempSubdirectory("yoi-trial-").FullName);
+        Directory.SetLastWriteTimeUtc(old, DateTime.UtcNow.AddHours(-2));
         Directory.CreateDirectory(dead.Directory + "/sandbox/output");
         using (var shell = System.Diagnostics.Process.Start("bash", ["-c", $"cd {dead.Directory}/sandbox; touch $'caf\\xe9'; for i in {{1..150}}; do mkdir dddddddddddddddddddddddddddddddddddddddd; cd dddddddddddddddddddddddddddddddddddddddd; done"]))
             await shell.WaitForExitAsync(TestContext.Current.CancellationToken);
@@ -116,7 +118,9 @@ public sealed class GcTests : IDisposable
         await GcAsync("--yes");
         Assert.All(stale, path => Assert.False(File.Exists(path), path));
         Assert.All(good, path => Assert.True(File.Exists(path), path));
-        Assert.False(Directory.Exists(dead.Directory + "/sandbox"));
+        Assert.False(Directory.Exists(dead.Directory + "/sandbox") || Directory.Exists(old));
+        Assert.True(Directory.Exists(young));
+        Directory.Delete(young);
         Assert.True(File.Exists(dead.Directory + "/" + PodFiles.Journal));
     }
 

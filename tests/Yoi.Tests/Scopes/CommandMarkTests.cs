@@ -10,6 +10,18 @@ public sealed class CommandMarkTests : IDisposable
 
     public void Dispose() => _room.Dispose();
 
+    [Fact, Trait("case", "P16")]
+    public void A_pipe_in_the_place_of_a_mark_makes_nobody_wait()
+    {
+        var pod = _room.Root + "/state/pods/dead.1";
+        Directory.CreateDirectory(pod + "/commands");
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [pod + "/commands/1-1"])) made.WaitForExit();
+        Assert.Throws<IOException>(() => CommandMarks.AnyLeft(pod));
+        Assert.True(PodLock.MayLive(pod)); // It cannot be known.
+        File.Delete(pod + "/commands/1-1");
+        Assert.False(PodLock.MayLive(pod));
+    }
+
     [Theory, Trait("case", "L02")]
     [InlineData("{\"command\":\"1\",\"names\":[{\"root\":\"/w")]
     [InlineData("{}")]

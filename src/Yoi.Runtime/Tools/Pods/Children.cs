@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Yoi.Protocol;
 using Yoi.Runtime.Delivery;
+using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 
 namespace Yoi.Runtime.Tools.Pods;
@@ -92,5 +93,5 @@ internal sealed class Children(YoiDirectories directories, NewsDesk desk, TimePr
         return child.Ended is { } ended ? NewsText.Reason(ended.Reason, ended.By, ended.Detail) : "ended, and its end is being recorded";
     }
 
-    internal static string Rules(IReadOnlyList<ScopeRule> rules) => rules.Count == 0 ? "(none)" : string.Join(", ", rules);
+    internal static string Rules(IReadOnlyList<ScopeRule> rules) => rules.Count == 0 ? "(none)" : string.Join(", ", rules.Select(rule => rule with { Target = PathText.Shown(rule.Target) }));
 }

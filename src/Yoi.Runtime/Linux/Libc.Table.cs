@@ -5,7 +5,7 @@ namespace Yoi.Runtime.Linux;
 
 internal static partial class Libc
 {
-    private const int LockExclusive = 2, LockWithoutWaiting = 4;
+    private const int LockExclusive = 2, LockWithoutWaiting = 4, LockRelease = 8;
 
     /// <summary>Takes the exclusive flock; false if another open file holds it.</summary>
     /// <exception cref="LinuxException">Locks do not work here (ENOLCK and the like): never to be read as "not held".</exception>
@@ -22,6 +22,9 @@ internal static partial class Libc
             }
         }
     }
+
+    /// <summary>Gives the flock back, also that of copies of the descriptor: a process that is being started has one until it is another program.</summary>
+    internal static void ReleaseFlock(SafeFileHandle file) => _ = Flock(file, LockRelease);
 
     /// <summary>The flags of FS_IOC_GETFLAGS; null where the file system has none.</summary>
     internal static long? InodeFlags(SafeFileHandle file)

@@ -79,15 +79,17 @@ internal static class Landlock
             if (place.Path is "/" or "/proc" or "/dev" or "/sys") return $"level partial cannot hold a scope of {place.Path} itself: name the directories that are meant";
             if (place.Sight == Sight.Frame) return $"level partial cannot hold {place.Path} without what lies deeper in it: make that rule recursive, or give single files";
             var around = view.Places.LastOrDefault(other => other != place && ScopePath.IsAtOrBelow(place.Path, other.Path));
-            if (around is not null && place.Sight < around.Sight) return Hole(access, place, around);
+            if (around is not null && place.Sight < around.Sight) return Hole(access, view, place, around);
         }
         return null;
     }
 
-    private static string Hole(ScopePolicy access, Place place, Place around)
+    private static string Hole(ScopePolicy access, SandboxView view, Place place, Place around)
     {
         const string need = "and level partial can only allow a directory with all that is in it";
         var may = around.Sight == Sight.Writable ? "written" : "read";
+        if (view.NotYet.FirstOrDefault(awaited => awaited.Directory == place.Path) is { } awaited)
+            return $"{awaited}, which lies in {around.Path}, which may be {may}, {need}; Bash works again when {awaited.Child} is stopped (StopPod), or where a whole root is lent";
         return access.Decide(place.Path) switch
         {
             { Holder: { } holder } => $"{place.Path} is lent to {holder.Child} and lies in {around.Path}, which may be {may}, {need}; Bash works again when {holder.Child} is stopped (StopPod), or where a whole root is lent",

@@ -21,14 +21,20 @@ internal enum Sight
 /// <param name="Opaque">For a mask: nothing below it is seen either.</param>
 internal sealed record Place(string Path, Sight Sight, FileStatus OnHost, bool IsFile = false, bool Opaque = true);
 
+/// <summary>A lent path that is not there, and the directory in which commands make and remove no names until it is.</summary>
+internal sealed record Awaited(string Path, string Child, string Directory)
+{
+    public override string ToString() => $"{Path} is lent to {Child} and not there yet: until it is, commands make and remove no names in {Directory}";
+}
+
 /// <summary>
 /// A policy as a list of places, computed from the file system as it is now; never wider than the file tools. Only a mount point cannot be
 /// renamed, so every directory between a writable place and a narrower one in it is a place of its own.
 /// </summary>
 /// <param name="Places">Outermost first.</param>
-/// <param name="NotYet">For each lent path that is not there: where commands can do less because of that, in words.</param>
+/// <param name="NotYet">Where commands can do less because something that is lent is not there.</param>
 /// <param name="Absent">Denied paths that are not there, or are reached through a link: they cannot be masked, so they are watched.</param>
-internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<string> Absent, IReadOnlyList<string> NotYet)
+internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<string> Absent, IReadOnlyList<Awaited> NotYet)
 {
     /// <summary>More mounts than this are not made: each costs time in every command.</summary>
     internal const int MostPlaces = 256;
@@ -41,9 +47,9 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
         var made = new Making(policy.Access);
         var targets = policy.Targets;
         foreach (var target in targets) made.Take(target);
-        List<string> notYet = [];
+        List<Awaited> notYet = [];
         foreach (var (path, child) in policy.LentForWriting)
-            if (Libc.Identify(path, out _) != 0 && made.Guard(path) is { } directory) notYet.Add($"{path} is lent to {child} and not there yet: until it is, commands make and remove no names in {directory}");
+            if (Libc.Identify(path, out _) != 0 && made.Guard(path) is { } directory) notYet.Add(new(path, child, directory));
         foreach (var socket in sockets) made.Mask(socket);
         return made.Places.Count <= MostPlaces ? new(made.Places, made.Absent, notYet) : throw new SandboxException(
             $"the scope needs {made.Places.Count} mounts and at most {MostPlaces} are made: give fewer rules, or recursive ones");

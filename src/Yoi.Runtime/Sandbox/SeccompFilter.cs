@@ -14,7 +14,7 @@ internal static class SeccompFilter
 
     private const uint Error = 0x00050000;
     private const uint X32 = 0x40000000;
-    private const uint Unix = 1, Inet = 2, Inet6 = 10, Netlink = 16, Stream = 1, NetlinkRoute = 0;
+    private const uint Unix = 1, Inet = 2, Inet6 = 10, Netlink = 16, Stream = 1, SeqPacket = 5, NetlinkRoute = 0;
     private const uint OrdinaryPolicy = 0; // SCHED_OTHER
     private const uint AllOfTheUser = 2, AllOfTheUserIo = 3; // PRIO_USER, IOPRIO_WHO_USER
     private const uint SetFlags = 0x40086602, SetVersion = 0x40087602, SetExtendedFlags = 0x401c5820, EnableVerity = 0x40806685; // FS_IOC_…
@@ -84,11 +84,11 @@ internal static class SeccompFilter
 
     private static BpfInstruction[] PairsOfItsOwn => [Load(SystemCall.ArgumentAt(0)), Is(Unix, 0, 1), Return(Allow), Return(NoSuchFamily)];
 
-    // A datagram pair could be turned to any abstract name of the host's; a stream pair stays what it is.
+    // A datagram pair could be turned to any abstract name of the host's; a pair that is connected stays what it is.
     private static BpfInstruction[] PairsBesideTheHost =>
     [
-        Load(SystemCall.ArgumentAt(0)), Is(Unix, 0, 4), Load(SystemCall.ArgumentAt(1)), new(BpfInstruction.And, 0, 0, 0xf),
-        Is(Stream, 0, 1), Return(Allow), Return(NoSuchFamily),
+        Load(SystemCall.ArgumentAt(0)), Is(Unix, 0, 5), Load(SystemCall.ArgumentAt(1)), new(BpfInstruction.And, 0, 0, 0xf),
+        Is(Stream, 1), Is(SeqPacket, 0, 1), Return(Allow), Return(NoSuchFamily),
     ];
 
     /// <summary>Allows what the argument is, unless it is one of these.</summary>

@@ -133,6 +133,7 @@ internal static class FileReplacement
                 if (Door.StatusOf(directory, name) is not { } now || !now.IsUnchanged(before.Value)) throw Changed(path);
                 if (Libc.RenameAt(directory, PathText.Encode(spare), directory, PathText.Encode(name)) < 0) throw Door.Failed("cannot write", path, LastError());
             }
+            SpareFile.Release(file);
             return renamed = true;
         }
         finally

@@ -46,6 +46,9 @@ internal static class SpareFile
         }
     }
 
+    /// <summary>It has its name: others may lock it.</summary>
+    internal static void Release(SafeFileHandle file) => Libc.ReleaseFlock(file);
+
     /// <summary>Gives it its name, if nothing has that name: checked by the kernel in the same step.</summary>
     /// <exception cref="PathException">Something has, or it failed.</exception>
     internal static void PutWhereNothingIs(SafeFileHandle directory, string spare, string name, string path)

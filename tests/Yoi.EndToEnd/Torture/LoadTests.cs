@@ -33,7 +33,7 @@ public sealed class LoadTests(ITestOutputHelper output)
         var ct = TestContext.Current.CancellationToken;
         await using var room = new YoiRoom();
         await using var server = await ModelServer.StartAsync(request => AnswerFor(room.Project, request));
-        room.UseModel(server);
+        room.UseModel(server, sandbox: "auto");
         PrivateFile.CreateDirectory(room.Root + "/y");
         PrivateFile.CreateDirectory(room.Directories.State);
         using var table = new TableWatch(room.Directories);

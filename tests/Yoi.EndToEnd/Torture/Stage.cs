@@ -80,7 +80,7 @@ internal sealed class Stage : IAsyncDisposable
 
     private async Task PlayAsync(CancellationToken ct)
     {
-        _room.UseModel(_server);
+        _room.UseModel(_server, sandbox: "auto");
         _room.Variable("YOI_FAILPOINT_LOG", _log);
         await StartAsync(Phase.Work);
         await _processes.RestAsync(ct);

@@ -137,10 +137,10 @@ public sealed class BashTests
         Assert.Contains("there are: `server`", (await Assert.ThrowsAsync<ToolFailure>(() => room.Ask("BashOutput", ("name", "sever")))).Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_background_command_that_ends_by_itself_is_told_to_the_model_and_one_that_was_ended_is_not()
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task A_background_command_that_ends_by_itself_is_told_to_the_model_and_one_that_was_ended_is_not(string level)
     {
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         var ended = new TaskCompletionSource();
         room.Shell.BackgroundEnded += ended.SetResult;
         await room.Bash("sleep 600", ("run_in_background", true), ("name", "stopped"));

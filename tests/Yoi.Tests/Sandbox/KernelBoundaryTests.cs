@@ -74,7 +74,8 @@ public sealed class KernelBoundaryTests
         await room.Run("""
             /usr/bin/python3 -c '
             import socket, os
-            a, b = socket.socketpair(); a.send(b"x"); assert b.recv(1) == b"x"'
+            for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+              a, b = socket.socketpair(socket.AF_UNIX, kind); a.send(b"x"); assert b.recv(1) == b"x"'
             """);
         const string own = """
             /usr/bin/python3 -c '
@@ -86,6 +87,8 @@ public sealed class KernelBoundaryTests
         else await room.Run(own);
         foreach (var path in counting.Paths) await room.Fails($"/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"{path}\")'");
         await room.Fails($"/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"\\0{counting.Abstract}\")'");
+        foreach (var end in new[] { "", "b.close(); " }) // A pair that is connected is never turned elsewhere.
+            await room.Fails($"/usr/bin/python3 -c 'import socket; a,b=socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET); {end}a.connect(\"{counting.Packets}\")'");
         await room.Fails($"/usr/bin/python3 -c 'import socket; a,b=socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM); a.sendto(b\"x\", \"{counting.Datagram}\")'");
         await room.Fails($"/usr/bin/python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {counting.Port}), 3)'");
         foreach (var family in new[] { "AF_VSOCK", "AF_NETLINK", "AF_PACKET", "AF_ALG", "AF_BLUETOOTH" })
@@ -231,6 +234,8 @@ public sealed class KernelBoundaryTests
             Paths = [room.O + "/agent.sock", room.W + "/docker.sock"];
             foreach (var path in Paths) Listen(new NetSocket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified), new UnixDomainSocketEndPoint(path));
             Listen(new NetSocket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified), new UnixDomainSocketEndPoint("\0" + Abstract));
+            Packets = room.O + "/packets.sock";
+            Listen(new NetSocket(AddressFamily.Unix, SocketType.Seqpacket, ProtocolType.Unspecified), new UnixDomainSocketEndPoint(Packets));
             var tcp = new NetSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             Listen(tcp, new IPEndPoint(IPAddress.Loopback, 0));
             Port = ((IPEndPoint)tcp.LocalEndPoint!).Port;
@@ -244,6 +249,7 @@ public sealed class KernelBoundaryTests
         internal IReadOnlyList<string> Paths { get; }
         internal string Abstract { get; }
         internal string Datagram { get; }
+        internal string Packets { get; }
         internal int Port { get; }
         internal int Accepted => Volatile.Read(ref _accepted);
 

@@ -8,11 +8,11 @@ namespace Yoi.Tests.Sandbox;
 [Collection("sandbox")]
 public sealed class ManyCommandsTests
 {
-    [Fact, Trait("case", "F02")]
-    public async Task Many_short_commands_leave_no_descriptor_no_thread_no_process_and_no_file()
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "F02")]
+    public async Task Many_short_commands_leave_no_descriptor_no_thread_no_process_and_no_file(string level)
     {
         var count = int.TryParse(Environment.GetEnvironmentVariable("YOI_MANY_COMMANDS"), CultureInfo.InvariantCulture, out var given) ? given : 200;
-        await using var room = await SandboxRoom.MakeAsync();
+        await using var room = await SandboxRoom.MakeAsync(level);
         for (var i = 0; i < 10; i++) await room.Run("true");
         var (descriptors, threads, files) = (Entries("fd"), Entries("task"), Files(room));
         for (var i = 0; i < count; i++) Assert.Equal($"{i}", await room.Run(i % 4 == 0 ? $"(setsid sleep 60 &); echo {i}" : $"echo {i}"));

@@ -115,6 +115,16 @@ internal sealed class SandboxRoom : IAsyncDisposable
         return outcome.Content ?? "";
     }
 
+    /// <summary>What a command says that no sandbox holds; it exits with 0.</summary>
+    internal async Task<string> OnHost(string command)
+    {
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/bin/bash", ["-c", command]) { WorkingDirectory = W, RedirectStandardOutput = true })!;
+        var said = await process.StandardOutput.ReadToEndAsync(Ct);
+        await process.WaitForExitAsync(Ct);
+        Assert.True(process.ExitCode == 0, $"{command}: {process.ExitCode}\n{said}");
+        return said;
+    }
+
     internal Tool Tool(string name) => ShellTools.All(Shell, TimeProvider.System).Single(tool => tool.Schema.Name == name);
 
     internal Task<ToolOutcome> Ask(string tool, params (string Name, JsonNode? Value)[] arguments) =>

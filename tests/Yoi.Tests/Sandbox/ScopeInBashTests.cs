@@ -171,13 +171,12 @@ public sealed class ScopeInBashTests
         await room.Run("echo back > part/f");
     }
 
-    [Theory, Trait("case", "T09")]
-    [InlineData("/W/later")]
-    [InlineData("/W/part/later")]
-    [InlineData("/W/part/deep/er/later")]
-    public async Task A_lent_place_that_is_not_there_yet_is_not_made_by_the_lender_whose_commands_go_on_working(string later)
+    public static MatrixTheoryData<string, string> Later => new(Levels, ["/W/later", "/W/part/later", "/W/part/deep/er/later"]);
+
+    [Theory, MemberData(nameof(Later)), Trait("case", "T09")]
+    public async Task A_lent_place_that_is_not_there_yet_is_not_made_by_the_lender_whose_commands_go_on_working(string level, string later)
     {
-        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-read:/W/part/secret"], scene: root =>
+        await using var room = await SandboxRoom.MakeAsync(level, level == "kernel" ? ["write:/W", "-read:/W/part/secret"] : ["write:/W"], scene: root =>
         {
             Directory.CreateDirectory(root + "/W/part/deep");
             Directory.CreateDirectory(root + "/W/beside");
@@ -186,15 +185,20 @@ public sealed class ScopeInBashTests
         });
         var child = await room.LendAsync("child", "write:" + later);
         var path = room.Root + later;
+        // Without mounts only a root as a whole can be kept from getting names, not a directory in one.
+        if (later != "/W/later" && await room.IsRefused($"{path} is lent to child and not there yet")) return;
         await room.Run("echo more >> f; echo more >> part/g; echo x > beside/new; mv beside/new beside/newer; echo x > $TMPDIR/f");
-        foreach (var way in new[] { $"mkdir -p {path}", $"mkdir -p {Path.GetDirectoryName(path)} && echo x > {path}", $"mv beside {path}", "cat part/secret", "mv part other && mkdir part", "rm -rf part && ln -s beside part && echo x > part/later" })
+        foreach (var way in new[] { $"mkdir -p {path}", $"mkdir -p {Path.GetDirectoryName(path)} && echo x > {path}", $"mv beside {path}", level == "kernel" ? "cat part/secret" : "false", "mv part other && mkdir part", "rm -rf part && ln -s beside part && echo x > part/later" })
             await room.Fails(way);
         Assert.Contains($"{path} is lent to child and not there yet", (await room.Bash($"mkdir -p {path}")).Content, StringComparison.Ordinal);
         Assert.False(Path.Exists(path));
         Assert.False(Path.Exists(room.W + "/other"));
         Directory.CreateDirectory(path); // As the child does.
-        await room.Run($"ls {path}; echo x > new; echo x > part/new");
-        await room.Fails($"echo x > {path}/f");
+        if (!await room.IsRefused($"{path} is lent to child and lies in"))
+        {
+            await room.Run($"ls {path}; echo x > new; echo x > part/new");
+            await room.Fails($"echo x > {path}/f");
+        }
         await room.Table.ReleaseAsync(child, SandboxRoom.Ct);
         await room.Run($"echo x > {path}/f");
     }
@@ -328,30 +332,32 @@ public sealed class ScopeInBashTests
     }
 
     [Theory, Trait("case", "T40")]
-    [InlineData("git config core.editor x", ".git/config")]
-    [InlineData("echo new > .env2; mv .env2 .env", ".env")]
-    [InlineData("cp .env .env~; rm .env; cp .env~ .env", ".env")]
-    [InlineData("mv a/b a/other; mkdir -p a/b/secret", "a/b/secret")]
-    [InlineData("mv a other", "a/b/secret")]
-    [InlineData("rm -r .git/hooks; mkdir .git/hooks", ".git/hooks")]
-    [InlineData("mv $PWD $PWD.other", "a/b/secret")]
-    public async Task A_command_is_ended_at_once_when_the_host_replaces_what_is_masked(string replace, string path)
+    [InlineData("kernel", "git config core.editor x", ".git/config")]
+    [InlineData("kernel", "echo new > .env2; mv .env2 .env", ".env")]
+    [InlineData("kernel", "cp .env .env~; rm .env; cp .env~ .env", ".env")]
+    [InlineData("kernel", "mv a/b a/other; mkdir -p a/b/secret", "a/b/secret")]
+    [InlineData("kernel", "mv a other", "a/b/secret")]
+    [InlineData("kernel", "rm -r .git/hooks; mkdir .git/hooks", ".git/hooks")]
+    [InlineData("kernel", "mv $PWD $PWD.other", "a/b/secret")]
+    [InlineData("partial", "", "")]
+    public async Task A_command_is_ended_at_once_when_the_host_replaces_what_is_masked(string level, string replace, string path)
     {
-        await using var room = await SandboxRoom.MakeAsync(["write:/W", "-read:/W/a/b/secret", "-read:/W/.env", "-write:/W/.git/hooks", "-write:/W/.git/config", "-write:/W/.yoi"], scene: root =>
+        await using var room = await SandboxRoom.MakeAsync(level, ["write:/W", "-read:/W/a/b/secret", "-read:/W/.env", "-write:/W/.git/hooks", "-write:/W/.git/config", "-write:/W/.yoi"], scene: root =>
         {
             Secrets(root);
             foreach (var name in new[] { "objects", "refs" }) Directory.CreateDirectory($"{root}/W/.git/{name}");
             File.WriteAllText(root + "/W/.git/HEAD", "ref: refs/heads/main\n");
         });
+        if (await room.IsRefused("may not be read and lies in")) return; // Nothing is ever masked.
         // It writes wherever it can from the moment on when nothing lies there any more.
         var lines = "chmod 600 f; while :; do for f in .git/config .git/hooks/evil .env a/b/secret/evil; do { echo /evil > $f; } 2>/dev/null; done; done";
         await room.Bash("touch back; " + lines, ("run_in_background", true), ("name", "back"));
         var front = room.Bash("touch front; " + lines, ("timeout", 60_000));
         await Eventually.Holds(() => File.Exists(room.W + "/back") && File.Exists(room.W + "/front"));
-        using (var harmless = System.Diagnostics.Process.Start("/bin/sh", ["-c", $"cd {room.W} && touch .env a/b/secret && chmod 700 .git/hooks && cat .env > /dev/null"])) await harmless.WaitForExitAsync(SandboxRoom.Ct);
+        await room.OnHost("touch .env a/b/secret && chmod 700 .git/hooks && cat .env > /dev/null");
         Assert.False(room.Shell.Named("back").Ended.IsCompleted);
 
-        using (var host = System.Diagnostics.Process.Start("/bin/sh", ["-c", $"cd {room.W} && {replace}"])) await host.WaitForExitAsync(SandboxRoom.Ct);
+        await room.OnHost(replace);
         var (outcome, end) = (await front, await room.Shell.Named("back").Ended);
         Assert.Equal("replaced", end.Why);
         Assert.Contains("from outside", outcome.Summary, StringComparison.Ordinal);

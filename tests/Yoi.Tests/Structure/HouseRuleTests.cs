@@ -35,6 +35,18 @@ public sealed partial class HouseRuleTests
     }
 
     [Fact]
+    public void What_may_be_skipped_in_the_whole_check_are_tests_that_there_are_each_with_a_reason()
+    {
+        foreach (var line in SourceTree.Read(".ci/skips").Split('\n').Where(line => line.Length > 0 && line[0] != '#'))
+        {
+            Assert.Matches(@"^[\w *-]+ \| [\w.]+\.[\w.]*[^|]* \| \w[^|]+$", line);
+            if (line.Contains(".*", StringComparison.Ordinal)) continue; // A whole room.
+            var names = line.Split('|')[1].Trim().Split('(', '*')[0].Split('.');
+            Assert.Contains(SourceTree.Below("tests"), file => file.FileName == names[^2] + ".cs" && file.Code.Contains(" " + names[^1], StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
     public void No_file_names_the_machine_it_was_written_on()
     {
         var text = SourceTree.Files().Where(path => Readable().IsMatch(path) && !path.StartsWith(".ci/", StringComparison.Ordinal));

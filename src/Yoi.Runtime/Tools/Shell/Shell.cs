@@ -77,7 +77,7 @@ internal sealed class Shell(
     private readonly HashSet<string> _made = new(StringComparer.Ordinal);
     private int _number, _outputs;
     private bool _closed, _toldCutOff;
-    private IReadOnlyList<string> _notYet = [];
+    private IReadOnlyList<Awaited> _notYet = [];
 
     /// <summary>Raised (on any thread) when a background command has ended by itself and the journal says so to the model. Must not block.</summary>
     internal event Action? BackgroundEnded;
@@ -97,7 +97,7 @@ internal sealed class Shell(
         get
         {
             var write = scope.Current().Rules.Allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.ToString()).ToList();
-            return $"Writable: {(write.Count == 0 ? "nothing of the scope" : string.Join(", ", write))}, $HOME and $TMPDIR{(own.Network ? "" : "; there is no network")}.{string.Concat(_notYet.Select(text => $" {text}."))}";
+            return $"Writable: {(write.Count == 0 ? "nothing of the scope" : string.Join(", ", write))}, $HOME and $TMPDIR{(own.Network ? "" : "; there is no network")}.{string.Concat(_notYet.Select(awaited => $" {awaited}."))}";
         }
     }
 

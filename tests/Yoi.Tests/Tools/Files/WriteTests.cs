@@ -143,7 +143,7 @@ public sealed class WriteTests : IDisposable
     [Fact]
     public async Task What_cannot_be_written_is_left_as_it_is_and_said()
     {
-        if (Environment.UserName == "root") Assert.Skip("root may write everywhere; OrdinaryUserTests runs this as somebody else");
+        if (Environment.UserName == "root") Assert.Skip("root may write everywhere; the whole check runs this as an ordinary user, too");
         _room.Put("d/f", "old\n");
         await _room.Read("d/f");
         File.SetUnixFileMode(_room.W + "/d", UnixFileMode.UserRead | UnixFileMode.UserExecute);
@@ -157,6 +157,28 @@ public sealed class WriteTests : IDisposable
         {
             File.SetUnixFileMode(_room.W + "/d", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         }
+    }
+
+    /// <summary>A process that is being started has a copy of every descriptor, and so of every lock, until it is another program.</summary>
+    [Fact]
+    public async Task What_was_written_is_locked_no_more_whatever_is_started_meanwhile()
+    {
+        using var done = new CancellationTokenSource();
+        var starting = Task.Run(async () =>
+        {
+            while (!done.IsCancellationRequested)
+            {
+                using var started = System.Diagnostics.Process.Start("/bin/true");
+                await started.WaitForExitAsync(TestContext.Current.CancellationToken);
+            }
+        }, TestContext.Current.CancellationToken);
+        for (var i = 0; i < 300; i++)
+        {
+            await _room.Run("Write", ("file_path", $"f{i % 2}"), ("content", $"{i}"));
+            Assert.Equal($"{i}", File.ReadAllText($"{_room.W}/f{i % 2}")); // .NET takes a lock to read, as other programs do.
+        }
+        await done.CancelAsync();
+        await starting;
     }
 
     /// <summary>Changes "old" to "new"; the refusal, empty if there was none.</summary>

@@ -42,7 +42,7 @@ internal static class RestoreCommand
                 rows.Add(row);
                 if (!json) Show(s, row);
             }
-            catch (Exception e) when (FrontDoor.IsRefusal(e) && pods.Count > 1)
+            catch (Exception e) when (IsRefusal(e) && pods.Count > 1)
             {
                 // One that cannot come back keeps no other from it.
                 code = FrontDoor.Code(e);
@@ -52,6 +52,8 @@ internal static class RestoreCommand
         if (json) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListRestoredRow);
         return code;
     }
+
+    private static bool IsRefusal(Exception e) => FrontDoor.IsRefusal(e);
 
     private static void Show(Surroundings s, RestoredRow row)
     {

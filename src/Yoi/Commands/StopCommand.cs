@@ -51,7 +51,7 @@ internal static class StopCommand
             s.Screen.Error(e.Message);
             return (null, ExitCode.Refused);
         }
-        catch (Exception e) when (FrontDoor.IsRefusal(e))
+        catch (Exception e) when (IsRefusal(e))
         {
             // One whose end cannot be recorded leaves no other half stopped.
             s.Screen.Error(pod.IsAlive ? e.Message
@@ -59,4 +59,6 @@ internal static class StopCommand
             return (null, e is { InnerException: IOException } ? ExitCode.Disk : FrontDoor.Code(e));
         }
     }
+
+    private static bool IsRefusal(Exception e) => FrontDoor.IsRefusal(e);
 }

@@ -32,9 +32,11 @@ internal sealed record PlatformSet(
 
     private static readonly string[] BelowHome =
     [
-        ".pyenv", ".rbenv", ".nodenv", ".nvm", ".volta", ".asdf", ".sdkman", ".rustup", ".cargo/bin", ".cargo/registry", ".cargo/git", ".dotnet",
+        ".pyenv", ".rbenv", ".nodenv", ".nvm", ".volta", ".asdf", ".sdkman", ".rustup", ".cargo/bin", ".cargo/registry", ".cargo/git",
+        ".dotnet/dotnet", ".dotnet/sdk", ".dotnet/shared", ".dotnet/host", ".dotnet/packs", ".dotnet/templates", ".dotnet/sdk-manifests", ".dotnet/metadata", ".dotnet/workloads",
+        ".dotnet/library-packs", ".dotnet/tools",
         ".nuget/packages", ".npm/_cacache", ".cache/pip", ".cache/uv", ".cache/go-build", "go/pkg", "go/bin", ".local/bin", ".local/lib",
-        ".local/share/pnpm", ".local/share/uv", ".local/share/pipx", ".bun/bin", ".deno/bin", ".m2/repository", ".gradle/caches", ".gradle/wrapper", "bin",
+        ".local/share/pnpm", ".local/share/uv/python", ".local/share/uv/tools", ".local/share/pipx", ".bun/bin", ".deno/bin", ".m2/repository", ".gradle/caches", ".gradle/wrapper", "bin",
     ];
 
     /// <summary>The user's home as a Pod's environment has it.</summary>
@@ -55,14 +57,14 @@ internal sealed record PlatformSet(
         var files = new List<(string, string)>();
         foreach (var name in network ? [.. Etc, "resolv.conf"] : Etc)
             if (Libc.RealPath("/etc/" + name) is { } real && (File.Exists(real) || Directory.Exists(real))) files.Add(("/etc/" + name, real));
-        var atHome = BelowHome.Where(name => Directory.Exists(ScopePath.Join(home, name)) && Libc.RealPath(ScopePath.Join(home, name)) == ScopePath.Join(home, name)).ToList();
+        var atHome = BelowHome.Where(name => System.IO.Path.Exists(ScopePath.Join(home, name)) && Libc.RealPath(ScopePath.Join(home, name)) == ScopePath.Join(home, name)).ToList();
         foreach (var name in atHome) paths.Add(ScopePath.Join(home, name));
         foreach (var directory in more ?? [])
             if (Directory.Exists(directory) && Libc.RealPath(directory) == directory) paths.Add(directory);
         foreach (var directory in path.Split(':', StringSplitOptions.RemoveEmptyEntries))
         {
             if (!directory.StartsWith('/') || Libc.RealPath(directory) is not { } real || !Directory.Exists(real)) continue;
-            if (ScopePath.IsAtOrBelow(home, real) || IsShared(real) || paths.Any(known => ScopePath.IsAtOrBelow(real, known))) continue;
+            if (ScopePath.IsAtOrBelow(home, real) || real == ScopePath.Join(home, ".dotnet") || IsShared(real) || paths.Any(known => ScopePath.IsAtOrBelow(real, known))) continue;
             paths.Add(real);
         }
         return new(Outermost(paths), links, files, atHome) { Home = home };

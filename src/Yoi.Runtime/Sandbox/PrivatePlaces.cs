@@ -23,12 +23,6 @@ internal sealed class PrivatePlaces
     private static readonly string[] HarmlessGit =
         ["user.name", "user.email", "init.defaultbranch", "core.autocrlf", "core.eol", "core.safecrlf", "core.quotepath", "pull.rebase", "pull.ff", "push.default", "merge.conflictstyle", "rebase.autostash"];
 
-    /// <summary>
-    /// NuGet's word that it has brought old settings of a home up to date. Without it NuGet takes a mutex in <c>/tmp</c>, which is not there at level
-    /// <c>partial</c>, and restores nothing; in a new home there are no old settings.
-    /// </summary>
-    private const string NuGetIsUpToDate = ".local/share/NuGet/Migrations/1";
-
     private readonly bool _mounted;
 
     private PrivatePlaces(string root, bool mounted) => (Root, _mounted) = (root, mounted);
@@ -61,15 +55,16 @@ internal sealed class PrivatePlaces
         foreach (var path in new[] { places.Root, places.Home, places.Temp, places.Output }) Directory.CreateDirectory(path, owner);
         foreach (var name in platform.HomeNames)
         {
+            var there = ScopePath.Join(home, name);
+            if (File.Exists(there))
+            {
+                Directory.CreateDirectory(Door.DirectoryOf(places.Home + "/" + name), owner);
+                File.CreateSymbolicLink(places.Home + "/" + name, there);
+                continue;
+            }
             // A directory of its own with a link for each thing that is there: tools find what the user has, and add their own beside it.
             var own = Directory.CreateDirectory(places.Home + "/" + name, owner).FullName;
-            foreach (var path in Directory.EnumerateFileSystemEntries(ScopePath.Join(home, name), "*", WhatCanBeRead).Take(MostLinks)) File.CreateSymbolicLink(own + "/" + Path.GetFileName(path), path);
-        }
-        if (!places._mounted)
-        {
-            var mark = Path.Combine(places.Home, NuGetIsUpToDate);
-            Directory.CreateDirectory(Path.GetDirectoryName(mark)!, owner);
-            File.WriteAllText(mark, "");
+            foreach (var path in Directory.EnumerateFileSystemEntries(there, "*", WhatCanBeRead).Take(MostLinks)) File.CreateSymbolicLink(own + "/" + Path.GetFileName(path), path);
         }
         File.WriteAllText(places.Home + "/.gitconfig", GitSettings(home + "/.gitconfig"));
         // Says that NuGet's settings are of today: to bring older ones up it takes a lock in /tmp, which level partial has not.

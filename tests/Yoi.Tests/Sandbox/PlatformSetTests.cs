@@ -12,7 +12,7 @@ namespace Yoi.Tests.Sandbox;
 [Collection("sandbox")]
 public sealed class PlatformSetTests
 {
-    private const string Header = "/.nuget/packages/p/p.h";
+    private const string Header = "/.nuget/packages/p/p.h", Key = "/.dotnet/corefx/cryptography/x509stores/my/1.pfx";
 
     private static Task<SandboxRoom> MakeAsync(string level = "kernel") => SandboxRoom.MakeAsync(level, scene: root =>
     {
@@ -21,6 +21,11 @@ public sealed class PlatformSetTests
         Directory.CreateDirectory(root + "/home/.nuget/NuGet");
         File.WriteAllText(root + "/home/.nuget/NuGet/NuGet.Config", "secret");
         File.WriteAllText(root + "/home/notes", "private");
+        foreach (var directory in new[] { "sdk/10", "corefx/cryptography/x509stores/my" }) Directory.CreateDirectory(root + "/home/.dotnet/" + directory);
+        File.WriteAllText(root + "/home" + Key, "secret");
+        File.WriteAllText(root + "/home/.dotnet/sdk/10/version", "sdk");
+        File.WriteAllText(root + "/home/.dotnet/dotnet", "#!/bin/sh\necho ran\n");
+        File.SetUnixFileMode(root + "/home/.dotnet/dotnet", UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
         File.WriteAllText(root + "/home/.npmrc", "secret");
     });
 
@@ -40,7 +45,11 @@ public sealed class PlatformSetTests
         Assert.Contains("root", await room.Run("cat /etc/passwd"), StringComparison.Ordinal);
         Assert.Contains("bin/env", (await Ask("Glob", ("pattern", "env"), ("path", "/usr/bin"))).Content, StringComparison.Ordinal);
 
-        foreach (var path in new[] { room.Home + "/notes", room.Home + "/.npmrc", room.Home + "/.nuget/NuGet/NuGet.Config", room.Home + "/.ssh/id", "/etc/shadow", room.O + "/f" })
+        // A toolchain below a directory that also holds keys: program and parts, and nothing of the keys.
+        Assert.Equal("ran sdk", (await room.Run($"echo $({room.Home}/.dotnet/dotnet) $(cat ~/.dotnet/sdk/10/version)")).Trim());
+        Assert.Contains("sdk", (await Ask("Read", ("file_path", room.Home + "/.dotnet/sdk/10/version"))).Content, StringComparison.Ordinal);
+
+        foreach (var path in new[] { room.Home + Key, room.Home + "/notes", room.Home + "/.npmrc", room.Home + "/.nuget/NuGet/NuGet.Config", room.Home + "/.ssh/id", "/etc/shadow", room.O + "/f" })
         {
             var refused = await Assert.ThrowsAsync<ToolFailure>(() => Ask("Read", ("file_path", path)));
             Assert.Contains("and the platform set", refused.Message, StringComparison.Ordinal);

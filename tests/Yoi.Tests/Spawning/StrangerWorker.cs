@@ -36,10 +36,10 @@ internal static class StrangerWorker
         var child = PodProcess.Start(() =>
         {
             var pid = Spawn("exit 7", nothing);
-            SpinWait.SpinUntil(() => File.ReadAllText($"/proc/{pid}/stat").Contains(") Z ", StringComparison.Ordinal));
+            while (!File.ReadAllText($"/proc/{pid}/stat").Contains(") Z ", StringComparison.Ordinal)) Thread.Yield();
             // Whoever sees this end reaps what nobody watches. It must not be seen before the child is watched.
             other.Signal(Libc.SigKill);
-            SpinWait.SpinUntil(() => other.Exited.IsCompleted, TimeSpan.FromMilliseconds(500));
+            _ = ((IAsyncResult)other.Exited).AsyncWaitHandle.WaitOne(TimeSpan.FromMilliseconds(500));
             return pid;
         });
         Console.Write(child.Exited.GetAwaiter().GetResult());

@@ -5,8 +5,8 @@ using Yoi.Terminal;
 namespace Yoi;
 
 /// <summary>
-/// The rows of <c>yoi ps</c>. Costs what the number of Pods costs: a living Pod answers <c>status</c> within a limit, of an
-/// ended one only the first and last record are read. A directory whose journal cannot be read is shown, never hidden.
+/// The rows of <c>yoi ps</c>. A living Pod answers <c>status</c> within a limit; of one that does not live the first and the last record say what
+/// it was, and the checksum of every line is looked at: that costs a pass over its journal. A directory whose journal cannot be read is shown, never hidden.
 /// </summary>
 internal static class PodListing
 {

@@ -58,24 +58,30 @@ internal static class CommandMarks
     /// Ends what a dead Pod left running, and waits for it. To be called only while nobody holds the Pod's life-lock, or by the Pod itself
     /// before it begins.
     /// </summary>
+    /// <param name="isHeld">
+    /// Whether somebody holds the life-lock by now; null for the Pod itself. Asked again when it is known what would be ended: that is a dead
+    /// process's, or else the lock is held. A Pod that comes back behind that starts others.
+    /// </param>
     /// <returns>True if something of it may still run.</returns>
-    internal static bool AnyLeft(string podDirectory)
+    internal static bool AnyLeft(string podDirectory, Func<bool>? isHeld = null)
     {
         try
         {
             var left = false;
-            foreach (var mark in Of(podDirectory))
+            var marks = Of(podDirectory);
+            if (marks.Count > 0 && isHeld?.Invoke() == true) return true;
+            foreach (var mark in marks)
             {
                 var process = Parse(mark.FirstLine);
                 // A mark that does not say what its name says is damaged, or was never whole: then its command never began.
-                if (process is null || mark.Name != NameOf(process) ? IsThere(mark.Name) : !End(process) || IsAnyLeftOf(process, podDirectory)) left = true;
+                if (process is null || mark.Name != NameOf(process) ? IsThere(mark.Name) : !End(process) || IsAnyLeftOf(process, podDirectory, isHeld)) left = true;
                 else if (mark.About is null) mark.Remove();
             }
             return left;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            return AnyLeft(podDirectory); // Another does the same this moment.
+            return AnyLeft(podDirectory, isHeld); // Another does the same this moment.
         }
     }
 
@@ -112,7 +118,7 @@ internal static class CommandMarks
     /// Without a namespace of its own a command leaves what its keeper would have ended, had not somebody killed that, too. Its processes have the
     /// Pod's private directory in their environment, but for those that took pains to lose it.
     /// </summary>
-    private static bool IsAnyLeftOf(CommandProcess process, string podDirectory)
+    private static bool IsAnyLeftOf(CommandProcess process, string podDirectory, Func<bool>? isHeld)
     {
         if (process.BootId != BootId || process.Namespace != Look(Environment.ProcessId)?.Namespace) return false;
         var mark = Encoding.UTF8.GetBytes($"TMPDIR={PrivateTemp(podDirectory)}\0");
@@ -124,7 +130,9 @@ internal static class CommandMarks
             {
                 if (!int.TryParse(found.AsSpan("/proc/".Length), CultureInfo.InvariantCulture, out var pid) || !HasInEnvironment(pid, mark)) continue;
                 left = true;
-                if (Look(pid) is { } member && HasInEnvironment(pid, mark)) End(member);
+                if (Look(pid) is not { } member || !HasInEnvironment(pid, mark)) continue;
+                if (isHeld?.Invoke() == true) return true;
+                End(member);
             }
         }
         return left;

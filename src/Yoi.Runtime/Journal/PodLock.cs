@@ -45,7 +45,7 @@ internal sealed class PodLock : IDisposable
     /// commands left running is ended first; while it cannot be, the Pod counts as alive: something of it may still write.
     /// </summary>
     /// <exception cref="IOException">It cannot be known; that is not "dead".</exception>
-    internal static bool IsAlive(string podDirectory) => IsHeld(podDirectory) || CommandMarks.AnyLeft(podDirectory);
+    internal static bool IsAlive(string podDirectory) => IsHeld(podDirectory) || CommandMarks.AnyLeft(podDirectory, () => IsHeld(podDirectory));
 
     /// <summary>The same, but true also where it cannot be known: what may live keeps what it holds, and is in nobody else's way.</summary>
     internal static bool MayLive(string podDirectory)

@@ -34,10 +34,6 @@ internal static partial class Libc
         return Ioctl(file, getFlags, ref flags) == 0 ? flags & 0xffffffff : null;
     }
 
-    /// <summary>Writes the resolved path into the buffer (4096 bytes); 0 if it cannot be resolved.</summary>
-    [LibraryImport(Name, EntryPoint = "realpath", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial nint RealPath(string path, Span<byte> buffer);
-
     [LibraryImport(Name, EntryPoint = "ioctl", SetLastError = true)]
     private static partial int Ioctl(SafeFileHandle file, nuint request, ref long argument);
 

@@ -110,9 +110,10 @@ internal sealed record DeniedNames(
     internal static IReadOnlyList<string> SettleLeft(string podDirectory, TimeProvider time)
     {
         var found = new List<string>();
+        var index = new RepositoryIndex(time); // One for all: they mostly had the same scope, and what did not change is not listed again.
         foreach (var mark in CommandMarks.Of(podDirectory).Where(mark => !mark.IsSettled))
         {
-            if (mark.About is { } about) found.AddRange(Of(about) is { } names ? names.Check(mark, new RepositoryIndex(time)).Found : Unread(mark));
+            if (mark.About is { } about) found.AddRange(Of(about) is { } names ? names.Check(mark, index).Found : Unread(mark));
             mark.Settle();
         }
         return found;

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 
@@ -74,17 +73,9 @@ internal static class ScopeRoots
         return here;
     }
 
-    private static string? RealPath(string path)
+    private static string? RealPath(string path) => Libc.RealPath(path) ?? Marshal.GetLastPInvokeError() switch
     {
-        var buffer = new byte[4096]; // PATH_MAX, which realpath(3) asks for.
-        if (Libc.RealPath(path, buffer) == 0)
-        {
-            return Marshal.GetLastPInvokeError() switch
-            {
-                Errno.NoEnt or Errno.NotDir => null,
-                var errno => throw new ScopeException($"{path}: {Marshal.GetPInvokeErrorMessage(errno)}"),
-            };
-        }
-        return Encoding.UTF8.GetString(buffer, 0, Array.IndexOf(buffer, (byte)0));
-    }
+        Errno.NoEnt or Errno.NotDir => null,
+        var errno => throw new ScopeException($"{path}: {Marshal.GetPInvokeErrorMessage(errno)}"),
+    };
 }

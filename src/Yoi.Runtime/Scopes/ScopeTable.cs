@@ -163,6 +163,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
             await _turn.WaitAsync(ct);
             try
             {
+                EndWhatTheDeadLeft();
                 using var held = await TableLock.TakeAsync(directories, _isAlive, time, _name, Wait, ct);
                 var found = _file.Read();
                 var before = found ?? Lost(held.Generation, own);
@@ -184,6 +185,15 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
             }
         },
         ct);
+
+    /// <summary>
+    /// To ask who lives ends what the dead left running, which can take seconds: that is over before the lock is taken, for which others wait.
+    /// Under it everybody is asked again.
+    /// </summary>
+    private void EndWhatTheDeadLeft()
+    {
+        foreach (var row in _file.Read()?.Pods ?? []) _ = _isAlive(row.Directory);
+    }
 
     /// <summary>No scope is given on before what a dead Pod's commands and its last write left is dealt with.</summary>
     private void Settle(string podDirectory)

@@ -107,8 +107,8 @@ internal sealed class BubblewrapHold : ICommandHold
                 using var filter = Libc.MemoryFile(command.Filter);
                 using var view = Libc.MemoryFile(command.View);
                 var program = new PodProgram(command.Program, CommandGate.Entering(command.Arguments, Bubblewrap.FirstFd, entrances.Count));
-                var pid = NativeSpawn.Start(program, command.Environment, [gateRead, wordsWrite, wordsWrite, informationWrite, filter, view, .. entrances]);
-                return (PodProcess.Open(pid) ?? throw Libc.Failed($"pidfd_open of {pid}"), gateWrite, informationRead, wordsRead);
+                SafeFileHandle[] given = [gateRead, wordsWrite, wordsWrite, informationWrite, filter, view, .. entrances];
+                return (PodProcess.Start(() => NativeSpawn.Start(program, command.Environment, given)), gateWrite, informationRead, wordsRead);
             }
         }
         finally

@@ -49,8 +49,7 @@ internal sealed class CommandKeeper : IAsyncDisposable
             {
                 List<SafeFileHandle> given = [theirs, theirs, stderr];
                 if (shared is not null) given.Add(shared);
-                var pid = NativeSpawn.Start(program, Environment(), given);
-                return new(PodProcess.Open(pid) ?? throw Libc.Failed($"pidfd_open of {pid}"), ours, time);
+                return new(PodProcess.Start(() => NativeSpawn.Start(program, Environment(), given)), ours, time);
             }
         }
         catch (Exception e)

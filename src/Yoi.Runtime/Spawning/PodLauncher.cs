@@ -86,9 +86,7 @@ internal static class PodLauncher
         try
         {
             Failpoint.Pass(Failpoints.SpawnExec);
-            var pid = NativeSpawn.Start(program, PodProgram.PodEnvironment(keySource), theirs, stderr, emptyStderr);
-            // Not reaped yet, so the pid is still its own, even if it has ended already.
-            var process = PodProcess.Open(pid) ?? throw Libc.Failed($"pidfd_open of {pid}");
+            var process = PodProcess.Start(() => NativeSpawn.Start(program, PodProgram.PodEnvironment(keySource), theirs, stderr, emptyStderr));
             return (process, new NetSocket(ours));
         }
         catch (LinuxException e)

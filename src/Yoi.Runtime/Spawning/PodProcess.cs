@@ -33,6 +33,15 @@ internal sealed class PodProcess : IDisposable
     /// <summary>Completes when the process has ended.</summary>
     internal Task<ProcessExit> Exited => _watched.Exit.Task;
 
+    /// <summary>A child of ours from its first moment on.</summary>
+    /// <param name="spawn">Starts it and returns its pid.</param>
+    /// <exception cref="LinuxException">It could not be started or opened.</exception>
+    internal static PodProcess Start(Func<int> spawn) => ProcessWatcher.WhileNothingIsReaped(() =>
+    {
+        var pid = spawn();
+        return Open(pid) ?? throw Libc.Failed($"pidfd_open of {pid}"); // Not reaped yet: its pid is its own, even if it has ended.
+    });
+
     /// <summary>The process of that pid, start time and boot; null if it is gone.</summary>
     internal static PodProcess? Open(int pid, string startTime, string bootId) =>
         bootId == BootId && Open(pid) is { } process ? process.StartTime == startTime ? process : Drop(process) : null;

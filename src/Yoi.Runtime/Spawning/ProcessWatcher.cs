@@ -53,6 +53,12 @@ internal static class ProcessWatcher
     /// </summary>
     internal static bool AdoptsOrphans { get; set; }
 
+    /// <summary>Does this while no process is reaped: a child that is started and watched in there is missed by nobody, however soon it ends.</summary>
+    internal static T WhileNothingIsReaped<T>(Func<T> start)
+    {
+        lock (Gate) return start();
+    }
+
     /// <summary>Watches a process until it ends or is forgotten. Keeps the descriptor open as long.</summary>
     internal static Watched Watch(SafeFileHandle pidfd, int pid)
     {

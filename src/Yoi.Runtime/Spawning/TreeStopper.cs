@@ -114,7 +114,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
         }
         catch (Exception e) when (e is IOException or SocketException or PodRefusedException || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
-            target.Unasked = e.Message;
+            // What happens to it then does not depend on why it was not asked.
         }
     }
 
@@ -164,7 +164,6 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
         internal KnownPod Pod { get; } = pod;
         internal PodProcess? Process { get; } = pod.FindProcess();
         internal ProcessExit? Exit { get; set; }
-        internal string? Unasked { get; set; }
     }
 
     /// <summary>All that were ever part of the tree while it was stopped, leaf first within a round.</summary>

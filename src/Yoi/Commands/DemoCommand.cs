@@ -143,7 +143,7 @@ internal static class DemoCommand
         foreach (var pod in s.Registry.All())
         {
             var story = new PodStory(pod.PodId);
-            foreach (var record in pod.Journal.ReadAfter(Cursor.Start, out _)) story.Take(record.Seq, record.Time, record.Entry);
+            foreach (var record in pod.Journal.Each()) story.Take(record.Seq, record.Time, record.Entry);
             stories.Add(story);
             if (pod.IsAlive) left.Add($"{pod.Name} lives");
             left.AddRange(story.Processes.Where(IsRunning).Select(process => $"process {process.Pid} of {pod.Name} runs"));

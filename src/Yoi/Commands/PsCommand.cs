@@ -13,11 +13,12 @@ internal static class PsCommand
         var command = new Command("ps", "List Pods as a tree: state, scope, model, turns, tokens, last activity.") { living, json };
         command.SetAction(async (parsed, ct) =>
         {
-            var rows = await PodListing.CollectAsync(s, s.Registry.All(), ct);
-            var all = rows.Count;
+            // Of those that do not live, whole journals would be read.
+            var pods = s.Registry.All();
+            var rows = await PodListing.CollectAsync(s, pods.Where(pod => !parsed.GetValue(living) || pod.IsAlive), ct);
             if (parsed.GetValue(living)) rows = [.. rows.Where(row => row.State is not ("ended" or "dead" or "damaged"))];
             if (parsed.GetValue(json)) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListPodRow);
-            else if (rows.Count == 0 && all > 0) s.Screen.Line("no living Pods; `yoi ps` shows those that have ended, `yoi restore NAME` brings one back", Tone.Dim);
+            else if (rows.Count == 0 && pods.Count > 0) s.Screen.Line("no living Pods; `yoi ps` shows those that have ended, `yoi restore NAME` brings one back", Tone.Dim);
             else Listings.Pods(s.Screen, rows, s.Time.GetUtcNow());
             return ExitCode.Ok;
         });

@@ -182,4 +182,29 @@ public sealed class PodLockTests
         await process.WaitForExitAsync(TempPod.Ct);
         Assert.Equal(0, process.ExitCode);
     }
+
+    [Theory, InlineData(false), InlineData(true)]
+    public async Task A_command_is_ended_only_if_nobody_holds_the_life_lock_when_it_is_known_what_would_be_ended(bool byEnvironment)
+    {
+        await using var pod = new TempPod();
+        using var command = Command(byEnvironment ? CommandMarks.PrivateTemp(pod.Directory) : "/tmp");
+        using var first = Command("/tmp");
+        CommandMarks.Put(pod.Directory, CommandMarks.Look(byEnvironment ? first.Id : command.Id)!);
+        var probes = 0;
+        // The Pod comes back while it is looked at: an observer that was held in between would end what is the new process's.
+        Assert.True(CommandMarks.AnyLeft(pod.Directory, () => ++probes > (byEnvironment ? 1 : 0)));
+        Assert.False(command.HasExited);
+        Assert.Equal(byEnvironment ? 2 : 1, probes);
+
+        Assert.False(PodLock.IsAlive(pod.Directory)); // The control: nobody holds it.
+        await command.WaitForExitAsync(TempPod.Ct);
+        if (!byEnvironment) first.Kill();
+    }
+
+    private static Process Command(string temporary)
+    {
+        var start = new ProcessStartInfo("sleep", "600");
+        start.Environment["TMPDIR"] = temporary;
+        return Process.Start(start)!;
+    }
 }

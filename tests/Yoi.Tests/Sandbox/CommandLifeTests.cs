@@ -40,7 +40,8 @@ public sealed class CommandLifeTests
         SandboxRoom.SkipWithout(level);
         await using var room = new PodRoom();
         var pod = await room.Root(with: d => d with { SandboxLevel = level });
-        Assert.False((await pod.Call("Bash", $$"""{"command":"setsid -f sh -c '{{Beats}}'; sleep 600","run_in_background":true}""")).IsError);
+        var begun = await pod.Call("Bash", $$"""{"command":"setsid -f sh -c '{{Beats}}'; sleep 600","run_in_background":true}""");
+        Assert.False(begun.IsError, begun.Summary);
         var beat = room.Work + "/beat";
         await Eventually.Holds(() => File.Exists(beat) && new FileInfo(beat).Length > 20);
         var command = Assert.Single(pod.All<Entry.CommandStarted>());

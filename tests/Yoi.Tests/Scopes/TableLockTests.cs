@@ -199,4 +199,24 @@ public sealed class TableLockTests : IDisposable
         chown.WaitForExit();
         Assert.Equal(0, chown.ExitCode);
     }
+
+    [Fact]
+    public async Task What_a_dead_Pod_left_running_is_ended_before_the_lock_is_taken_and_not_under_it()
+    {
+        var (dead, next) = (_room.Row("dead", "write:/w"), _room.Row("next", "write:/w"));
+        using var table = new ScopeTable(_room.Directories, TimeProvider.System);
+        using (PodLock.TryTake(dead.Directory)!) await table.AcquireAsync(dead, Ct);
+        using var command = System.Diagnostics.Process.Start("sleep", "600");
+        CommandMarks.Put(dead.Directory, CommandMarks.Look(command.Id)!);
+        using var life = PodLock.TryTake(next.Directory)!;
+        Task taken;
+        using (await Take())
+        {
+            taken = table.AcquireAsync(next, Ct);
+            await command.WaitForExitAsync(Ct).WaitAsync(TimeSpan.FromSeconds(4), Ct); // The lock is ours all the while.
+            Assert.False(taken.IsCompleted);
+        }
+        await taken;
+        Assert.Equal(["next"], table.Read().Pods.Select(row => row.Name));
+    }
 }

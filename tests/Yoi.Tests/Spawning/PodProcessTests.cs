@@ -111,4 +111,8 @@ public sealed class PodProcessTests : IDisposable
         var e = Assert.Throws<LaunchException>(() => PodProgram.Of("/no/such/yoi (deleted)", "yoi"));
         Assert.Contains("/no/such/yoi was removed from disk", e.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task A_child_that_ends_at_once_is_watched_before_anybody_reaps_it() =>
+        Assert.Equal("exit code 7", await StrangerWorker.RunAsync(TestContext.Current.CancellationToken));
 }

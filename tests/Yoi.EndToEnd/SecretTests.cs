@@ -65,7 +65,8 @@ public sealed class SecretTests : IAsyncDisposable
             stop.EndInput();
             (await stop.EndAsync()).Expect(134);
         }
-        Assert.NotEmpty(Dumps());
+        // Debug builds have the runtime's own dumps; of a published binary it is the kernel that leaves one, in the directory of the process or wherever it was told to.
+        if (Environment.GetEnvironmentVariable("YOI_BIN") is null || File.ReadAllText("/proc/sys/kernel/core_pattern")[0] is not ('|' or '/')) Assert.NotEmpty(Dumps());
         _room.Variable("YOI_FAILPOINT", null);
         (await _room.RunAsync("stop", "broken")).Expect(0);
 

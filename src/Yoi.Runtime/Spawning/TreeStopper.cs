@@ -120,7 +120,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
 
     private static void Kill(Target target, string by, string why)
     {
-        if (!target.Pod.IsAlive || (target.Process is null && target.Pod.IsElsewhere)) return;
+        if (!target.Pod.IsAlive || target.IsElsewhere) return;
         EndRecord.TryNoteKill(target.Pod, by, why);
         target.Process?.Signal(Libc.SigKill);
     }
@@ -149,9 +149,9 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
 
     private async Task VerifiedAsync(IReadOnlyList<Target> killed, CancellationToken ct)
     {
-        await GoneAsync(killed, KillLimit, ct);
+        await GoneAsync([.. killed.Where(one => !one.IsElsewhere)], KillLimit, ct);
         if (killed.FirstOrDefault(one => one.Pod.IsAlive) is not { } left) return;
-        throw left.Process is null && left.Pod.IsElsewhere
+        throw left.IsElsewhere
             ? new StopException($"pod `{left.Pod.Name}` runs in another pid namespace (a container): from here its pid is another process's, so nobody was signalled. "
                 + $"It ends when it is asked (`yoi stop {left.Pod.Name}`) and answers; `yoi stop --force {left.Pod.Name}` works where it runs. Its scope stays held.")
             : new StopException($"pod `{left.Pod.Name}` still holds its life-lock {KillLimit.TotalSeconds:0} s after SIGKILL "
@@ -163,6 +163,10 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     {
         internal KnownPod Pod { get; } = pod;
         internal PodProcess? Process { get; } = pod.FindProcess();
+
+        /// <summary>True if it can only be asked.</summary>
+        internal bool IsElsewhere => Process is null && Pod.IsElsewhere;
+
         internal ProcessExit? Exit { get; set; }
     }
 

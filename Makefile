@@ -36,7 +36,7 @@ fuzz: build ## mutated bytes for all that reads what others wrote, SECONDS= a ta
 	YOI_FUZZ_SECONDS=$${SECONDS:-60} YOI_SEED=$(SEED) artifacts/bin/Yoi.Tests/debug/Yoi.Tests --no-progress --show-live-output on --filter-namespace 'Yoi.Tests.Fuzz*'
 
 torture: publish ## faults at every step for SECONDS (60) from SEED, real processes; writes its table into REPORT if given
-	YOI_BIN=$(CURDIR)/dist/yoi YOI_TORTURE_SECONDS=$(or $(SECONDS),60) YOI_TORTURE_SEED=$(SEED) YOI_TORTURE_REPORT=$(abspath $(REPORT)) \
+	YOI_BIN=$(CURDIR)/dist/yoi YOI_TORTURE_SECONDS=$(or $(SECONDS),60) YOI_TORTURE_SEED=$(SEED) YOI_TORTURE_ONLY=$(ONLY) YOI_TORTURE_REPORT=$(abspath $(REPORT)) \
 	  dotnet run --project tests/Yoi.EndToEnd -- --no-progress --output Detailed --filter-method '*Whatever_is_killed*'
 
 load: publish ## the large cases in full: 100 Pods in one tree for SECONDS (600), then the others

@@ -11,7 +11,7 @@ namespace Yoi.Runtime.Control;
 /// </summary>
 internal sealed class PodController : IAsyncDisposable
 {
-    private static readonly TimeSpan NewsDelay = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan NewsDelay = TimeSpan.FromMilliseconds(200), DiskPause = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
     private readonly PodLedger _ledger;
@@ -29,6 +29,7 @@ internal sealed class PodController : IAsyncDisposable
     private RunControl? _running;
     private string? _stoppedBy;
     private Entry.RunEnded? _owed;
+    private string? _unbegun;
     private bool _resting;
 
     /// <param name="held">The rules that go back when the Pod ends.</param>
@@ -39,7 +40,7 @@ internal sealed class PodController : IAsyncDisposable
     {
         (_ledger, _journal, _worker, _news, _status, _held) = (ledger, journal, worker, news, status, held);
         _beforeEnd = beforeEnd ?? (() => Task.CompletedTask);
-        _newsTimer = time.CreateTimer(_ => StartWaiting(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _newsTimer = time.CreateTimer(_ => StartWaiting(again: true), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _news.Arrived += OnNews;
     }
 
@@ -84,7 +85,7 @@ internal sealed class PodController : IAsyncDisposable
     {
         PodState state;
         string? trouble;
-        lock (_gate) (state, trouble) = (State_NeedsLock(), _owed is { } end ? $"disk: {end.Detail}" : null);
+        lock (_gate) (state, trouble) = (State_NeedsLock(), _owed is { } end ? $"disk: {end.Detail}" : _unbegun is { } why ? $"disk: {why}" : null);
         return _status.Make(state, trouble);
     }
 
@@ -95,15 +96,24 @@ internal sealed class PodController : IAsyncDisposable
     }
 
     /// <summary>Starts what waits: queued input first, then news that no request contains. Called once after the composition is complete.</summary>
-    internal void StartWaiting()
+    internal void StartWaiting() => StartWaiting(again: false);
+
+    /// <param name="again">Also where the journal could not be written before: by now there may be space.</param>
+    private void StartWaiting(bool again)
     {
         lock (_gate)
         {
-            if (_resting || State_NeedsLock() != PodState.Idle || _owed is not null) return;
-            long? queued, notice;
-            lock (_ledger.Gate) (queued, notice) = (_ledger.FirstQueued, _ledger.WakingNotice);
-            if (queued is { } seq) Begin_NeedsLock(new RunCause.Queued(seq));
-            else if (notice is not null || _news.Untold > 0) Begin_NeedsLock(new RunCause.Notices());
+            if (_resting || State_NeedsLock() != PodState.Idle || (_owed is not null && !again)) return;
+            if (Waiting_NeedsLock() is { } cause) Begin_NeedsLock(cause);
+        }
+    }
+
+    private RunCause? Waiting_NeedsLock()
+    {
+        lock (_ledger.Gate)
+        {
+            if (_ledger.FirstQueued is { } queued) return new RunCause.Queued(queued);
+            return _ledger.WakingNotice is not null || _news.Untold > 0 ? new RunCause.Notices() : null;
         }
     }
 
@@ -302,9 +312,12 @@ internal sealed class PodController : IAsyncDisposable
         {
             if (_running == control) _running = null;
             _owed = stillOwed;
+            _unbegun = accepted.Task.Exception?.InnerException?.Message;
+            // What waits is tried again when there may be space: nobody else would start it then.
+            if ((_owed is not null || _unbegun is not null) && Waiting_NeedsLock() is not null) _newsTimer.Change(DiskPause, Timeout.InfiniteTimeSpan);
         }
         control.Dispose();
-        if (!accepted.Task.IsFaulted) StartWaiting(); // A run that could not be journalled is not tried again by itself.
+        if (!accepted.Task.IsFaulted) StartWaiting();
     }
 
     private async Task EndAsync(Task working, string by)

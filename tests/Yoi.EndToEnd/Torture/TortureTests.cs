@@ -16,6 +16,9 @@ public sealed class TortureTests(ITestOutputHelper output)
 
     private static readonly int Seconds = Number("YOI_TORTURE_SECONDS", 20), Seed = Number("YOI_TORTURE_SEED", Random.Shared.Next());
 
+    /// <summary>Of the plan only what has this word in it, such as <c>fill</c> or <c>table.</c>.</summary>
+    private static readonly string Only = Environment.GetEnvironmentVariable("YOI_TORTURE_ONLY") ?? "";
+
     [Fact]
     public async Task Whatever_is_killed_stopped_or_fails_the_invariants_hold()
     {
@@ -23,7 +26,7 @@ public sealed class TortureTests(ITestOutputHelper output)
         var began = Stopwatch.GetTimestamp();
         var outcomes = new ConcurrentQueue<Outcome>();
         await Parallel.ForEachAsync(
-            Plan.Of(Seed).TakeWhile(_ => Stopwatch.GetElapsedTime(began).TotalSeconds < Seconds),
+            Plan.Of(Seed).Where(scenario => scenario.ToString().Contains(Only, StringComparison.Ordinal)).TakeWhile(_ => Stopwatch.GetElapsedTime(began).TotalSeconds < Seconds),
             new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = TestContext.Current.CancellationToken },
             async (scenario, ct) =>
             {

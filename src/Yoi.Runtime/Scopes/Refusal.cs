@@ -41,7 +41,7 @@ internal static class Refusal
         for (var above = Door.DirectoryOf(path); policy.AccessAt(above) == Access.Write; above = Door.DirectoryOf(above))
         {
             foreach (var git in new[] { above, ScopePath.Join(above, ".git") })
-                if (File.Exists(ScopePath.Join(git, "HEAD")) && GitNames.Of(git).Any(denied => ScopePath.IsAtOrBelow(path, denied))) throw new PathException(Guarded(PathText.Shown(asked)));
+                if (File.Exists(ScopePath.Join(git, "HEAD")) && GitNames.Of(git, null).Any(denied => ScopePath.IsAtOrBelow(path, denied))) throw new PathException(Guarded(PathText.Shown(asked)));
             if (above == "/") return;
         }
     }

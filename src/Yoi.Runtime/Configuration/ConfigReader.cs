@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Microsoft.Win32.SafeHandles;
+using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Configuration;
 
@@ -13,7 +15,7 @@ internal static class ConfigReader
     /// <summary>Name of the settings files.</summary>
     internal const string FileName = "yoi.jsonc";
 
-    private const int ShownChars = 20;
+    private const int ShownChars = 20, MostBytes = 1 << 20;
 
     private static readonly JsonDocumentOptions Options = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, MaxDepth = 16 };
 
@@ -24,9 +26,10 @@ internal static class ConfigReader
         byte[] bytes;
         try
         {
-            bytes = File.ReadAllBytes(path);
+            using var file = Libc.Open(path, OpenFlags.ReadOnly | OpenFlags.NonBlock | OpenFlags.NoTerminal | OpenFlags.CloseOnExec | OpenFlags.LargeFile, 0);
+            bytes = Bytes(path, file);
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        catch (LinuxException e) when (e.Errno is Errno.NoEnt or Errno.NotDir)
         {
             return null;
         }
@@ -35,6 +38,17 @@ internal static class ConfigReader
             throw new ConfigException(path, [$"cannot be read: {e.Message}"]);
         }
         return Parse(path, bytes);
+    }
+
+    /// <summary>A pipe would hold us up for ever, and whatever goes on and on would fill the memory.</summary>
+    private static byte[] Bytes(string path, SafeFileHandle file)
+    {
+        if (file.IsInvalid) throw Libc.Failed("open " + path);
+        var status = Libc.Identify(file, path);
+        if (!status.IsFile) throw new IOException("it is no regular file");
+        if (status.Size > MostBytes) throw new IOException("it is larger than a mebibyte");
+        var bytes = new byte[status.Size];
+        return bytes[..RandomAccess.Read(file, bytes, 0)];
     }
 
     /// <summary>Reads settings from bytes; <paramref name="file"/> is named in errors.</summary>

@@ -24,14 +24,15 @@ internal sealed record SandboxPolicy(ScopePolicy Access, PlatformSet Platform, b
     /// and after.
     /// </summary>
     /// <param name="repositories">Their own directories, or the files that lead there.</param>
-    internal (SandboxPolicy Policy, IReadOnlySet<string> Masked) Guarding(IEnumerable<string> repositories, WritablePart part)
+    /// <param name="home">The user's home.</param>
+    internal (SandboxPolicy Policy, IReadOnlySet<string> Masked) Guarding(IEnumerable<string> repositories, WritablePart part, string home)
     {
         HashSet<string> masked = new(StringComparer.Ordinal), mounts = new(StringComparer.Ordinal);
         List<ScopeRule> deny = [.. Access.Rules.Deny];
         foreach (var git in repositories.OrderBy(path => path.Length).ThenBy(path => path, StringComparer.Ordinal))
         {
             if (part.RootOf(git) is not { } root || ScopePath.Problem(git) is not null) continue;
-            var names = GitNames.Of(git).Prepend(new FileInfo(git).LinkTarget is null ? ScopePath.Join(git, "hooks") : git)
+            var names = GitNames.Of(git, home).Prepend(new FileInfo(git).LinkTarget is null ? ScopePath.Join(git, "hooks") : git)
                 .Where(path => path != root && ScopePath.IsAtOrBelow(path, root) && ScopePath.Problem(path) is null).Distinct().ToList();
             HashSet<string> more = [.. names.Where(path => Libc.Identify(path, out _) == 0).SelectMany(path => UpTo(root, path)).Except(mounts)];
             if (mounts.Count + more.Count > MostGuardingMounts) break;

@@ -22,7 +22,7 @@ internal static class BuiltInDenies
     private static readonly string[] RunLater =
     [
         ".git/hooks", ".git/config", ".git/config.worktree", ".git/commondir", ".yoi", ".vscode", ".idea", ".claude", ".codex", ".cursor",
-        ".gemini", ".mcp.json", ".envrc", ".husky", ".devcontainer",
+        ".gemini", ".mcp.json", ".envrc", ".husky", ".devcontainer", "yoi.jsonc",
     ];
 
     // What a shell, a login or a desktop runs by itself. Denied where it lies below what may be written, not where it was named.
@@ -40,7 +40,7 @@ internal static class BuiltInDenies
     {
         List<ScopeRule> denies = [.. Secrets(directories, home, allow)];
         foreach (var root in allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.Target))
-            denies.AddRange(Below(root).Concat(AtHome(home, root)).SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Write)));
+            denies.AddRange(Below(root, home).Concat(AtHome(home, root)).SelectMany(BothSpellings).Select(path => new ScopeRule(path, Permission.Write)));
         return [.. denies.Distinct()];
     }
 
@@ -74,11 +74,12 @@ internal static class BuiltInDenies
         return own.Concat(home is null ? [] : Credentials.Select(name => ScopePath.Join(ScopePath.Normalize(home), name))).SelectMany(BothSpellings);
     }
 
-    private static IEnumerable<string> Below(string root)
+    private static IEnumerable<string> Below(string root, string? home)
     {
         foreach (var name in RunLater) yield return ScopePath.Join(root, name);
         var git = Path.GetFileName(root) == ".git" ? root : ScopePath.Join(root, ".git");
-        foreach (var path in GitNames.Of(git).Where(path => path != root && ScopePath.IsAtOrBelow(path, root))) yield return path;
+        // A root within a repository may hold what the settings or hooks of that one lead to.
+        foreach (var path in new[] { git, GitNames.Around(root) ?? git }.Distinct().SelectMany(one => GitNames.Of(one, home)).Where(path => path != root && ScopePath.IsAtOrBelow(path, root))) yield return path;
     }
 
     private static IEnumerable<string> AtHome(string? home, string root) => home is null ? []

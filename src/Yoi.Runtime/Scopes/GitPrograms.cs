@@ -26,36 +26,12 @@ internal sealed class GitPrograms
     {
         var found = new GitPrograms(policy, home);
         var roots = policy.Rules.Allow.Where(rule => rule.Permission == Protocol.Permission.Write).Select(rule => rule.Target);
-        List<string> all = [.. repositories.Concat(roots.Select(Around).OfType<string>()).Distinct()];
+        List<string> all = [.. repositories.Concat(roots.Select(GitNames.Around).OfType<string>()).Distinct()];
         foreach (var git in all)
-            foreach (var file in SettingsOf(git)) found.Read(file, [TreeOf(git)], 0);
-        foreach (var file in new[] { "/etc/gitconfig", ScopePath.Join(home, ".gitconfig"), ScopePath.Join(home, ".config/git/config") }) found.Read(file, [.. all.Select(TreeOf)], 0);
+            foreach (var file in GitNames.SettingsOf(git)) found.Read(file, [GitNames.TreeOf(git)], 0);
+        foreach (var file in new[] { "/etc/gitconfig", ScopePath.Join(home, ".gitconfig"), ScopePath.Join(home, ".config/git/config") }) found.Read(file, [.. all.Select(GitNames.TreeOf)], 0);
         return [.. found._found.Distinct()];
     }
-
-    /// <summary>The repository that a directory is in; null if it is in none.</summary>
-    private static string? Around(string path)
-    {
-        for (var at = path; ; at = Door.DirectoryOf(at))
-        {
-            if (Path.Exists(ScopePath.Join(at, ".git"))) return ScopePath.Join(at, ".git");
-            if (at == "/") return null;
-        }
-    }
-
-    /// <summary>Where git runs what is named by a relative path.</summary>
-    private static string TreeOf(string git) => Door.NameOf(git) == ".git" ? Door.DirectoryOf(git) : git;
-
-    /// <summary>Of a worktree and a submodule those of the repository that its file leads to.</summary>
-    private static IEnumerable<string> SettingsOf(string git)
-    {
-        if (GitNames.Text(git) is { } link && link.StartsWith("gitdir:", StringComparison.Ordinal)) git = From(Door.DirectoryOf(git), link[7..].Trim());
-        if (GitNames.Text(ScopePath.Join(git, "commondir")) is { } common) yield return ScopePath.Join(From(git, common.Trim()), "config");
-        yield return ScopePath.Join(git, "config");
-        yield return ScopePath.Join(git, "config.worktree");
-    }
-
-    private static string From(string directory, string path) => ScopePath.Normalize(path.StartsWith('/') ? path : ScopePath.Join(directory, path));
 
     private void Read(string file, string[] trees, int includes)
     {
@@ -65,12 +41,12 @@ internal sealed class GitPrograms
             var (group, key) = (name.Split('.')[0], name[(name.LastIndexOf('.') + 1)..]);
             if (group is "include" or "includeif" && key == "path")
             {
-                var path = From(Door.DirectoryOf(file), AtHome(value));
+                var path = GitNames.From(Door.DirectoryOf(file), AtHome(value));
                 if (IsWritable(path)) Say("reads settings from", path, file, name);
                 else if (includes < MostIncludes) Read(path, trees, includes + 1);
             }
             else if (Runs(group, key, value))
-                foreach (var path in (IsPath(key) ? trees.Select(tree => From(tree, AtHome(value))) : Named(value, trees)).Where(IsWritable)) Say("runs", path, file, name);
+                foreach (var path in (IsPath(key) ? trees.Select(tree => GitNames.From(tree, AtHome(value))) : Named(value, trees)).Where(IsWritable)) Say("runs", path, file, name);
         }
     }
 
@@ -99,7 +75,7 @@ internal sealed class GitPrograms
         {
             if (word.StartsWith('/')) yield return ScopePath.Normalize(word);
             else if (index > 0 || word.Contains('/'))
-                foreach (var path in trees.Select(tree => From(tree, word)).Where(path => word.StartsWith("./", StringComparison.Ordinal) || Path.Exists(path))) yield return path;
+                foreach (var path in trees.Select(tree => GitNames.From(tree, word)).Where(path => word.StartsWith("./", StringComparison.Ordinal) || Path.Exists(path))) yield return path;
         }
     }
 

@@ -54,7 +54,7 @@ internal sealed class Quarantine(string command, CommandMark mark)
         var (name, git) = (Door.NameOf(at), at == path && IsGit(found.Parent, Door.DirectoryOf(at)));
         if (git && name == "hooks" && status.IsDirectory) Hooks(root, found, null);
         else if (git && name is "config" or "config.worktree" && status.IsFile) Settings(root, found, name, all);
-        else if (git && name == "commondir" && status.IsFile && Leads(found, "../..") && Door.NameOf(Door.DirectoryOf(Door.DirectoryOf(at))) == "worktrees") return;
+        else if (git && name == "commondir" && status.IsFile && Leads(found, "../..") && Door.NameOf(Door.DirectoryOf(Door.DirectoryOf(at))) == "worktrees" && IsKnown(Door.DirectoryOf(Door.DirectoryOf(Door.DirectoryOf(at))), all)) return;
         // On the way: a link leads git or an editor to what it points at, a file called .git does the same.
         else if (at == path || status.IsLink || Door.NameOf(at) == ".git")
             Move(root, found.Parent, Door.NameOf(at), at, to => $"{PathText.Shown(at)} may not be written and was made by the command: it was moved to {to}");
@@ -82,6 +82,9 @@ internal sealed class Quarantine(string command, CommandMark mark)
     }
 
     private static bool IsGit(SafeFileHandle directory, string path) => Door.NameOf(path) == ".git" || Door.StatusOf(directory, "HEAD") is not null;
+
+    /// <summary>Whether a repository's settings were looked at: what is called <c>.git</c> always is.</summary>
+    private static bool IsKnown(string git, IReadOnlySet<string> all) => Door.NameOf(git) == ".git" || all.Contains(git);
 
     private static bool Leads(Found found, string where) => Text(found, 64)?.TrimEnd('\n') == where;
 

@@ -41,10 +41,14 @@ internal static class Refusal
         for (var above = Door.DirectoryOf(path); policy.AccessAt(above) == Access.Write; above = Door.DirectoryOf(above))
         {
             foreach (var git in new[] { above, ScopePath.Join(above, ".git") })
-                if (File.Exists(ScopePath.Join(git, "HEAD")) && GitNames.Of(git).Any(denied => ScopePath.IsAtOrBelow(path, denied))) throw new PathException(Guarded(PathText.Shown(asked)));
+                if (IsGit(git) && GitNames.Of(git, null).Any(denied => ScopePath.IsAtOrBelow(path, denied))) throw new PathException(Guarded(PathText.Shown(asked)));
             if (above == "/") return;
         }
     }
+
+    /// <summary>What has a HEAD, or what its worktrees lead git to: that needs none.</summary>
+    private static bool IsGit(string path) =>
+        File.Exists(ScopePath.Join(path, "HEAD")) || (Directory.Exists(ScopePath.Join(path, "worktrees")) && Directory.Exists(ScopePath.Join(path, "objects")));
 
     private static string Guarded(string shown) =>
         $"{shown} may be read, not written: git on the host would run what is there, or look for it there. Tell the user what to change (`git config …`), or let a command make a new repository with `git init` or `git clone`.";

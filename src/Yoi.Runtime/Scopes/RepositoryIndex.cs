@@ -24,6 +24,9 @@ internal sealed class RepositoryIndex(TimeProvider time)
     /// <summary>So many directories are looked at. What lies behind them is not found, and that is told.</summary>
     internal const int MostDirectories = 50_000;
 
+    // Of a repository by its name; in one that only looks like one, everything is looked at: it may have been made to hide what lies below.
+    private static readonly string[] Data = ["objects", "refs", "logs"];
+
     /// <summary>A listing is good for later only if the directory had rested so long: times have grains.</summary>
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(2);
 
@@ -56,7 +59,7 @@ internal sealed class RepositoryIndex(TimeProvider time)
             if (stops.Contains(path) || seen.ContainsKey(path) || !Libc.TryStatAt(Door.Slash, PathText.Encode(Door.Below("/", path)), out var status, out _) || !status.IsDirectory) continue;
             var listing = _listings.TryGetValue(path, out var known) && known.Rested && known.Version == status.Version ? known : List(path, status, unlock);
             seen[path] = listing;
-            found.AddRange(listing.Git.Select(name => name == "." ? path : ScopePath.Join(path, name)));
+            found.AddRange(listing.Git.Select(name => ScopePath.Normalize(ScopePath.Join(path, name))));
             foreach (var name in listing.Directories) open.Push(ScopePath.Join(path, name));
         }
         WasCutOff = open.Count > 0;
@@ -68,18 +71,24 @@ internal sealed class RepositoryIndex(TimeProvider time)
     {
         var below = Door.Below("/", path);
         var directory = Door.OpenBeneath(Door.Slash, below, OpenFlags.ReadOnly | OpenFlags.Directory, out error);
-        if (directory is not null || error != Errno.Acces || !unlock) return directory;
+        if (!unlock || (directory is null ? error != Errno.Acces : MayEnter(directory))) return directory;
+        directory?.Dispose();
         using var handle = Door.LookBeneath(Door.Slash, below, out _);
         if (handle is not null) Quarantine.Unlock(handle);
         return Door.OpenBeneath(Door.Slash, below, OpenFlags.ReadOnly | OpenFlags.Directory, out error);
     }
 
+    /// <summary>Of a directory that may be read and not entered the names can be seen, and nothing behind them.</summary>
+    private static bool MayEnter(SafeFileHandle directory) => Libc.TryStatAt(directory, ".\0"u8, out _, out var error) || error != Errno.Acces;
+
     private Listing List(string path, FileStatus status, bool unlock)
     {
         Listed++;
         var rested = time.GetUtcNow() - status.Changed > Rest;
-        using var directory = Open(path, unlock, out var error);
-        if (directory is null || Door.IsNoTree(directory)) return new(status.Version, rested && error == Errno.Acces, [], []);
+        using var directory = Open(path, unlock, out _);
+        if (directory is null) return new(status.Version, false, [], []); // Whoever unlocks has not looked yet.
+        if (Door.IsNoTree(directory)) return new(status.Version, rested, [], []);
+        rested &= MayEnter(directory);
         List<(string Name, byte Kind)> entries;
         try
         {
@@ -90,13 +99,16 @@ internal sealed class RepositoryIndex(TimeProvider time)
             return new(status.Version, false, [], []); // Gone meanwhile, or of a kind that cannot be listed.
         }
         var names = entries.Select(entry => entry.Name).ToHashSet(StringComparer.Ordinal);
-        var bare = names.Contains("HEAD") && (names.Contains("commondir") || (names.Contains("objects") && names.Contains("refs")));
-        var inside = bare || Door.NameOf(path) == ".git";
+        var worktree = names.Contains("HEAD") && names.Contains("commondir");
+        var bare = worktree || (names.Contains("HEAD") && names.Contains("objects") && names.Contains("refs"));
+        var inside = Door.NameOf(path) == ".git";
         List<string> directories = [], git = bare ? ["."] : [];
+        // What it leads to is git's to read without a HEAD of its own. That it leads nowhere else is seen to where it is compared.
+        if (worktree && Door.NameOf(Door.DirectoryOf(path)) == "worktrees") git.Add("../..");
         foreach (var (name, kind) in entries)
         {
             if (name == ".git") git.Add(name);
-            if (inside && name is not ("modules" or "worktrees")) continue;
+            if (inside && Data.Contains(name)) continue;
             if (kind == 4 || (kind == 0 && Door.StatusOf(directory, name) is { IsDirectory: true })) directories.Add(name);
         }
         return new(status.Version, rested, [.. directories], [.. git]);

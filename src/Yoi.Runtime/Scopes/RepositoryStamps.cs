@@ -39,6 +39,10 @@ internal static class RepositoryStamps
         if (hooks is null) stamps["hooks"] = status.Version.ToString();
         else
             foreach (var entry in LiveHooks(hooks))
-                if (Door.StatusOf(hooks, entry) is { } hook) stamps[Hooks + entry] = hook.Version.ToString();
+                if (Door.StatusOf(hooks, entry) is { } hook) stamps[Hooks + entry] = hook.Version + (hook.IsLink ? Behind(hooks, entry) : "");
     }
+
+    // A hook that is a link is another when what it leads to is.
+    private static string Behind(SafeFileHandle hooks, string entry) =>
+        Libc.RealPath(ScopePath.Join(Door.PathOf(hooks), entry)) is { } real && Libc.Identify(real, out var status) == 0 ? $" to {status.Version}" : " to nothing";
 }

@@ -30,6 +30,17 @@ public sealed class SettingsTests : IDisposable
     }
 
     [Theory]
+    [InlineData("mkfifo yoi.jsonc", "it is no regular file")]
+    [InlineData("ln -s /dev/zero yoi.jsonc", "it is no regular file")]
+    [InlineData("truncate -s 2M yoi.jsonc", "it is larger than a mebibyte")]
+    public void A_project_s_settings_that_would_never_end_hold_nobody_up(string make, string why)
+    {
+        _room.OfProject("{}").Load(); // The positive control.
+        using (var made = System.Diagnostics.Process.Start("/bin/sh", ["-c", $"cd '{_room.Project}' && rm yoi.jsonc && {make}"])) made.WaitForExit();
+        Assert.Contains(why, Assert.Throws<ConfigException>(() => _room.Load()).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("""{ "modle": "x/y" }""", "unknown key `modle`; did you mean `model`?")]
     [InlineData("""{ "limits": { "turns-per-run": 3 } }""", "unknown key `limits.turns-per-run`; did you mean `turns_per_run`?")]
     [InlineData("""{ "providers": { "lan": { "base_url": "http://10.0.0.5/v1", "baseurl": "x" } } }""", "unknown key `providers.lan.baseurl`; did you mean `base_url`?")]

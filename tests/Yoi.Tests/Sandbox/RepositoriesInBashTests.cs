@@ -21,6 +21,7 @@ public sealed class RepositoriesInBashTests
         "git init -q sub; echo /evil > sub/.git/hooks/pre-commit",
         "git init -q sub; git -C sub config core.fsmonitor /evil",
         "git init -q deep/er/sub; echo /evil > deep/er/sub/.git/hooks/pre-commit; chmod 0 deep/er/sub/.git/hooks deep/er/sub/.git deep/er/sub; chmod 0111 deep/er",
+        "git init -q deep/er/sub; git -C deep/er/sub config core.fsmonitor /evil; chmod 0400 deep/er",
         "git init -q --bare x.git; echo /evil > x.git/hooks/post-update; git -C x.git config core.fsmonitor /evil",
         "mkdir -p plain/objects plain/refs; echo ref: refs/heads/main > plain/HEAD; printf '[core]\\n\\tfsmonitor = /evil\\n' > plain/config",
         "mkdir -p d e; echo 'gitdir: /evil' > d/.git; mkdir -p $(printf 'odd\\377')/.git; printf '[core] fsmonitor = /evil\\n' > $(printf 'odd\\377')/.git/config",

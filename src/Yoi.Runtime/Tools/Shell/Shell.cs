@@ -187,7 +187,7 @@ internal sealed class Shell(
         var part = now.Rules.UnguardedGit ? WritablePart.None : view.Writable(now);
         var repositories = _repositories.Find(part, unlock: false);
         IReadOnlySet<string> masked;
-        lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part);
+        lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part, _home);
         if (masked.Count > 0) view = launcher.Look(policy);
         _notYet = view.NotYet;
         var places = PrivatePlaces.Make(_podDirectory, launcher.Level, platform, _home);

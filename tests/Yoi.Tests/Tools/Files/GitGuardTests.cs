@@ -16,6 +16,8 @@ public sealed class GitGuardTests : IDisposable
             File.WriteAllText(_room.W + git + "/HEAD", "ref: refs/heads/main\n");
             File.WriteAllText(_room.W + git + "/config", "[core]\n\thooksPath = .husky/_\n[include]\n\tpath = ../team.config\n");
         }
+        File.CreateSymbolicLink(_room.W + "/sub/.git/hooks/pre-push", "../../scripts/pre-push");
+        foreach (var name in new[] { "worktrees", "objects" }) Directory.CreateDirectory($"{_room.W}/any/{name}"); // A worktree leads git here.
     }
 
     public void Dispose() => _room.Dispose();
@@ -24,7 +26,7 @@ public sealed class GitGuardTests : IDisposable
     [InlineData("sub/.git/hooks/pre-commit"), InlineData("sub/.git/config"), InlineData("sub/.git/config.worktree"), InlineData("sub/.git/commondir"), InlineData("new/.git/hooks/deep/er")]
     [InlineData("new/.git/config"), InlineData("new/.git"), InlineData("new/HEAD"), InlineData("bare.git/hooks/post-update"), InlineData("bare.git/config"), InlineData("bare.git/commondir")]
     [InlineData("mods/.git/modules/a/b/config"), InlineData("mods/.git/modules/new/hooks/x"), InlineData("sub/.git/worktrees/t/commondir"), InlineData("sub/.git/worktrees/t/config.worktree")]
-    [InlineData("sub/.husky/_/pre-commit"), InlineData("sub/team.config"), InlineData("link/config")]
+    [InlineData("sub/.husky/_/pre-commit"), InlineData("sub/team.config"), InlineData("link/config"), InlineData("any/config"), InlineData("sub/scripts/pre-push")]
     public async Task What_git_would_run_is_not_written(string path)
     {
         File.CreateSymbolicLink(_room.W + "/link", "sub/.git");
@@ -34,7 +36,7 @@ public sealed class GitGuardTests : IDisposable
 
     [Theory]
     [InlineData("sub/.git/description"), InlineData("sub/.git/info/exclude"), InlineData("sub/.gitignore"), InlineData("sub/config"), InlineData("sub/hooks/pre-commit"), InlineData("new/HEAD.txt")]
-    [InlineData("mods/.git/modules/a/b/refs/heads/config"), InlineData("sub/git/config"), InlineData("sub/x.git/y"), InlineData("sub/.husky/pre-commit"), InlineData("bare.git/description")]
+    [InlineData("mods/.git/modules/a/b/refs/heads/config"), InlineData("sub/git/config"), InlineData("sub/x.git/y"), InlineData("sub/.husky/pre-commit"), InlineData("bare.git/description"), InlineData("any/file"), InlineData("sub/scripts/other")]
     public async Task What_lies_beside_is(string path)
     {
         await Write(path, "fine");

@@ -88,7 +88,7 @@ internal sealed class PodHost : IAsyncDisposable
         restarter.Start();
         Own(news).Start(journal);
         var controller = Own(new PodController(
-            ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time, shell.EndAllAsync)
+            ledger, journal, new RunWorker(ledger, journal, turns, news), news, status, () => _document.Spawner is null ? [] : _document.Scope.Allow, _time, () => EndCommandsAsync(shell, journal))
         {
             Restore = restore => RestoreAsync(children, restore),
         });
@@ -159,10 +159,21 @@ internal sealed class PodHost : IAsyncDisposable
     }
 
     /// <summary>What was found of commands of dead Pods as this one took its scope, its own earlier process among them.</summary>
-    private async Task TellFoundAsync(ScopeTable table, JournalWriter journal)
+    private Task TellFoundAsync(ScopeTable table, JournalWriter journal) => TellOwnAsync(table.Found, journal);
+
+    /// <summary>Before the end entry: all commands end, and what of one could not be told when it ended is told now.</summary>
+    private async Task EndCommandsAsync(Shell shell, JournalWriter journal)
+    {
+        await shell.EndAllAsync();
+        if (CommandMarks.AnyLeft(Directory)) return; // Whoever takes the scope over settles it, when it is gone.
+        DeniedNames.SettleLeft(Directory, _time);
+        await TellOwnAsync([], journal);
+    }
+
+    private async Task TellOwnAsync(IEnumerable<string> besides, JournalWriter journal)
     {
         var own = CommandMarks.Of(Directory).Where(mark => mark.IsSettled).ToList();
-        Entry[] found = [.. EndRecord.Found(table.Found.Concat(own.SelectMany(mark => mark.Told)))];
+        Entry[] found = [.. EndRecord.Found(besides.Concat(own.SelectMany(mark => mark.Told)))];
         if (found.Length > 0) await journal.AppendAsync(Durability.Synced, found);
         own.ForEach(mark => mark.Remove());
     }

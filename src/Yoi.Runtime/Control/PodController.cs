@@ -84,9 +84,15 @@ internal sealed class PodController : IAsyncDisposable
     internal PodStatus Status()
     {
         PodState state;
+        long head;
         string? trouble;
-        lock (_gate) (state, trouble) = (State_NeedsLock(), _owed is { } end ? $"disk: {end.Detail}" : _unbegun is { } why ? $"disk: {why}" : null);
-        return _status.Make(state, trouble);
+        lock (_gate)
+        {
+            // Of one moment: who reads on from there misses no end of what the state says.
+            lock (_ledger.Gate) (state, head) = (State_NeedsLock(), _ledger.LastSeq);
+            trouble = _owed is { } end ? $"disk: {end.Detail}" : _running is not { Begun: true } && _unbegun is { } why ? $"disk: {why}" : null;
+        }
+        return _status.Make(state, head, trouble);
     }
 
     /// <summary>A Pod that lived before starts nothing by itself: what waits, waits until somebody gives it work or says <c>resume</c>.</summary>

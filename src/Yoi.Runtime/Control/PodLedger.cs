@@ -56,8 +56,15 @@ internal sealed class PodLedger : IJournalFold
 
     public void Apply(JournalRecord record)
     {
-        lock (Gate) ApplyEntry(record);
+        lock (Gate)
+        {
+            ApplyEntry(record);
+            LastSeq = record.Seq;
+        }
     }
+
+    /// <summary>Up to where the rest of this is true.</summary>
+    internal long LastSeq { get; private set; }
 
     private void ApplyEntry(JournalRecord record)
     {

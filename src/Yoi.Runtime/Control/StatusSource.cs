@@ -10,8 +10,9 @@ namespace Yoi.Runtime.Control;
 internal sealed class StatusSource(
     PodLedger ledger, JournalWriter journal, NewsDesk news, Func<(ScopeRules Rules, IReadOnlyList<LentRules> Lent)> scope, Func<string?> activity)
 {
+    /// <param name="head">The entry up to which <paramref name="state"/> is true.</param>
     /// <param name="trouble">What stands in the way (a full disk, say); shown instead of what is waited for.</param>
-    internal PodStatus Make(PodState state, string? trouble)
+    internal PodStatus Make(PodState state, long head, string? trouble)
     {
         var (rules, lent) = scope();
         var waitingFor = trouble ?? (state == PodState.Running ? activity() ?? "model" : null);
@@ -20,7 +21,7 @@ internal sealed class StatusSource(
             var created = ledger.Created ?? throw new InvalidOperationException("a Pod answers only after its first entry");
             return new PodStatus(
                 created.PodId, created.Name, state, Environment.ProcessId, created.Cwd, created.Model.Alias ?? created.Model.Provider, created.Model.Model,
-                ledger.SandboxLevel, rules, lent, created.Spawner, ledger.Children, waitingFor, journal.LastTime, journal.HeadSeq,
+                ledger.SandboxLevel, rules, lent, created.Spawner, ledger.Children, waitingFor, journal.LastTime, head,
                 ledger.Totals, ledger.QueuedInputs, news.Untold, journal.Found.Words);
         }
     }

@@ -57,6 +57,13 @@ internal static class DeepTree
             return;
         }
         if (unlock) Quarantine.Unlock(child);
+        if (Above(child, out _) is not { } back)
+        {
+            child.Dispose();
+            if (unlock) Unlink(at, name, RemoveDirectory); // Which says why not.
+            return;
+        }
+        back.Dispose();
         var level = new Level(name, Door.StatusOf(at), new Queue<string>());
         if (Door.OpenBeneath(at, name, OpenFlags.ReadOnly | OpenFlags.Directory, out _) is { } listed)
         {
@@ -74,12 +81,16 @@ internal static class DeepTree
 
     private static void Leave(ref SafeFileHandle at, Level level, Action<SafeFileHandle, string> left)
     {
-        var up = Libc.TryOpenAt(at, "..\0"u8, OpenFlags.Path | OpenFlags.Directory | OpenFlags.CloseOnExec, 0, out var error) ?? throw new LinuxException("open ..", error);
+        var up = Above(at, out var error) ?? throw new LinuxException("open ..", error);
         at.Dispose();
         at = up;
         if (!Door.StatusOf(up).IsSameFile(level.Above)) throw new IOException($"{PathText.Shown(level.Name)} was moved while it was walked through");
         left(up, level.Name);
     }
+
+    /// <summary>Null for a directory that its owner may not enter.</summary>
+    private static SafeFileHandle? Above(SafeFileHandle directory, out int error) =>
+        Libc.TryOpenAt(directory, "..\0"u8, OpenFlags.Path | OpenFlags.Directory | OpenFlags.CloseOnExec, 0, out error);
 
     private static void Unlink(SafeFileHandle directory, string name, int flags)
     {

@@ -75,7 +75,8 @@ public sealed class PodToolTests : IAsyncLifetime
         var names = Enumerable.Range(0, living).Select(i => $"p{i}").Concat(["held", "killed", "stopped", "below"]).ToArray();
         await root.Calls([.. names.Select(name => "CALL SpawnPod " + RoomPod.SpawnArguments(name, name == "below" ? "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", "SLOW 2000") : "hello")),
             """CALL WaitForPods {"until":"all"}""", """CALL ReadPodOutput {"name":"p0"}""", """CALL StopPod {"name":"stopped"}""", """CALL SendToPod {"name":"p1","message":"\nSLOW 600000"}"""]);
-        await Eventually.Holds(() => root.Child("below").Journal.ReadAfter(Cursor.Start, out _).Count(record => record.Entry is Entry.RunEnded) == 2);
+        await Eventually.Holds(() => root.Child("below").Journal.ReadAfter(Cursor.Start, out _).Select(record => record.Entry).ToList() is var below
+            && below.Any(entry => entry is Entry.News { Child: "leaf" }) && below.Count(entry => entry is Entry.RunStart) == below.Count(entry => entry is Entry.RunEnded));
         await Eventually.Holds(() => IsToldAll(root, root.Child("below")) && root.All<Entry.RunStart>().Count == root.All<Entry.RunEnded>().Count); // Also of what `below` did when its leaf was done.
         var spawned = root.All<Entry.ChildSpawned>().ToDictionary(child => child.Child);
         _ = Libc.Kill(spawned["held"].Pid, Libc.SigStop);

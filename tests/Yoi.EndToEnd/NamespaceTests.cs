@@ -57,7 +57,11 @@ public sealed class NamespaceTests : IAsyncDisposable
         Assert.Equal(PodEnd.Stopped, Assert.IsType<Entry.PodEnded>(_room.Journal("inner")[^1]).Reason);
         await there.TypeAsync("\n");
         await there.SaysAsync("\"name\":\"second\"");
-        using (var second = Process.GetProcessById(Pod("second"))) second.Kill();
+        using (var second = Process.GetProcessById(Pod("second")))
+        {
+            second.Kill();
+            await second.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
         (await Start("taker", inside)).Expect(0);
         (await _room.RunAsync("stop", "second", "taker", "outer")).Expect(0);
         await there.TypeAsync("\n");

@@ -14,9 +14,10 @@ internal sealed record CallNumbers(
     // The same everywhere: numbers above 423.
     internal const uint IoUringSetup = 425, IoUringEnter = 426, IoUringRegister = 427, Clone3 = 435;
     private const uint OpenTree = 428, MoveMount = 429, FsOpen = 430, FsConfig = 431, FsMount = 432, FsPick = 433, PidfdGetfd = 438,
-        MountSetAttributes = 442, QuotactlFd = 443, OpenTreeAttributes = 467;
+        MountSetAttributes = 442, QuotactlFd = 443, OpenTreeAttributes = 467,
+        FileSetAttributes = 469; // What the ioctls of inode flags do, by path: also of files outside, where paths can be named.
 
-    private static readonly uint[] Common = [OpenTree, MoveMount, FsOpen, FsConfig, FsMount, FsPick, PidfdGetfd, MountSetAttributes, QuotactlFd, OpenTreeAttributes];
+    private static readonly uint[] Common = [OpenTree, MoveMount, FsOpen, FsConfig, FsMount, FsPick, PidfdGetfd, MountSetAttributes, QuotactlFd, OpenTreeAttributes, FileSetAttributes];
 
     internal static CallNumbers X64 { get; } = new(0xC000003E, CloneNumber: 56, Socket: 41, SocketPair: 53, Ioctl: 16, SetPriority: 141, SetIoPriority: 251, SetScheduler: 144, Refused:
     [

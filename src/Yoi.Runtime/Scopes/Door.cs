@@ -55,6 +55,9 @@ internal static class Door
         return Libc.TryOpenAt(Slash, PathText.Encode(Link(handle)), flags, 0, out var error) ?? throw Failed("cannot read", shown, error);
     }
 
+    /// <summary>What the kernel puts behind the path of a file that has no name any more.</summary>
+    internal const string Removed = " (deleted)";
+
     /// <summary>The path as the kernel has it now. Of a removed file it ends with " (deleted)", which is no path that anybody asked for.</summary>
     internal static string PathOf(SafeFileHandle handle)
     {

@@ -60,6 +60,9 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
 
     internal ScopedFiles(LiveScope scope, string cwd, SpareMark? mark = null) : this(scope.Current, scope.HoldWriteAsync, cwd, mark) { }
 
+    /// <summary>So often in a row nobody replaces a file.</summary>
+    private const int MostLooks = 16;
+
     /// <summary>The Pod's working directory.</summary>
     internal string Cwd => cwd;
 
@@ -80,7 +83,10 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
         if (path.Length == 0) return cwd;
         try
         {
-            return PathWalk.Follow(policy(), Absolute(path)).Path;
+            // A file that is replaced while it is looked at has no name any more; the one in its place has.
+            var place = PathWalk.Follow(policy(), Absolute(path)).Path;
+            for (var tries = 0; tries < MostLooks && place.EndsWith(Door.Removed, StringComparison.Ordinal); tries++) place = PathWalk.Follow(policy(), Absolute(path)).Path;
+            return place;
         }
         catch (Exception e) when (e is PathException or ScopeException or IOException)
         {

@@ -38,7 +38,7 @@ public sealed class ManyTests : IAsyncLifetime
         Assert.Empty(Directory.GetFileSystemEntries(temp));
         Assert.Empty(Directory.GetFileSystemEntries(folder));
         Assert.InRange(Count("fd"), 0, descriptors + 3);
-        Assert.InRange(Count("task"), 0, threads + 3); // A pool takes on one or two when the machine is busy.
+        Assert.InRange(Count("task"), 0, threads + 8); // A pool takes on a few when the machine is busy; one a time would be 200.
         Assert.Empty(Directory.EnumerateDirectories($"/proc/{root.Launched.Pid}/task").SelectMany(task => File.ReadAllText(task + "/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))); // No zombie: nobody at all.
 
         int Count(string what) => Directory.GetFileSystemEntries($"/proc/{root.Launched.Pid}/{what}").Length;

@@ -60,7 +60,10 @@ public sealed class NamespaceTests : IAsyncDisposable
         using (var second = Process.GetProcessById(Pod("second")))
         {
             second.Kill();
-            await second.WaitForExitAsync(TestContext.Current.CancellationToken);
+            using var limit = new CancellationTokenSource(YoiProcess.Limit);
+            using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+            // Nobody in there buries it; by the time that it is a zombie, its locks are free.
+            while (YoiRoom.Text($"/proc/{second.Id}/stat") is { Length: > 0 } stat && !stat.Contains(") Z ", StringComparison.Ordinal)) await ticks.WaitForNextTickAsync(limit.Token);
         }
         (await Start("taker", inside)).Expect(0);
         (await _room.RunAsync("stop", "second", "taker", "outer")).Expect(0);

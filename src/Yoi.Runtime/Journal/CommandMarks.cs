@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 
@@ -20,7 +19,9 @@ internal sealed record CommandProcess(int Pid, string StartTime, string BootId, 
 /// </summary>
 internal static class CommandMarks
 {
-    private const int EndMs = 2_000, EndRounds = 5;
+    private const int EndRounds = 5;
+
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);
 
     private static readonly string BootId = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
 
@@ -110,7 +111,7 @@ internal static class CommandMarks
         {
             if (Look(process.Pid) != process) return true;
             _ = Libc.PidfdSendSignal(pidfd, Libc.SigKill);
-            return IsGone(pidfd);
+            return Libc.PidfdWait(pidfd, EndLimit);
         }
     }
 
@@ -148,12 +149,6 @@ internal static class CommandMarks
         {
             return false; // It has ended, or is another user's.
         }
-    }
-
-    private static unsafe bool IsGone(SafeFileHandle pidfd)
-    {
-        var poll = new PollFd { Fd = (int)pidfd.DangerousGetHandle(), Events = Libc.PollIn };
-        return Libc.Poll(&poll, 1, EndMs) == 1;
     }
 
     private static string NameOf(CommandProcess process) => string.Create(CultureInfo.InvariantCulture, $"{process.Pid}-{process.StartTime}");

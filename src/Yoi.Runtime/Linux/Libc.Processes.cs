@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
@@ -107,6 +108,18 @@ internal static partial class Libc
         {
             if (added) pidfd.DangerousRelease();
         }
+    }
+
+    /// <summary>Waits until the process that the descriptor names has ended. Signals that the waiting thread handles meanwhile do not count.</summary>
+    /// <returns>False if the limit passed first.</returns>
+    internal static unsafe bool PidfdWait(SafeFileHandle pidfd, TimeSpan limit)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        var poll = new PollFd { Fd = (int)pidfd.DangerousGetHandle(), Events = PollIn };
+        int ready;
+        do ready = Poll(&poll, 1, (int)Math.Max(0, (limit - Stopwatch.GetElapsedTime(begun)).TotalMilliseconds));
+        while (ready < 0 && Marshal.GetLastPInvokeError() == Errno.Intr);
+        return ready == 1;
     }
 
     [LibraryImport(Name, EntryPoint = "syscall", SetLastError = true)]

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using Xunit;
+using Yoi.Runtime.Spawning;
 using Yoi.Tests.Spawning;
 using NetSocket = System.Net.Sockets.Socket;
 
@@ -45,17 +46,22 @@ public sealed class DiagnosticsTests : IAsyncLifetime
         }
         finally
         {
+            var left = WaysInto(open.Id); // A killed process leaves them.
             open.Kill();
             await open.WaitForExitAsync(_room.Ct);
-            foreach (var path in WaysInto(open.Id)) File.Delete(path); // A killed process leaves it.
+            foreach (var path in left) File.Delete(path);
         }
     }
 
     private static string Call(string command) => "CALL Bash " + System.Text.Json.JsonSerializer.Serialize(new { command });
 
-    /// <summary>The diagnostics socket, and the debugger's two pipes.</summary>
-    private static List<string> WaysInto(int pid) =>
-        [.. Directory.EnumerateFiles(Path.GetTempPath(), $"dotnet-diagnostic-{pid}-*"), .. Directory.EnumerateFiles(Path.GetTempPath(), $"clr-debug-pipe-{pid}-*")];
+    /// <summary>The diagnostics socket, and the debugger's two pipes: named by pid and start time, because what was killed leaves its own.</summary>
+    private static List<string> WaysInto(int pid)
+    {
+        using var process = PodProcess.Open(pid)!;
+        var who = $"{pid}-{process.StartTime}-";
+        return [.. Directory.EnumerateFiles(Path.GetTempPath(), "dotnet-diagnostic-" + who + "*"), .. Directory.EnumerateFiles(Path.GetTempPath(), "clr-debug-pipe-" + who + "*")];
+    }
 
     /// <summary>A process and all below it.</summary>
     private static List<int> All(int pid)

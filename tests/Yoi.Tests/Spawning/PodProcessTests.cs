@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
@@ -6,7 +8,7 @@ using Yoi.Runtime.Spawning;
 
 namespace Yoi.Tests.Spawning;
 
-public sealed class PodProcessTests : IDisposable
+public sealed partial class PodProcessTests : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
     private readonly SpawningRoot _root = new();
@@ -43,12 +45,40 @@ public sealed class PodProcessTests : IDisposable
         pod.Process.Dispose();
     }
 
+    [Fact, Trait("case", "T09")]
+    public async Task A_signal_that_interrupts_the_wait_for_an_end_is_not_an_end_that_did_not_come()
+    {
+        var pod = await Sleeper();
+        using var pidfd = Libc.PidfdOpen(pod.Pid)!;
+        var handled = 0;
+        using var handler = PosixSignalRegistration.Create(PosixSignal.SIGWINCH, _ => Interlocked.Increment(ref handled));
+        string? thread = null;
+        var wait = Task.Factory.StartNew(() =>
+        {
+            Volatile.Write(ref thread, new FileInfo("/proc/thread-self").LinkTarget!.Split('/')[^1]);
+            return Libc.PidfdWait(pidfd, Limit);
+        }, TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+        await Eventually.Holds(() => Volatile.Read(ref thread) is not null);
+        for (var sent = 1; sent <= 5; sent++)
+        {
+            await Eventually.Holds(() => File.ReadAllText($"/proc/self/task/{thread}/stat").Contains(") S ", StringComparison.Ordinal));
+            Assert.Equal(0, SignalThread(Environment.ProcessId, int.Parse(thread!, CultureInfo.InvariantCulture), SigWinch));
+            await Eventually.Holds(() => Volatile.Read(ref handled) >= sent);
+        }
+        Assert.False(wait.IsCompleted);
+        pod.Process.Signal(Libc.SigKill);
+        Assert.True(await wait);
+        Assert.False(Libc.PidfdWait(Libc.PidfdOpen(Environment.ProcessId)!, TimeSpan.FromMilliseconds(1))); // We live.
+        pod.Process.Dispose();
+    }
+
     [Fact]
     public async Task A_process_that_is_no_child_of_ours_ends_without_a_status()
     {
         var pod = await Sleeper($"sleep 60 & echo $! > {_root.Path}/pid.tmp; mv {_root.Path}/pid.tmp {_root.Path}/pid; wait");
         await Eventually.Holds(() => File.Exists(_root.Path + "/pid"));
-        var below = int.Parse(await File.ReadAllTextAsync(_root.Path + "/pid", TestContext.Current.CancellationToken), System.Globalization.CultureInfo.InvariantCulture);
+        var below = int.Parse(await File.ReadAllTextAsync(_root.Path + "/pid", TestContext.Current.CancellationToken), CultureInfo.InvariantCulture);
         using var process = PodProcess.Open(below);
         Assert.NotNull(process);
 
@@ -91,7 +121,7 @@ public sealed class PodProcessTests : IDisposable
         for (var i = 0; i < 20; i++) await Round();
         Assert.InRange(Pidfds(), 0, before + 4); // Other tests run beside this one.
         Assert.DoesNotContain(Process.GetProcessesByName("sh"), process => File.ReadAllText($"/proc/{process.Id}/stat") is var stat
-            && stat.Contains(") Z ", StringComparison.Ordinal) && stat.Split(") ")[1].Split(' ')[1] == Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture));
+            && stat.Contains(") Z ", StringComparison.Ordinal) && stat.Split(") ")[1].Split(' ')[1] == Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
     }
 
     [Theory]
@@ -115,4 +145,9 @@ public sealed class PodProcessTests : IDisposable
     [Fact]
     public async Task A_child_that_ends_at_once_is_watched_before_anybody_reaps_it() =>
         Assert.Equal("exit code 7", await StrangerWorker.RunAsync(TestContext.Current.CancellationToken));
+
+    private const int SigWinch = 28;
+
+    [LibraryImport("libc.so.6", EntryPoint = "tgkill", SetLastError = true)]
+    private static partial int SignalThread(int process, int thread, int signal);
 }

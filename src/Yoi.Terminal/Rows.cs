@@ -46,8 +46,9 @@ internal sealed record StopRow(string Name, string Id, PodEnd Reason, string? By
 /// <param name="State"><c>idle</c>, or <c>paused</c>: then `yoi resume` goes on.</param>
 /// <param name="Lost">What it held and does not hold any more, in words.</param>
 /// <param name="Differences">What the settings say otherwise by now; it keeps what it has.</param>
+/// <param name="Damaged">Where its journal is damaged: it came back without that; null if it is whole.</param>
 internal sealed record RestoredRow(
-    string Name, string Id, int Pid, string Socket, string State, IReadOnlyList<string> Lost, IReadOnlyList<string> Differences, ScopeRules Scope);
+    string Name, string Id, int Pid, string Socket, string State, IReadOnlyList<string> Lost, IReadOnlyList<string> Differences, ScopeRules Scope, string? Damaged);
 
 /// <summary>What is left of a removed Pod: a file in <c>tombstones/</c> of the state directory.</summary>
 internal sealed record Tombstone(string Id, string Name, string? End, long LastSeq, DateTimeOffset RemovedAt);

@@ -56,6 +56,6 @@ internal sealed class PodRestorer(Surroundings s, bool withoutHeld)
         var status = await client.StatusAsync(ct);
         return new RestoredRow(
             pod.Name, pod.PodId, status.Pid, s.Directories.Socket(pod.PodId), Amounts.Name(status.State),
-            [.. changes, .. Restoration.Held(asked, status.Scope)], differences, status.Scope);
+            [.. changes, .. Restoration.Held(asked, status.Scope)], differences, status.Scope, status.Damaged);
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Shared;
@@ -37,11 +38,16 @@ public sealed class RepairTests : IAsyncDisposable
         Assert.Equal(("damaged", "idle"), (rows["api"].GetProperty("state").GetString(), rows["other"].GetProperty("state").GetString()));
         Assert.Contains("journal.jsonl line 3 (byte ", rows["api"].GetProperty("note").GetString(), StringComparison.Ordinal);
         Assert.Equal(3, (await _room.RunAsync("repair", "other")).ExitCode); // It lives.
+        var hurt = (await _room.RunAsync("restore", "api")).Expect(0);
+        Assert.Contains("api came back without what is damaged: ", hurt.Error, StringComparison.Ordinal);
+        Assert.Contains("line 3", hurt.Error, StringComparison.Ordinal);
+        (await _room.RunAsync("stop", "api")).Expect(0);
         var places = (await _room.RunAsync("repair", "api", "--json")).Expect(0).Json[0].GetProperty("places").EnumerateArray().ToList();
         Assert.Equal([(3, false), (said + 1, true)], places.Select(place => (place.GetProperty("line").GetInt32(), place.GetProperty("restored").GetBoolean())));
         Assert.Equal("Hello from the mock.\n", (await _room.RunAsync("read", "api")).Expect(0).Out); // The bit is back.
 
-        (await _room.RunAsync("restore", "api")).Expect(0);
+        var restored = (await _room.RunAsync("restore", "api", "--json")).Expect(0).Json[0];
+        Assert.False(restored.TryGetProperty("damaged", out var place) && place.ValueKind != JsonValueKind.Null);
         (await _room.RunAsync("send", "api", "and now?")).Expect(0);
         (await _room.RunAsync("wait", "api")).Expect(0);
         Assert.Equal(3, (await _room.RunAsync("read", "api")).Expect(0).Out.Split("Hello from the mock.").Length); // Twice.

@@ -59,6 +59,7 @@ internal static class RestoreCommand
     {
         s.Screen.Line($"{row.Name}: {row.State}, process {row.Pid}");
         foreach (var lost in row.Lost) s.Screen.Warn($"{row.Name}: {SafeText.Of(lost)}");
+        if (row.Damaged is { } place) s.Screen.Warn($"{row.Name} came back without what is damaged: {SafeText.Of(place)}; `yoi stop {row.Name}`, then `yoi repair {row.Name}`, restores what can be restored");
         foreach (var difference in row.Differences) s.Screen.Remark($"{row.Name}: {SafeText.Of(difference)}");
         if (row.State == "paused") s.Screen.Remark($"`yoi resume {row.Name}` goes on, `yoi log {row.Name}` shows where it was");
     }

@@ -111,6 +111,9 @@ internal sealed class Broadcast : IAsyncDisposable
                     foreach (var connection in _connections)
                         connection.Hear_NeedsLock(line, _notifications, everybody: @event is Event.Shutdown);
                 if (@event is not Event.Notification) continue;
+                if (replay)
+                    foreach (var connection in _connections)
+                        connection.HearKept_NeedsLock(line);
                 _notifications.Enqueue(line);
                 if (_notifications.Count > _limits.Notifications) _notifications.Dequeue();
             }

@@ -307,6 +307,12 @@ internal sealed class PodConnection : IDisposable
         if (_speaks == Speaks.Base || (everybody && _attachment is not { TellsEnd: true })) Send(line);
     }
 
+    /// <summary>Called with the broadcast's lock held, for a notification that is read back only now: who listened before that has not been sent it.</summary>
+    internal void HearKept_NeedsLock(ReadOnlyMemory<byte> line)
+    {
+        if (_speaks == Speaks.Base) Send(line);
+    }
+
     /// <summary>Called with the broadcast's lock held: events were lost that a listener should have heard.</summary>
     internal void Missed_NeedsLock(string why)
     {

@@ -109,9 +109,13 @@ public static class JournalCodec
         if (line.Length <= TailLength) return false;
         var tail = line[^TailLength..];
         if (!tail.StartsWith(",\"crc\":\""u8) || !tail.EndsWith("\"}"u8)) return false;
-        Span<byte> expected = stackalloc byte[8]; // Compared as bytes: of all spellings of the number, one is right.
-        Crc32C(line[..^TailLength]).TryFormat(expected, out _, "x8", CultureInfo.InvariantCulture);
-        return tail.Slice(8, 8).SequenceEqual(expected);
+        var crc = Crc32C(line[..^TailLength]);
+        foreach (var digit in tail.Slice(8, 8)) // Compared digit by digit: of all spellings of the number, one is right.
+        {
+            if (digit != "0123456789abcdef"u8[(int)(crc >> 28)]) return false;
+            crc <<= 4;
+        }
+        return true;
     }
 
     // The quick way through lines as Write makes them, which are all there are of this version. Null leaves it to Parse.
@@ -119,13 +123,13 @@ public static class JournalCodec
     {
         var rest = line[..^TailLength];
         if (!TakeHead(ref rest, out var seq, out var written, out var kind) || kind is null) return null;
-        var stamp = new Utf8JsonReader(written);
-        if (!stamp.Read() || stamp.TokenType != JsonTokenType.String || !stamp.TryGetDateTimeOffset(out var time)) return null;
+        if (!TryReadStamp(written, out var time)) return null;
         try
         {
-            return JsonSerializer.Deserialize(rest, kind.Json) is Entry entry ? new JournalRecord(seq, time, entry, offset, line.Length + 1, crc) : null;
+            var entry = EntryReader.Read(kind, rest) ?? JsonSerializer.Deserialize(rest, kind.Json) as Entry;
+            return entry is null ? null : new JournalRecord(seq, time, entry, offset, line.Length + 1, crc);
         }
-        catch (Exception e) when (e is JsonException or NotSupportedException)
+        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException)
         {
             return null; // More members than those, or data that is not known here.
         }
@@ -138,13 +142,23 @@ public static class JournalCodec
         stamp = default;
         if (!Skip(ref rest, "{\"seq\":"u8) || !Utf8Parser.TryParse(rest, out seq, out var digits) || seq < 1) return false;
         rest = rest[digits..];
-        if (!Skip(ref rest, ",\"time\":"u8) || rest.Length < StampLength + 2) return false;
-        stamp = rest[..(StampLength + 2)];
-        rest = rest[(StampLength + 2)..];
-        if (!Skip(ref rest, ",\"kind\":\""u8) || rest.IndexOf((byte)'"') is not (> 0 and var length)) return false;
+        if (!Skip(ref rest, ",\"time\":\""u8) || rest.Length < StampLength) return false;
+        stamp = rest[..StampLength];
+        rest = rest[StampLength..];
+        if (!Skip(ref rest, "\",\"kind\":\""u8) || rest.IndexOf((byte)'"') is not (> 0 and var length)) return false;
         kind = Kinds.Entries.Named(rest[..length]);
         rest = rest[length..];
         return Skip(ref rest, "\",\"data\":"u8);
+    }
+
+    // .NET's own format of times, "O", has four digits more.
+    private static bool TryReadStamp(ReadOnlySpan<byte> stamp, out DateTimeOffset time)
+    {
+        Span<byte> full = stackalloc byte[StampLength + 4];
+        stamp[..^1].CopyTo(full);
+        "0000"u8.CopyTo(full[(StampLength - 1)..]);
+        full[^1] = stamp[^1];
+        return Utf8Parser.TryParse(full, out time, out var length, 'O') && length == full.Length;
     }
 
     private static bool Skip(ref ReadOnlySpan<byte> line, ReadOnlySpan<byte> what)

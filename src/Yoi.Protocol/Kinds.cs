@@ -9,10 +9,13 @@ namespace Yoi.Protocol;
 /// <param name="bare">True if the case carries no members, so that nothing is written for it.</param>
 public sealed class Kind(string name, Type type, bool bare = false)
 {
+    private readonly byte[] _nameBytes = Encoding.ASCII.GetBytes(name);
     private JsonTypeInfo? _json;
 
     /// <summary>On the wire and in journals.</summary>
     public string Name => name;
+
+    internal ReadOnlySpan<byte> NameBytes => _nameBytes;
 
     /// <summary>The case.</summary>
     public Type Type => type;
@@ -27,13 +30,13 @@ public sealed class Kind(string name, Type type, bool bare = false)
 /// <summary>The names of a closed hierarchy's cases: the one place where a name meets its type.</summary>
 public sealed class Kinds
 {
-    private const int LongestName = 32;
-
     private readonly Dictionary<string, Kind> _byName = new(StringComparer.Ordinal);
     private readonly Dictionary<Type, Kind> _byType = [];
+    private readonly Kind[][] _byLength;
 
     private Kinds(params Kind[] kinds)
     {
+        _byLength = [.. Enumerable.Range(0, kinds.Max(kind => kind.Name.Length) + 1).Select(length => kinds.Where(kind => kind.Name.Length == length).ToArray())];
         foreach (var kind in kinds)
         {
             _byName.Add(kind.Name, kind);
@@ -53,9 +56,9 @@ public sealed class Kinds
     /// <summary>The same by the name's bytes, without making text of them.</summary>
     internal Kind? Named(ReadOnlySpan<byte> name)
     {
-        Span<char> text = stackalloc char[LongestName];
-        return name.Length <= LongestName && Encoding.ASCII.TryGetChars(name, text, out var length)
-            && _byName.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(text[..length], out var kind) ? kind : null;
+        foreach (var kind in name.Length < _byLength.Length ? _byLength[name.Length] : [])
+            if (name.SequenceEqual(kind.NameBytes)) return kind;
+        return null;
     }
 
     /// <summary>The case of <paramref name="value"/>.</summary>

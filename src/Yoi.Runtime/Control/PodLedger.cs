@@ -23,6 +23,9 @@ internal sealed class PodLedger : IJournalFold
     internal Entry.Prompt? Prompt { get; private set; }
     internal Entry.PodEnded? Ended { get; private set; }
 
+    /// <summary>The newest process that served it.</summary>
+    internal Entry.ProcessStarted? Process { get; private set; }
+
     /// <summary>The run that began and has not ended; null between runs.</summary>
     internal int? Run { get; private set; }
 
@@ -36,7 +39,7 @@ internal sealed class PodLedger : IJournalFold
     internal int NextRun { get; private set; }
     internal int NextTurn { get; private set; }
     internal Totals Totals { get; private set; } = new();
-    internal string SandboxLevel { get; private set; } = "tools-only";
+    internal string SandboxLevel => Process?.SandboxLevel ?? "tools-only";
 
     /// <summary>Queued inputs that no run has taken yet, oldest first.</summary>
     internal int QueuedInputs => _queued.Count;
@@ -72,7 +75,7 @@ internal sealed class PodLedger : IJournalFold
         {
             case Entry.PodCreated created: Created = created; break;
             case Entry.Prompt prompt: Prompt = prompt; break;
-            case Entry.ProcessStarted started: (SandboxLevel, Ended) = (started.SandboxLevel, null); break;
+            case Entry.ProcessStarted started: (Process, Ended) = (started, null); break;
             case Entry.PodEnded ended: Ended = ended; break;
             case Entry.Input { Queued: true }: _queued.Enqueue(record.Seq); break;
             case Entry.Input: _inputWaits = true; break; // Until the entry behind it, which begins its run.

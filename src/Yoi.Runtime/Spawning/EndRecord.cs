@@ -116,9 +116,9 @@ internal static class EndRecord
             return end;
         }
         if (pod.Journal.First() is null) return end; // Damaged from its beginning: nothing is added to that.
-        var totals = new TotalsFold();
-        await using var journal = JournalWriter.Open(pod.Directory, right, [totals], time);
-        end = end with { Totals = totals.Now };
+        var life = new LifeFold();
+        await using var journal = JournalWriter.Open(pod.Directory, right, [life], time);
+        end = OfLife(end, life.Process, life.Totals);
         var left = CommandMarks.Of(pod.Directory).Where(mark => mark.IsSettled).ToList();
         await journal.AppendAsync(Durability.Synced, [.. Found(left.SelectMany(mark => mark.Told)), end]);
         left.ForEach(mark => mark.Remove());
@@ -132,7 +132,14 @@ internal static class EndRecord
     /// The end of the process before, for a Pod that is served again and finds none in its own journal, which it holds: who reads it learns that there
     /// was an end between two lives, and what is known of it. To be made before <see cref="ForgetKill"/>.
     /// </summary>
-    internal static Entry.PodEnded OfLifeBefore(KnownPod pod, Totals totals) => Made(pod, null, [], pod.Name) with { Totals = totals };
+    /// <param name="process">The process that served it last; null if the journal names none.</param>
+    internal static Entry.PodEnded OfLifeBefore(KnownPod pod, Entry.ProcessStarted? process, Totals totals) => OfLife(Made(pod, null, [], pod.Name), process, totals);
+
+    private static Entry.PodEnded OfLife(Entry.PodEnded end, Entry.ProcessStarted? process, Totals totals)
+    {
+        var isOfAnotherBoot = end.Reason == PodEnd.Lost && process is not null && process.BootId != PodProcess.BootId;
+        return end with { Totals = totals, Detail = isOfAnotherBoot ? "the machine was restarted" : end.Detail };
+    }
 
     private static Entry.PodEnded Made(KnownPod pod, ProcessExit? exit, IReadOnlyList<ScopeRule> returned, string writtenBy)
     {
@@ -140,7 +147,6 @@ internal static class EndRecord
         if (exit is null or { Code: null, Signal: null or Linux.Libc.SigKill } && Noted(note)?.Split('\n', 2) is [var by, var why])
             return new(PodEnd.Killed, by, why, returned, new Totals(), writtenBy);
         var (reason, detail) = (exit ?? new ProcessExit(null, null)).AsEnd();
-        if (reason == PodEnd.Lost && pod.LastProcess() is { } last && last.BootId != PodProcess.BootId) detail = "the machine was restarted";
         return new(reason, null, detail, returned, new Totals(), writtenBy);
     }
 
@@ -158,20 +164,27 @@ internal static class EndRecord
     }
 
     /// <summary>Sums up a journal as it is replayed.</summary>
-    private sealed class TotalsFold : IJournalFold
+    private sealed class LifeFold : IJournalFold
     {
-        internal Totals Now { get; private set; } = new();
+        internal Totals Totals { get; private set; } = new();
 
-        public void Apply(JournalRecord record) => Now = record.Entry switch
+        internal Entry.ProcessStarted? Process { get; private set; }
+
+        public void Apply(JournalRecord record)
         {
-            Entry.RunStart => Now with { Runs = Now.Runs + 1 },
-            Entry.TurnStart => Now with { Turns = Now.Turns + 1 },
-            Entry.Assistant { Usage: { } usage } => Now with
+            switch (record.Entry)
             {
-                InputTokens = Now.InputTokens + (usage.InputTokens ?? 0),
-                OutputTokens = Now.OutputTokens + (usage.OutputTokens ?? 0),
-            },
-            _ => Now,
-        };
+                case Entry.ProcessStarted started: Process = started; break;
+                case Entry.RunStart: Totals = Totals with { Runs = Totals.Runs + 1 }; break;
+                case Entry.TurnStart: Totals = Totals with { Turns = Totals.Turns + 1 }; break;
+                case Entry.Assistant { Usage: { } usage }:
+                    Totals = Totals with
+                    {
+                        InputTokens = Totals.InputTokens + (usage.InputTokens ?? 0),
+                        OutputTokens = Totals.OutputTokens + (usage.OutputTokens ?? 0),
+                    };
+                    break;
+            }
+        }
     }
 }

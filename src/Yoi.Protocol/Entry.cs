@@ -218,7 +218,8 @@ public sealed record CommandLimits(int Processes = 1024, int MemoryMb = 8192, in
 public sealed record LentRules(string Child, string ChildId, IReadOnlyList<ScopeRule> Rules, long Generation);
 
 /// <summary>What a Pod did over its life.</summary>
-public sealed record Totals(int Runs = 0, int Turns = 0, long InputTokens = 0, long OutputTokens = 0);
+/// <param name="LastRun">How its last run ended; null while that goes on, and if there was none.</param>
+public sealed record Totals(int Runs = 0, int Turns = 0, long InputTokens = 0, long OutputTokens = 0, RunEnd? LastRun = null);
 
 /// <summary>A tool as the model is told of it. <paramref name="Parameters"/> is a JSON Schema.</summary>
 public sealed record ToolSchema(string Name, string Description, JsonElement Parameters);

@@ -76,8 +76,11 @@ internal static class Listings
         }
     }
 
-    /// <summary>A Pod's state in words, with what it waits for or why it ended.</summary>
-    internal static string StateText(PodRow pod) => pod.State switch
+    /// <summary>A Pod's state in words, with what it waits for, why it ended, and how its last run did if that was not to its end.</summary>
+    internal static string StateText(PodRow pod) =>
+        State(pod) + (pod.LastRun is null or "completed" || pod.LastRun == "interrupted" && pod.State == "paused" ? "" : $", last run {pod.LastRun}");
+
+    private static string State(PodRow pod) => pod.State switch
     {
         "not_answering" => "alive, not answering" + (pod.Note is null ? "" : ", damaged"),
         "ended" => $"ended: {pod.End}",

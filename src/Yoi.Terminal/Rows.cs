@@ -9,11 +9,12 @@ namespace Yoi.Terminal;
 /// end is not recorded yet); <c>damaged</c> (its journal cannot be read).
 /// </param>
 /// <param name="Spawner">Id of the Pod that spawned it.</param>
+/// <param name="LastRun">How its last run ended; null while one goes on.</param>
 /// <param name="End">End reason, with who or what, once it is recorded.</param>
 internal sealed record PodRow(
     string Id, string Name, string State, int? Pid = null, string? Socket = null, string? Spawner = null, ScopeRules? Scope = null,
     string? SandboxLevel = null, string? Model = null, string? Cwd = null, int? Turns = null, long? InputTokens = null, long? OutputTokens = null,
-    DateTimeOffset? LastActivity = null, string? WaitingFor = null, int? UnreadNews = null, string? End = null, string? Note = null);
+    DateTimeOffset? LastActivity = null, string? WaitingFor = null, int? UnreadNews = null, string? LastRun = null, string? End = null, string? Note = null);
 
 /// <summary>A row of <c>yoi scopes</c>: one rule that one Pod holds.</summary>
 /// <param name="Kind"><c>allow</c> or <c>deny</c>.</param>

@@ -63,7 +63,7 @@ internal static class PodListing
     private static PodRow FromStatus(PodStatus status, string socket) => new(
         status.PodId, status.Name, Amounts.Name(status.State), status.Pid, socket, status.Spawner?.PodId, status.Scope, status.SandboxLevel,
         status.Provider == "scripted" ? "scripted" : $"{status.Provider}/{status.Model}", status.Cwd, status.Totals.Turns,
-        status.Totals.InputTokens, status.Totals.OutputTokens, status.LastActivity, status.WaitingFor, status.UnreadNews, Note: status.Damaged);
+        status.Totals.InputTokens, status.Totals.OutputTokens, status.LastActivity, status.WaitingFor, status.UnreadNews, Last(status.Totals), Note: status.Damaged);
 
     /// <param name="silentSocket">Socket of a Pod that is alive and does not answer; null if it is gone.</param>
     private static PodRow FromJournal(KnownPod pod, string? silentSocket)
@@ -91,6 +91,9 @@ internal static class PodListing
             Turns = end.Totals.Turns,
             InputTokens = end.Totals.InputTokens,
             OutputTokens = end.Totals.OutputTokens,
+            LastRun = Last(end.Totals),
         };
     }
+
+    private static string? Last(Totals totals) => totals.LastRun is { } end ? Amounts.Name(end) : null;
 }

@@ -49,7 +49,10 @@ public sealed class OutputTests : IAsyncDisposable
         }
         (await _room.RunAsync(["start", "waited-for", .. model, "--read", ".", "--task", "ERR"])).Expect(0);
         Assert.Equal("waited-for: idle, last run provider_error\n", (await _room.RunAsync("wait", "waited-for")).Expect(5).Out);
+        Assert.Contains("idle, last run provider_error", (await _room.RunAsync("ps")).Expect(0).Out, StringComparison.Ordinal);
         (await _room.RunAsync("stop", "waited-for")).Expect(0);
+        Assert.Equal("provider_error", (await _room.PodsAsync())["waited-for"].GetProperty("last_run").GetString());
+        Assert.Contains("ended: stopped by human, last run provider_error", (await _room.RunAsync("ps")).Expect(0).Out, StringComparison.Ordinal);
         server.Enqueue([.. Enumerable.Repeat(Answer.Calls("Glob", """{"pattern":"*"}"""), 2)]);
         var limited = (await _room.RunAsync(["run", .. model, "--max-turns", "2", "go on for ever"])).Expect(1);
         Assert.Contains("run turn_limit", limited.Error, StringComparison.Ordinal);

@@ -97,7 +97,7 @@ internal sealed class PodLedger : IJournalFold
     {
         (Run, NextRun, TurnsOfRun, Held, _interrupted, _inputWaits) = (start.Run, start.Run + 1, 0, false, false, false);
         if (start.Cause is { } cause && _queued.TryPeek(out var first) && first == cause) _queued.Dequeue();
-        Totals = Totals with { Runs = Totals.Runs + 1 };
+        Totals = Totals with { Runs = Totals.Runs + 1, LastRun = null };
     }
 
     private void Take(long seq, Entry.TurnStart turn)
@@ -122,6 +122,7 @@ internal sealed class PodLedger : IJournalFold
     {
         if (ended.Reason == RunEnd.Cancelled) _lastCancel = seq;
         (Run, Held) = (null, false);
+        Totals = Totals with { LastRun = ended.Reason };
         _interrupted = ended.Reason == RunEnd.Interrupted;
     }
 }

@@ -175,7 +175,8 @@ internal static class EndRecord
             switch (record.Entry)
             {
                 case Entry.ProcessStarted started: Process = started; break;
-                case Entry.RunStart: Totals = Totals with { Runs = Totals.Runs + 1 }; break;
+                case Entry.RunStart: Totals = Totals with { Runs = Totals.Runs + 1, LastRun = null }; break;
+                case Entry.RunEnded ended: Totals = Totals with { LastRun = ended.Reason }; break;
                 case Entry.TurnStart: Totals = Totals with { Turns = Totals.Turns + 1 }; break;
                 case Entry.Assistant { Usage: { } usage }:
                     Totals = Totals with

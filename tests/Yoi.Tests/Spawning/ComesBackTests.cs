@@ -49,5 +49,6 @@ public sealed class ComesBackTests : IAsyncLifetime
         var seen = await back.Until(entry => entry is Entry.RunEnded { Run: 1 });
         Assert.Equal([typeof(Entry.PodCreated), typeof(Entry.ProcessStarted), typeof(Entry.PodEnded), typeof(Entry.ProcessStarted)],
             seen.Where(entry => entry is Entry.PodCreated or Entry.ProcessStarted or Entry.PodEnded).Select(entry => entry.GetType()));
+        Assert.Equal((1, RunEnd.Completed), (seen.OfType<Entry.PodEnded>().Single().Totals.Runs, seen.OfType<Entry.PodEnded>().Single().Totals.LastRun));
     }
 }

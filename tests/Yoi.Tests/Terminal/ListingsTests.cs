@@ -33,11 +33,15 @@ public sealed class ListingsTests : IDisposable
         Listings.Pods(Screen,
         [
             Row("a") with { Scope = new ScopeRules([new ScopeRule(path, Permission.Write), new ScopeRule("/x", Permission.Read)], []), Turns = 3, InputTokens = 12_340, OutputTokens = 5, LastActivity = now.AddSeconds(-90) },
-            Row("b", "ended") with { End = "stopped by human" },
+            Row("b", "ended") with { End = "stopped by human", LastRun = "completed" },
+            Row("c", "ended") with { End = "stopped by human", LastRun = "provider_error" },
+            Row("d", "idle") with { LastRun = "turn_limit" },
         ], now);
         Assert.DoesNotContain('\e', _out.ToString());
         Assert.Contains(Lines, line => line.StartsWith("pod-a", StringComparison.Ordinal) && line.EndsWith($"write:{path} +1", StringComparison.Ordinal) && line.Contains("12.3k", StringComparison.Ordinal) && line.Contains("  1 min ago  ", StringComparison.Ordinal));
-        Assert.Contains(Lines, line => line.Contains("ended: stopped by human", StringComparison.Ordinal));
+        Assert.Contains(Lines, line => line.Contains("ended: stopped by human  ", StringComparison.Ordinal));
+        Assert.Contains(Lines, line => line.Contains("ended: stopped by human, last run provider_error", StringComparison.Ordinal));
+        Assert.Contains(Lines, line => line.Contains("idle, last run turn_limit", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -75,7 +75,7 @@ internal sealed class ListPodsTool(Children children, TimeProvider time) : Tool
         new(a.Runs + b.Runs, a.Turns + b.Turns, a.InputTokens + b.InputTokens, a.OutputTokens + b.OutputTokens);
 
     private static string Used(Totals totals) => string.Create(CultureInfo.InvariantCulture,
-        $"{totals.Runs} run(s), {totals.Turns} turn(s), {totals.InputTokens} + {totals.OutputTokens} tokens");
+        $"{totals.Runs} run(s), {totals.Turns} turn(s), {totals.InputTokens} + {totals.OutputTokens} tokens{(totals.LastRun is { } last and not RunEnd.Completed ? $"; last run {NewsText.Word(last)}" : "")}");
 
     private string Ended(KnownChild child, ChildLook look) =>
         look.End is not null && EndRecord.Of(children.PodOf(child)) is { } end ? "; " + Used(end.Totals) : "";

@@ -49,11 +49,11 @@ internal static partial class Libc
     }
 
     /// <summary>
-    /// Restricts the calling thread, for good, and with it whatever it starts: no capabilities, no new privileges, the rules, the filter. To be
-    /// called on a thread made for it. If it throws the thread is half restricted and must end.
+    /// Restricts the calling thread, for good, and with it whatever it starts, threads too: no capabilities, no new privileges, the filter. To be
+    /// called on a thread made for it. If it throws the thread is half restricted and must start nothing.
     /// </summary>
     /// <exception cref="LinuxException">One of the steps failed; says which.</exception>
-    internal static unsafe void RestrictThread(SafeFileHandle ruleset, ReadOnlySpan<byte> filter)
+    internal static unsafe void FilterThread(ReadOnlySpan<byte> filter)
     {
         const int most = 64;
         // Only who has CAP_SETPCAP may; for others no new privileges does the same.
@@ -64,12 +64,18 @@ internal static partial class Libc
         var none = stackalloc uint[6];
         new Span<uint>(none, 6).Clear();
         if (Capset(header, none) != 0) throw Failed("drop all capabilities");
-        if (RestrictSelf(RestrictSelfNumber, ruleset, 0) != 0) throw Failed("landlock_restrict_self");
         fixed (byte* instructions = filter)
         {
             var program = new SeccompProgram { Length = (ushort)(filter.Length / 8), Instructions = (nint)instructions };
             if (Prctl(SetSeccomp, FilterMode, (nint)(&program), 0, 0) != 0) throw Failed("set the filter of system calls");
         }
+    }
+
+    /// <summary>Restricts the calling thread, which can have no new privileges, and whatever it starts to these rules: for good.</summary>
+    /// <exception cref="LinuxException">The kernel refuses it.</exception>
+    internal static void RestrictThread(SafeFileHandle ruleset)
+    {
+        if (RestrictSelf(RestrictSelfNumber, ruleset, 0) != 0) throw Failed("landlock_restrict_self");
     }
 
     [LibraryImport(Name, EntryPoint = "syscall", SetLastError = true)]

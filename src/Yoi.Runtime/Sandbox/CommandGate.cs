@@ -1,5 +1,9 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Yoi.Protocol;
+using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Sandbox;
 
@@ -31,6 +35,22 @@ internal static class CommandGate
 
     /// <summary>For tools that would ask a server, and take its silence for a fault of the project.</summary>
     private static readonly string[] WithoutNetwork = ["NuGetAudit=false", "npm_config_audit=false", "npm_config_fund=false", "npm_config_update_notifier=false", "npm_config_fetch_retries=0", "PIP_RETRIES=0", "PIP_DISABLE_PIP_VERSION_CHECK=1"];
+
+    /// <summary>Lets a command go, once; of no effect on one that was killed at its gate, or whose gate is closed.</summary>
+    /// <exception cref="LinuxException">It cannot be told.</exception>
+    internal static void Open(SafeFileHandle gate)
+    {
+        var go = Encoding.ASCII.GetBytes(GoLine);
+        try
+        {
+            if (Libc.Write(gate, go, go.Length) != go.Length && Marshal.GetLastPInvokeError() is not Errno.Pipe) throw Libc.Failed("write to the gate");
+        }
+        catch (ObjectDisposedException)
+        {
+            return;
+        }
+        gate.Dispose();
+    }
 
     /// <summary>The shell and its arguments.</summary>
     /// <param name="temp">Where the command leaves its working directory; null if nobody asks for it.</param>
@@ -65,7 +85,7 @@ internal static class CommandGate
 
     // Root is not held to a number of processes; where a control group can be had, that holds everybody.
     private static string GateText(CommandLimits limits, bool ownUsers) =>
-        $"ulimit -c 0; {Limit('n', OpenFiles)} {(ownUsers ? Limit('u', limits.Processes) : "")} {Limit('d', limits.MemoryMb * 1024L)} {Limit('f', limits.FileMb * 1024L)}\n{Gate}";
+        $"{{ {Limit('c', 0)} {Limit('n', OpenFiles)} {(ownUsers ? Limit('u', limits.Processes) : "")} {Limit('d', limits.MemoryMb * 1024L)} {Limit('f', limits.FileMb * 1024L)} }} 2>/dev/null\n{Gate}";
 
-    private static string Limit(char what, long most) => string.Create(CultureInfo.InvariantCulture, $"ulimit -{what} {most} 2>/dev/null;");
+    private static string Limit(char what, long most) => string.Create(CultureInfo.InvariantCulture, $"ulimit -{what} {most};");
 }

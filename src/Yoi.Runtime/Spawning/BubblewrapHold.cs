@@ -45,7 +45,8 @@ internal sealed class BubblewrapHold : ICommandHold
         {
             var made = group = CommandGroup.TryMake(limits);
             (outer, gate, var information, var words) = await SpawnThread.RunAsync(() => Execute(command, made));
-            output = CommandOutput.Start(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20, () => (inner ?? outer).Signal(Libc.SigKill));
+            output = CommandOutput.Open(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20);
+            output.Begin(() => (inner ?? outer).Signal(Libc.SigKill));
             var pid = await ChildOf(information, output, time);
             inner = PodProcess.Open(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
@@ -69,20 +70,7 @@ internal sealed class BubblewrapHold : ICommandHold
         }
     }
 
-    public void Go()
-    {
-        var go = Encoding.ASCII.GetBytes(CommandGate.GoLine);
-        try
-        {
-            // A broken pipe, or a gate that is closed: it was killed there, and its end says so.
-            if (Libc.Write(_gate, go, go.Length) != go.Length && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() is not Errno.Pipe) throw Libc.Failed("write to the gate");
-        }
-        catch (ObjectDisposedException)
-        {
-            return;
-        }
-        _gate.Dispose();
-    }
+    public void Go() => CommandGate.Open(_gate);
 
     public void Kill() => _inner.Signal(Libc.SigKill);
 

@@ -140,7 +140,7 @@ internal sealed class CommandGroup
     private static long Count(string path, string name)
     {
         if (!File.Exists(path)) return 0;
-        foreach (var line in File.ReadLines(path))
+        foreach (var line in Encoding.ASCII.GetString(File.ReadAllBytes(path)).Split('\n'))
             if (line.Split(' ') is [var word, var count] && word == name) return long.Parse(count, CultureInfo.InvariantCulture);
         return 0;
     }

@@ -76,8 +76,9 @@ internal sealed class CommandKeeper : IAsyncDisposable
             var (words, written) = Libc.Pipe();
             using (written)
             {
-                output = CommandOutput.Start(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20, () => hold?.Kill());
+                output = CommandOutput.Open(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20);
                 hold = Order(number, command, podDirectory, written, group);
+                output.Begin(hold.Kill);
             }
             var pid = await hold.Started.WaitAsync(StartLimit, _time, ct);
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the command ended before it came to the gate");
@@ -133,10 +134,11 @@ internal sealed class CommandKeeper : IAsyncDisposable
         using var environment = Libc.MemoryFile(Words(command.Environment));
         using var filter = Libc.MemoryFile(command.Filter);
         var entrances = group?.OpenEntrances() ?? [];
-        var hold = _holds[number] = new KeptHold(this, number, podDirectory, _time);
+        var (gate, open) = Libc.Pipe();
+        var hold = _holds[number] = new KeptHold(this, number, podDirectory, open, _time);
         try
         {
-            Say(KeeperWords.Start, number, [arguments, environment, filter, command.Ruleset, written, .. entrances]);
+            Say(KeeperWords.Start, number, [arguments, environment, filter, command.Ruleset, gate, written, .. entrances]);
         }
         catch
         {
@@ -145,6 +147,7 @@ internal sealed class CommandKeeper : IAsyncDisposable
         }
         finally
         {
+            gate.Dispose();
             foreach (var entrance in entrances) entrance.Dispose();
         }
         if (_isOver) hold.Lost(); // It came too late to be told so with the others.
@@ -182,7 +185,7 @@ internal sealed class CommandKeeper : IAsyncDisposable
         output.Dispose();
     }
 
-    private static byte[] Words(IReadOnlyList<string> words) => [.. words.SelectMany(word => PathText.Encode(word))]; // Each ends with NUL.
+    private static byte[] Words(IReadOnlyList<string> words) => PathText.Encode(string.Join('\0', words)); // Each ends with NUL.
 
     /// <summary>What a program of .NET needs to start, and nothing else: no key can be among it.</summary>
     private static List<string> Environment()
@@ -193,8 +196,8 @@ internal sealed class CommandKeeper : IAsyncDisposable
     }
 }
 
-/// <summary>A command that the keeper holds.</summary>
-internal sealed class KeptHold(CommandKeeper keeper, string number, string podDirectory, TimeProvider time) : ICommandHold
+/// <summary>A command that the keeper holds. The gate is the Pod's: if the Pod dies before it is opened, the command sees the end of its input and never runs.</summary>
+internal sealed class KeptHold(CommandKeeper keeper, string number, string podDirectory, SafeFileHandle gate, TimeProvider time) : ICommandHold
 {
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
 
@@ -207,11 +210,19 @@ internal sealed class KeptHold(CommandKeeper keeper, string number, string podDi
 
     public Task<ProcessExit> Gone => GoneAsync();
 
-    public void Go() => keeper.Say(KeeperWords.Go, number);
+    public void Go() => CommandGate.Open(gate);
 
-    public void Kill() => keeper.Say(KeeperWords.End, number);
+    public void Kill()
+    {
+        gate.Dispose();
+        keeper.Say(KeeperWords.End, number);
+    }
 
-    public void Dispose() => keeper.Forget(number);
+    public void Dispose()
+    {
+        gate.Dispose();
+        keeper.Forget(number);
+    }
 
     internal void Told(string what, string more)
     {
@@ -230,6 +241,7 @@ internal sealed class KeptHold(CommandKeeper keeper, string number, string podDi
     /// <summary>The keeper ended before the command did: somebody killed it. What it left is found and ended.</summary>
     internal void Lost()
     {
+        gate.Dispose(); // What is not let go yet ends at its gate, what is has its mark.
         _started.TrySetException(new SandboxException("the keeper of commands was ended from outside; nothing was run"));
         if (CommandMarks.AnyLeft(podDirectory)) _gone.TrySetException(new TimeoutException("the keeper of commands was ended from outside, and a command does not end"));
         else _gone.TrySetResult(new(null, Libc.SigKill));

@@ -38,20 +38,18 @@ internal sealed class CommandOutput : IDisposable
     /// <summary>What came up to the marker and with it, or all there was without one; it is not in the file.</summary>
     internal Task<string> Beginning => _first.Task;
 
-    /// <summary>Completes when every writer has closed its end.</summary>
+    /// <summary>Completes when every writer has closed its end. Until it begins there is nothing to wait for.</summary>
     internal Task Ended { get; private set; } = Task.CompletedTask;
 
     /// <summary>Completes at the next output or at the end.</summary>
     internal Task More => _more.Task;
 
     /// <param name="marker">A line; what comes before it is not the command's.</param>
+    internal static CommandOutput Open(SafeFileHandle pipe, string path, string marker, long limit) => new(pipe, path, marker, limit);
+
+    /// <summary>From here on the pipe is read, to its end.</summary>
     /// <param name="full">Called once, from the reading thread, when the limit is reached.</param>
-    internal static CommandOutput Start(SafeFileHandle pipe, string path, string marker, long limit, Action full)
-    {
-        var output = new CommandOutput(pipe, path, marker, limit);
-        output.Ended = Task.Factory.StartNew(() => output.Read(full), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        return output;
-    }
+    internal void Begin(Action full) => Ended = Task.Factory.StartNew(() => Read(full), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <summary>False when it was removed to make room.</summary>
     internal bool IsKept => File.Exists(Path);
@@ -70,7 +68,11 @@ internal sealed class CommandOutput : IDisposable
     internal void Delete() => _ = Libc.Unlink(Path);
 
     /// <summary>Closes the file; it stays.</summary>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _pipe.Dispose();
+        _file.Dispose();
+    }
 
     private void Read(Action full)
     {

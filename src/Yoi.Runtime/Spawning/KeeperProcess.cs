@@ -22,6 +22,7 @@ internal sealed class KeeperProcess : IDisposable
     private readonly int _podPid = Libc.ParentPid();
     private readonly Lock _gate = new();
     private readonly Dictionary<string, KeptTree> _trees = new(StringComparer.Ordinal);
+    private FilteredThreads? _threads;
 
     /// <summary>True if this process was started by a Pod, to be its keeper.</summary>
     internal static bool IsWanted => Libc.Identify(new SafeFileHandle(0, ownsHandle: false)).IsSocket;
@@ -64,7 +65,7 @@ internal sealed class KeeperProcess : IDisposable
             left = [.. _trees.Values];
             foreach (var tree in left) tree.End();
         }
-        foreach (var tree in left) tree.Join();
+        Task.WaitAll(left.Select(tree => tree.Gone));
     }
 
     private void Obey(string what, string number, SafeFileHandle[] files)
@@ -76,9 +77,7 @@ internal sealed class KeeperProcess : IDisposable
         }
         lock (_gate)
         {
-            if (!_trees.TryGetValue(number, out var tree)) return; // Gone already: nothing is left to be done.
-            if (what == KeeperWords.Go) tree.Go();
-            else tree.End();
+            if (_trees.TryGetValue(number, out var tree)) tree.End(); // Else it is gone already.
         }
     }
 
@@ -86,14 +85,25 @@ internal sealed class KeeperProcess : IDisposable
     {
         var tree = new KeptTree(files, _podPid);
         lock (_gate) _trees.Add(number, tree);
-        tree.Start(() => Keep(number, tree));
+        try
+        {
+            var filter = tree.Filter();
+            if (_threads?.Has(filter) != true) _threads = new(filter); // All commands of one Pod have the same.
+            _threads.Run(failure => Keep(number, tree, failure));
+        }
+        catch (IOException e)
+        {
+            Keep(number, tree, e);
+        }
     }
 
     /// <summary>From the start of a command to the end of its tree, on the command's own thread.</summary>
-    private void Keep(string number, KeptTree tree)
+    /// <param name="failure">Why it cannot be started; null if it can.</param>
+    private void Keep(string number, KeptTree tree, IOException? failure)
     {
         try
         {
+            if (failure is not null) throw failure;
             lock (_gate) tree.Execute(); // Held: its end is not reaped before it is known whose it is.
             Failpoint.Pass(Failpoints.KeeperStarted);
             if (Libc.EventFdWrite(_born, 1) != 0) throw Libc.Failed("eventfd_write");

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
@@ -13,16 +12,14 @@ namespace Yoi.Runtime.Spawning;
 /// All processes of one command: those in its Landlock domain, however they detached themselves. The thread that starts it is in the domain,
 /// too, so that it can signal all of them, at once and nobody else.
 /// </summary>
-/// <param name="files">Arguments, environment (each word ends with NUL), filter, ruleset, the pipe that the command writes to, and the entrances of its control groups.</param>
+/// <param name="files">Arguments, environment (each word ends with NUL), filter, ruleset, its gate, the pipe that it writes to, and the entrances of its control groups.</param>
 /// <param name="podPid">A process outside, of the same user.</param>
 internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
 {
-    private const int StackSize = 256 * 1024;
-    private const int Everybody = -1, Nothing = 0, FilesOfOrder = 5, FirstFd = 3;
+    private const int Everybody = -1, Nothing = 0, FilterFile = 2, RulesetFile = 3, GateFile = 4, WordsFile = 5, FilesOfOrder = 6, FirstFd = 3;
 
     private readonly SafeFileHandle _wake = new(Libc.EventFd(0, Libc.CloseOnExec), ownsHandle: true);
-    private SafeFileHandle? _gate;
-    private Thread? _thread;
+    private readonly TaskCompletionSource _gone = new();
     private volatile bool _over;
 
     /// <summary>Of its first process.</summary>
@@ -31,39 +28,24 @@ internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
     /// <summary>Of its first process.</summary>
     internal KeptExit Exit { get; private set; }
 
-    /// <summary>On a thread that nothing else will ever use: what it takes on stays.</summary>
-    internal void Start(Action keep)
-    {
-        _thread = new Thread(() => keep(), StackSize) { IsBackground = true, Name = "command" };
-        _thread.Start();
-    }
+    /// <summary>Completes when all of it is gone.</summary>
+    internal Task Gone => _gone.Task;
 
-    internal void Join() => _thread!.Join();
+    /// <summary>The filter that it is to have.</summary>
+    /// <exception cref="IOException">The order is not complete.</exception>
+    internal byte[] Filter() => files.Length < FilesOfOrder ? throw new IOException("the order has not all its files") : Bytes(files[FilterFile]);
 
-    /// <summary>Takes on the restrictions and starts the command as far as its gate.</summary>
+    /// <summary>Takes on its rules and starts the command as far as its gate. To be called on a thread that has its filter.</summary>
     /// <exception cref="IOException">A step failed; nothing was started.</exception>
     internal void Execute()
     {
-        if (files.Length < FilesOfOrder) throw new IOException("the order has not all its files");
         for (var i = FilesOfOrder; i < files.Length; i++)
             using (files[i]) files[i] = Libc.Raised(files[i]);
         var arguments = CommandGate.Entering(Words(files[0]), FirstFd, files.Length - FilesOfOrder);
-        var (environment, filter) = (Words(files[1]), Bytes(files[2]));
-        var (gate, open) = Libc.Pipe();
-        using (gate)
-        {
-            _gate = open;
-            if (_over) throw new IOException("it was ended before it was started");
-            Pid = NativeSpawn.Start(new PodProgram(arguments[0], arguments), environment, [gate, files[4], files[4], .. files[FilesOfOrder..]], () => Restrict(filter));
-        }
-        foreach (var file in files[4..]) file.Dispose();
-    }
-
-    internal void Go()
-    {
-        var go = Encoding.ASCII.GetBytes(CommandGate.GoLine);
-        if (_gate is { IsClosed: false }) _ = Libc.Write(_gate, go, go.Length); // If it was killed at the gate, its end says so.
-        _gate?.Dispose();
+        if (_over) throw new IOException("it was ended before it was started");
+        Pid = NativeSpawn.Start(
+            new PodProgram(arguments[0], arguments), Words(files[1]), [files[GateFile], files[WordsFile], files[WordsFile], .. files[FilesOfOrder..]], Restrict);
+        foreach (var file in files) file.Dispose();
     }
 
     internal void End()
@@ -104,14 +86,14 @@ internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
     public void Dispose()
     {
         foreach (var file in files) file.Dispose();
-        _gate?.Dispose();
         _wake.Dispose();
+        _gone.SetResult();
     }
 
-    private void Restrict(byte[] filter)
+    private void Restrict()
     {
         if (Libc.Kill(podPid, Nothing) != 0) throw new IOException("the Pod is gone");
-        Libc.RestrictThread(files[3], filter);
+        Libc.RestrictThread(files[RulesetFile]);
         // Everything hangs on it: this thread will kill whomever it can signal.
         if (Libc.Kill(podPid, Nothing) == 0 || Marshal.GetLastPInvokeError() != Errno.Perm) throw new IOException("signals are not held by the sandbox");
         Failpoint.Pass(Failpoints.KeeperRestricted);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Xunit;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
@@ -38,6 +39,7 @@ public sealed class KeeperTests
             ("killed when half of it is done", Env("YOI_FAILPOINT=keeper.restricted:kill")),
             ("killed before it is told", Env("YOI_FAILPOINT=keeper.started:kill")),
             ("no Landlock in the kernel", Without(446, room)),
+            ("no capability can be dropped", Without(RuntimeInformation.OSArchitecture == Architecture.X64 ? 126u : 91u, room)),
         ];
         foreach (var (name, program) in broken)
         {
@@ -51,6 +53,21 @@ public sealed class KeeperTests
         }
         Assert.False(CommandMarks.AnyLeft(room.PodDirectory));
         await room.Run("echo x > ran"); // And else it runs.
+    }
+
+    [Fact, Trait("case", "S20")]
+    public async Task Each_command_has_the_network_of_its_own_order_whatever_those_before_it_had()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        var launcher = room.NewLauncher();
+        foreach (var network in new[] { false, true, true, false })
+        {
+            var order = room.Order("LC_ALL=C; exec 3<>/dev/tcp/127.0.0.1/9");
+            await using var command = await launcher.StartAsync(order with { Policy = order.Policy with { Network = network } }, SandboxRoom.Ct);
+            command.Go();
+            await command.Ended;
+            Assert.Contains(network ? "Connection refused" : "family not supported", command.Output.Text(0, 4096), StringComparison.Ordinal);
+        }
     }
 
     [Fact, Trait("case", "S17"), Trait("case", "S15")]

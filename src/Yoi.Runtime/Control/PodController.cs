@@ -90,7 +90,9 @@ internal sealed class PodController : IAsyncDisposable
         {
             // Of one moment: who reads on from there misses no end of what the state says.
             lock (_ledger.Gate) (state, head) = (State_NeedsLock(), _ledger.LastSeq);
-            trouble = _owed is { } end ? $"disk: {end.Detail}" : _running is not { Begun: true } && _unbegun is { } why ? $"disk: {why}" : null;
+            // What a run begins with is written behind all that was owed.
+            var why = _running is { Begun: true } ? null : _owed?.Detail ?? _unbegun;
+            trouble = why is null ? null : $"disk: {why}";
         }
         return _status.Make(state, head, trouble);
     }

@@ -83,7 +83,7 @@ internal sealed class ControlledPod : IAsyncDisposable
     private readonly PodLimits _limits;
     private readonly Tool[] _tools;
 
-    private ControlledPod(string directory, PodLimits limits, Tool[] tools, IModel model)
+    private ControlledPod(string directory, PodLimits limits, Tool[] tools, IModel model, Func<string, JournalFile>? file = null)
     {
         (Directory, _limits, _tools, _model) = (directory, limits, tools, model);
         _lock = PodLock.TryTake(directory) ?? throw new InvalidOperationException("the lock is held");
@@ -91,7 +91,8 @@ internal sealed class ControlledPod : IAsyncDisposable
         var conversation = new Conversation(Path.Combine(directory, PodFiles.Journal));
         _news = new NewsDesk(new YoiDirectories(directory, directory, directory));
         var runLimits = new RunLimits(limits.TurnsPerRun, new CircleGuard(), new TokenBudget(directory + "/tokens", "0123", limits.Tokens));
-        Journal = JournalWriter.Open(directory, _lock, [Ledger, conversation, _news, runLimits.Circles, runLimits.Tokens], TimeProvider.System);
+        Journal = JournalWriter.Open(directory, _lock, [Ledger, conversation, _news, runLimits.Circles, runLimits.Tokens], TimeProvider.System,
+            file ?? (path => new JournalFile(path)));
         _news.Start(Journal);
         var runner = new ToolRunner(tools, Journal);
         var turns = new TurnLoop(Journal, conversation, model, runner, runLimits, ct => _news.TellAsync(ct));
@@ -113,9 +114,13 @@ internal sealed class ControlledPod : IAsyncDisposable
     internal static Task<ControlledPod> CreateAsync(PodLimits limits, params Tool[] tools) =>
         CreateAsync(new TestModel(), new ModelChoice("scripted", "m"), limits, tools);
 
-    internal static async Task<ControlledPod> CreateAsync(IModel model, ModelChoice choice, PodLimits limits, params Tool[] tools)
+    internal static Task<ControlledPod> CreateAsync(IModel model, ModelChoice choice, PodLimits limits, params Tool[] tools) =>
+        CreateAsync(model, choice, limits, tools, file: null);
+
+    /// <param name="file">Opens the journal's file; null: an ordinary one.</param>
+    internal static async Task<ControlledPod> CreateAsync(IModel model, ModelChoice choice, PodLimits limits, Tool[] tools, Func<string, JournalFile>? file)
     {
-        var pod = new ControlledPod(System.IO.Directory.CreateTempSubdirectory("yoi-control-").FullName, limits, tools, model);
+        var pod = new ControlledPod(System.IO.Directory.CreateTempSubdirectory("yoi-control-").FullName, limits, tools, model, file);
         await pod.Journal.AppendAsync(Durability.Synced,
             new Entry.PodCreated(JournalCodec.Version, "0123", "pod", "/w", choice, ScopeRules.None, 1, null, 0, null, limits, "none", "test"),
             new Entry.Prompt("system", [.. tools.Select(tool => tool.Schema)]));

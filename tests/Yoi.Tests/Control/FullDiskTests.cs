@@ -1,0 +1,32 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+using Yoi.Tests.Journal;
+
+namespace Yoi.Tests.Control;
+
+public sealed class FullDiskTests
+{
+    [Fact]
+    public async Task A_status_says_disk_until_what_could_not_be_written_is_and_not_while_the_next_run_goes_on()
+    {
+        var full = false;
+        await using var pod = await ControlledPod.CreateAsync(new TestModel(), new ModelChoice("scripted", "m"), new PodLimits(), [],
+            path => new FaultyFile(path) { OnWrite = () => Volatile.Read(ref full) ? (Errno.NoSpc, 0) : null });
+        await pod.AskAsync(new Method.Run("cut off"));
+        await pod.Model.Asked.WaitAsync(TempPod.Ct);
+        Volatile.Write(ref full, true);
+        pod.Model.Say("lost");
+        await Eventually.Holds(() => pod.Controller.Status() is { WaitingFor: { } why } && why.StartsWith("disk: ", StringComparison.Ordinal));
+
+        Volatile.Write(ref full, false);
+        await pod.AskAsync(new Method.Run("hello"));
+        await pod.Model.Asked.WaitAsync(TempPod.Ct);
+        var status = pod.Controller.Status();
+        pod.Model.Say("hi");
+
+        Assert.Equal((PodState.Running, "model"), (status.State, status.WaitingFor));
+        Assert.Equal(RunEnd.DiskError, (await pod.SeeAsync<Entry.RunEnded>()).Reason);
+        Assert.Equal(RunEnd.Completed, (await pod.SeeAsync<Entry.RunEnded>(nth: 2)).Reason);
+    }
+}

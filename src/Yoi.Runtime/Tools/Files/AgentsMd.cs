@@ -1,4 +1,5 @@
 using System.Text;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Tools.Files;
@@ -20,7 +21,9 @@ internal static class AgentsMd
         var found = new List<AgentsFile>();
         for (var directory = cwd; ; directory = Parent(directory))
         {
-            if (Read(files, (directory == "/" ? "" : directory) + "/AGENTS.md") is { } file) found.Insert(0, file);
+            var path = ScopePath.Join(directory, "AGENTS.md");
+            // Mostly there is none, and a refusal for each parent costs every start of a Pod its exceptions.
+            if (Libc.Identify(path, out _) == 0 && Read(files, path) is { } file) found.Insert(0, file);
             if (directory is "/" or "") return found;
         }
     }

@@ -98,6 +98,12 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
     internal string Shown(string path) => PathText.Shown(
         path != cwd && ScopePath.IsAtOrBelow(path, cwd) ? Door.Below(cwd, path) : path);
 
+    /// <summary>
+    /// Whether anything has this name, for who asks for names that mostly nothing has: a refusal with its words is dear. Opens and judges nothing; what
+    /// is there may still be refused.
+    /// </summary>
+    internal static bool IsThere(string path) => Libc.Identify(path, out _) == 0;
+
     /// <summary>Opens a regular file for reading.</summary>
     /// <exception cref="PathException">Outside the scope, missing, or no regular file.</exception>
     internal OpenedFile OpenRead(string path)

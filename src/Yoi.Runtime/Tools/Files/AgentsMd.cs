@@ -1,5 +1,4 @@
 using System.Text;
-using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Tools.Files;
@@ -23,7 +22,7 @@ internal static class AgentsMd
         {
             var path = ScopePath.Join(directory, "AGENTS.md");
             // Mostly there is none, and a refusal for each parent costs every start of a Pod its exceptions.
-            if (Libc.Identify(path, out _) == 0 && Read(files, path) is { } file) found.Insert(0, file);
+            if (ScopedFiles.IsThere(path) && Read(files, path) is { } file) found.Insert(0, file);
             if (directory is "/" or "") return found;
         }
     }

@@ -17,7 +17,10 @@ internal sealed class RealPod : IAsyncDisposable
     private RealPod(SpawningRoot root, LaunchDocument document, LaunchedPod launched) => (Root, Document, Launched) = (root, document, launched);
 
     /// <summary>The program as it was built beside these tests.</summary>
-    internal static string Yoi { get; } = Path.Combine(AppContext.BaseDirectory, "yoi");
+    internal static string Built { get; } = Path.Combine(AppContext.BaseDirectory, "yoi");
+
+    /// <summary>The program that Pods and keepers of these tests run: that which YOI_BIN names, else <see cref="Built"/>.</summary>
+    internal static string Yoi { get; } = Environment.GetEnvironmentVariable("YOI_BIN") is { Length: > 0 } given ? Path.GetFullPath(given) : Built;
 
     internal SpawningRoot Root { get; }
 

@@ -27,7 +27,7 @@ public sealed class DiagnosticsTests : IAsyncLifetime
         Assert.False((await root.Call("Bash", """{"command":"sleep 600","run_in_background":true}""")).IsError);
 
         // The same program as it would be by itself.
-        var plain = new ProcessStartInfo(RealPod.Yoi, ["serve"]) { RedirectStandardInput = true, RedirectStandardOutput = true, Environment = { ["DOTNET_EnableDiagnostics"] = "1" } };
+        var plain = new ProcessStartInfo(RealPod.Built, ["serve"]) { RedirectStandardInput = true, RedirectStandardOutput = true, Environment = { ["DOTNET_EnableDiagnostics"] = "1" } };
         using var open = Process.Start(plain)!;
         try
         {

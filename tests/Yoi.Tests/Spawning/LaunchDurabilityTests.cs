@@ -20,7 +20,7 @@ public sealed class LaunchDurabilityTests : IAsyncLifetime
         if (!File.Exists("/usr/bin/strace")) Assert.Skip("needs strace");
         var (log, script) = (_room.Path + "/log", _room.Path + "/script.json");
         await File.WriteAllTextAsync(script, """{"pods":{"*":{"replies":[{"text":"done"}]}}}""", _room.Ct);
-        string[] yoi = [Path.Combine(AppContext.BaseDirectory, "yoi"), "start", "p", "--task", "hello", "--model", "scripted:" + script, "--cwd", _room.Work];
+        string[] yoi = [RealPod.Yoi, "start", "p", "--task", "hello", "--model", "scripted:" + script, "--cwd", _room.Work];
         using var start = Process.Start(new ProcessStartInfo("/usr/bin/strace", ["-f", "-y", "-qq", "-o", log, "-e", "trace=fsync,fdatasync,mkdir", .. yoi])
         {
             Environment = { ["YOI_HOME"] = _room.Path },
@@ -46,7 +46,7 @@ public sealed class LaunchDurabilityTests : IAsyncLifetime
         if (!File.Exists("/usr/bin/bwrap")) Assert.Skip("needs bubblewrap");
         var (log, script) = (_room.Path + "/log", _room.Path + "/script.json");
         await File.WriteAllTextAsync(script, """{"pods":{"*":{"replies":[{"calls":[{"name":"Bash","arguments":{"command":"/usr/bin/touch made"}}]},{"text":"done"}]}}}""", _room.Ct);
-        string[] yoi = [Path.Combine(AppContext.BaseDirectory, "yoi"), "start", "p", "--task", "hello", "--model", "scripted:" + script, "--cwd", _room.Work, "--sandbox", "kernel"];
+        string[] yoi = [RealPod.Yoi, "start", "p", "--task", "hello", "--model", "scripted:" + script, "--cwd", _room.Work, "--sandbox", "kernel"];
         using var start = Process.Start(new ProcessStartInfo("/usr/bin/strace", ["-f", "-y", "-qq", "-s", "400", "-o", log, "-e", "trace=write,fdatasync,execve", .. yoi])
         {
             Environment = { ["YOI_HOME"] = _room.Path },

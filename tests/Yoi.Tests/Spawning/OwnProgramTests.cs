@@ -30,7 +30,7 @@ public sealed class OwnProgramTests
     {
         await using var pod = await RealPod.StartAsync(change: document => document with
         {
-            Scope = document.Scope with { Allow = [.. document.Scope.Allow, new ScopeRule(Directory, Permission.Write)] },
+            Scope = document.Scope with { Allow = [.. document.Scope.Allow, new ScopeRule(Path.GetDirectoryName(RealPod.Yoi)!, Permission.Write)] },
         });
         System.IO.Directory.CreateDirectory(pod.Root.Work + "/sub");
         await using var human = await pod.ClientAsync();

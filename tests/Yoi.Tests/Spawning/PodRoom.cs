@@ -78,7 +78,7 @@ internal sealed class PodRoom : IAsyncDisposable
     internal async Task<RoomPod> Start(LaunchDocument document, string? failpoint = null)
     {
         string[] environment = [$"YOI_HOME={Path}", .. Variables, .. failpoint is null ? Array.Empty<string>() : ["YOI_FAILPOINT=" + failpoint]];
-        var program = new PodProgram("/usr/bin/env", ["env", .. environment, System.IO.Path.Combine(AppContext.BaseDirectory, "yoi"), "serve"]);
+        var program = new PodProgram("/usr/bin/env", ["env", .. environment, RealPod.Yoi, "serve"]);
         var launched = await PodLauncher.StartAsync(program, document, new LaunchSecrets(null, null), Patience, TimeProvider.System, Ct);
         var pod = new RoomPod(this, document, launched, await PodClient.ConnectAsync(launched.Socket, ct: Ct));
         lock (_roots) _roots.Add(pod);

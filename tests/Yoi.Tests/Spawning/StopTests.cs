@@ -162,7 +162,7 @@ public sealed class StopTests : IAsyncLifetime
         Assert.True(Assert.Single(_room.Rows, row => row.Name == "kid").Pending);
 
         // Held when it has seen that nothing of the tree lives, and before it says so.
-        using var stop = Process.Start("/usr/bin/env", [$"YOI_HOME={_room.Path}", "YOI_FAILPOINT=stop.verified:stop", Path.Combine(AppContext.BaseDirectory, "yoi"), "stop", "root"]);
+        using var stop = Process.Start("/usr/bin/env", [$"YOI_HOME={_room.Path}", "YOI_FAILPOINT=stop.verified:stop", RealPod.Yoi, "stop", "root"]);
         await Eventually.Holds(() => IsHeld(stop.Id));
         _ = Libc.Kill(kid, Libc.SigCont);
         await Eventually.Holds(() => IsHeld(kid) || !_room.Processes.Contains(kid)); // Ready to work, or refused.
@@ -198,7 +198,7 @@ public sealed class StopTests : IAsyncLifetime
         var owner = await Held("owner", "late");
         Assert.Contains("owner", (await Assert.ThrowsAsync<LaunchException>(() => Root("early", null))).Message, StringComparison.Ordinal); // Nobody living is declared dead.
         var generation = Assert.Single(_room.Rows).Generation;
-        using (var stop = Process.Start("/usr/bin/env", [$"YOI_HOME={_room.Path}", Path.Combine(AppContext.BaseDirectory, "yoi"), "stop", "--force", "owner"]))
+        using (var stop = Process.Start("/usr/bin/env", [$"YOI_HOME={_room.Path}", RealPod.Yoi, "stop", "--force", "owner"]))
         {
             await stop.WaitForExitAsync(_room.Ct);
             Assert.Equal(0, stop.ExitCode);

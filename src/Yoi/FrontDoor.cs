@@ -37,7 +37,7 @@ internal static class FrontDoor
     {
         if (args is ["serve"]) throw new CommandException(ExitCode.Usage, "serve is internal: it gets a Pod's launch document on stdin; `yoi run` and `yoi start` call it");
         if (args is ["keep"]) throw new CommandException(ExitCode.Usage, "keep is internal: a Pod starts it to keep its commands");
-        var parsed = Parse(s, args);
+        var parsed = Parse(s, args is ["help", ..] ? [.. args.Skip(1), "--help"] : args);
         var isVerb = parsed.Action is ParseErrorAction || parsed.Action == parsed.CommandResult.Command.Action;
         if (isVerb && WrongWords.In(parsed) is { Count: > 0 } wrong)
         {

@@ -58,6 +58,29 @@ public sealed class OutputTests : IAsyncDisposable
         Assert.Contains("run turn_limit", limited.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_key_that_is_not_taken_is_said_with_where_it_came_from()
+    {
+        await using var server = await ModelServer.StartAsync();
+        _room.Variable("OPENAI_API_KEY", "sk-of-another");
+        server.Enqueue(Answer.Fails(401, "authentication_error", "invalid key"));
+        var failed = (await _room.RunAsync("run", "--model", "openai/mock", "--base-url", server.OpenAiBaseUrl, "hi")).Expect(5);
+        Assert.Contains("authentication: ", failed.Error, StringComparison.Ordinal);
+        Assert.Contains("the key came from env:OPENAI_API_KEY", failed.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("sk-of-another", failed.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Help_is_also_a_word()
+    {
+        foreach (var (words, flag) in new (string[], string[])[] { (["help"], ["--help"]), (["help", "run"], ["run", "--help"]) })
+        {
+            var asked = (await _room.RunAsync(flag)).Expect(0).Out;
+            Assert.Contains("Usage:", asked, StringComparison.Ordinal);
+            Assert.Equal(asked, (await _room.RunAsync(words)).Expect(0).Out);
+        }
+    }
+
     [Theory]
     [InlineData("127.0.0.1:1", "connect")]
     [InlineData("name.invalid", "name.invalid")]

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Yoi.Protocol;
+using Yoi.Runtime.Spawning;
 using Yoi.Terminal;
 
 namespace Yoi.Commands;
@@ -64,6 +65,7 @@ internal static class RunCommand
             watch.TakeRest();
             var result = Result(watch.Tally, name, id, s.Time.GetElapsedTime(began));
             PrintResult(s, result, watch.Tally, format);
+            if (watch.Tally.LastRun is { Reason: RunEnd.ProviderError, Detail: { } why }) HintAtKey(s, started.Pod, why);
             return Code(watch.Tally, interrupts);
         }
         finally
@@ -107,6 +109,12 @@ internal static class RunCommand
                     Tone.Dim);
                 break;
         }
+    }
+
+    private static void HintAtKey(Surroundings s, KnownPod pod, string why)
+    {
+        if (why.StartsWith("authentication:", StringComparison.Ordinal) && pod.Journal.First()?.Entry is Entry.PodCreated { KeySource: { } source })
+            s.Screen.Remark(source == "none" ? "no key was sent: `yoi doctor` shows which are found" : $"the key came from {SafeText.Line(source)}: see that it is one of this provider");
     }
 
     private static string EndWords(RunResult result, RunTally tally) =>

@@ -19,6 +19,10 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     private readonly Dictionary<string, Kept> _kept = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _restart = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _closing = new();
+
+    /// <summary>Held from the look at who came until that is in the journal: of two children that end at once both would bring the same.</summary>
+    private readonly SemaphoreSlim _taking = new(1);
+
     private JournalWriter _journal = null!;
     private ScopeTable _table = null!;
     private LiveScope _scope = null!;
@@ -65,7 +69,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
             var pod = PodOf(child.Child, child.ChildId);
             Keep(child, pod, pod.FindProcess(child));
         }
-        if (left.Count + came.Count + cutOff.Length > 0) Undoing = SettleAsync(left, came, cutOff);
+        if (left.Count + came.Count + cutOff.Length > 0) Undoing = SettleAsync(left, cutOff);
     }
 
     /// <summary>Completes when the end of that child, if it is being recorded, is in the own journal.</summary>
@@ -151,6 +155,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
             kept.Process?.Dispose();
         }
         _closing.Dispose();
+        _taking.Dispose();
     }
 
     private KnownPod PodOf(string name, string id) => new(name, id, own.Directories.Pod(name, id));
@@ -237,23 +242,39 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         var back = returned ?? await _table.ReleaseAsync(kept.Pod.PodId, ct);
         var end = await EndOfAsync(kept.Pod, exit, back, ct);
         if (back.Count == 0) back = end.Returned.Count > 0 ? end.Returned : kept.Child.Rules;
-        var policy = _scope.Current();
-        HashSet<string> known;
-        lock (_gate) known = [.. _open.Keys, .. _intended.Keys];
-        var came = new Heirs(own, _table).Of(kept.Pod, known);
         var ended = new Entry.ChildEnded(kept.Pod.Name, kept.Pod.PodId, end.Reason, end.By, end.Detail, back);
-        await _journal.AppendAsync(Durability.Synced,
-        [
-            ended,
-            new Entry.ScopeChanged(policy.Rules, policy.Lent, policy.Generation, $"pod `{kept.Pod.Name}` ended"),
-            .. came,
-            .. Heirs.Words(kept.Pod.Name, came),
-        ]);
+        var came = await AppendAsync(kept.Pod, ended, ct);
         kept.Recorded = true;
         Adopt(came);
         Ended?.Invoke(kept.Pod.PodId);
         EndRecord.RemoveRuntimeFiles(kept.Pod, own.Directories);
         Died?.Invoke(kept.Child, ended);
+    }
+
+    /// <summary>Appends the end of a child, and with it those below it that are ours from here on.</summary>
+    /// <returns>Those.</returns>
+    private async Task<IReadOnlyList<Entry.ChildSpawned>> AppendAsync(KnownPod pod, Entry.ChildEnded ended, CancellationToken ct)
+    {
+        await _taking.WaitAsync(ct);
+        try
+        {
+            var policy = _scope.Current();
+            HashSet<string> known;
+            lock (_gate) known = [.. _open.Keys, .. _intended.Keys];
+            var came = new Heirs(own, _table).Of(pod, known);
+            await _journal.AppendAsync(Durability.Synced,
+            [
+                ended,
+                new Entry.ScopeChanged(policy.Rules, policy.Lent, policy.Generation, $"pod `{pod.Name}` ended"),
+                .. came,
+                .. Heirs.Words(came),
+            ]);
+            return came;
+        }
+        finally
+        {
+            _taking.Release();
+        }
     }
 
     /// <summary>Its recorded end; where its journal cannot be written, the end as we know it.</summary>
@@ -279,18 +300,36 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         }
     }
 
-    private async Task SettleAsync(IReadOnlyList<Entry.ChildHandedOver> left, IReadOnlyList<Entry.ChildSpawned> came, Entry.LendIntended[] cutOff)
+    private async Task SettleAsync(IReadOnlyList<Entry.ChildHandedOver> left, Entry.LendIntended[] cutOff)
     {
         try
         {
-            if (left.Count + came.Count > 0) await _journal.AppendAsync(Durability.Synced, [.. left, .. came]);
-            Adopt(came);
+            Adopt(await AppendAsync(left));
         }
         catch (JournalException)
         {
             return; // The table still says whose they are: the next start finds them.
         }
         await UndoCutOffAsync(cutOff);
+    }
+
+    /// <summary>The same at the start, of what came while this Pod was gone.</summary>
+    private async Task<IReadOnlyList<Entry.ChildSpawned>> AppendAsync(IReadOnlyList<Entry.ChildHandedOver> left)
+    {
+        await _taking.WaitAsync();
+        try
+        {
+            Entry.ChildSpawned[] open;
+            HashSet<string> starting;
+            lock (_gate) (open, starting) = ([.. _open.Values], [.. _intended.Keys]);
+            var came = new Heirs(own, _table).Changed(open, starting).Came;
+            if (left.Count + came.Count > 0) await _journal.AppendAsync(Durability.Synced, [.. left, .. came]);
+            return came;
+        }
+        finally
+        {
+            _taking.Release();
+        }
     }
 
     private async Task UndoCutOffAsync(Entry.LendIntended[] cutOff)

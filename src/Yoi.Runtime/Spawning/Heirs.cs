@@ -15,7 +15,9 @@ internal sealed class Heirs(LaunchDocument own, ScopeTable table)
     {
         var record = Read(dead);
         var rows = Rows();
-        List<Entry.ChildSpawned> came = [.. rows.Where(row => row.SpawnerId == own.PodId && !row.Pending && !known.Contains(row.PodId)).Select(row => Came(row, dead.Name, record))];
+        // The child of another that is dead, too, may be among them: what it was told stands there.
+        List<Entry.ChildSpawned> came = [.. rows.Where(row => row.SpawnerId == own.PodId && !row.Pending && !known.Contains(row.PodId))
+            .Select(row => record is null || record.Open.Any(child => child.ChildId == row.PodId) ? Came(row, dead.Name, record) : Came(row))];
         foreach (var child in record?.Open ?? [])
         {
             var pod = new KnownPod(child.Child, child.ChildId, own.Directories.Pod(child.Child, child.ChildId));
@@ -40,13 +42,9 @@ internal sealed class Heirs(LaunchDocument own, ScopeTable table)
     }
 
     /// <summary>What the model is told of those that came, in its next request.</summary>
-    internal static IEnumerable<Entry> Words(string dead, IReadOnlyList<Entry.ChildSpawned> came)
-    {
-        if (came.Count == 0) yield break;
-        yield return new Entry.Correction(
-            $"[yoi] pod `{dead}` has ended. What it had spawned is yours from here on, with the scope that it has: {string.Join(", ", came.Select(child => $"`{child.Child}`"))}. "
-            + "You can read, message, wait for and stop it like a pod of your own.");
-    }
+    internal static IEnumerable<Entry> Words(IReadOnlyList<Entry.ChildSpawned> came) => came.GroupBy(child => child.From).Select(those => new Entry.Correction(
+        $"[yoi] pod `{those.Key}` has ended. What it had spawned is yours from here on, with the scope that it has: {string.Join(", ", those.Select(child => $"`{child.Child}`"))}. "
+        + "You can read, message, wait for and stop it like a pod of your own."));
 
     private Entry.ChildSpawned Came(TableRow row)
     {

@@ -18,60 +18,131 @@ public sealed class ChildKeeperTests : IDisposable
     [Fact]
     public async Task The_end_of_a_child_that_a_full_disk_kept_out_of_the_journal_is_recorded_when_there_is_space_again()
     {
-        var own = _root.Document("lead");
-        var directory = _root.Directories.Pod(own.Name, own.PodId);
-        using var table = new ScopeTable(_root.Directories, TimeProvider.System);
-        table.Open();
-        using var podLock = PodLock.TryTake(directory)!;
-        await table.AcquireAsync(
-            new TableRow(own.PodId, own.Name, directory, null, own.RootId, 0, false, 0, own.Scope, own.Limits, Environment.ProcessId), TestContext.Current.CancellationToken);
-        using var scope = new LiveScope(_root.Directories, own.PodId);
-        FaultyFile? file = null;
+        await using var lead = await Lead.MakeAsync(_root, new ManualTime(runDelays: true));
         var full = 0;
-        var keeper = new ChildKeeper(own, new ManualTime(runDelays: true));
-        await using var journal = JournalWriter.Open(directory, podLock, [keeper], TimeProvider.System, path => file = new FaultyFile(path));
-        await journal.AppendAsync(Durability.Synced, new Entry.ChildSpawned("kid", "0001", -1, "0", "no boot", [], 1, null));
-        file!.OnWrite = () => full++ < 2 ? (Errno.NoSpc, 10) : null;
+        await lead.Journal.AppendAsync(Durability.Synced, Spawned("kid", "0001"));
+        lead.File.OnWrite = () => full++ < 2 ? (Errno.NoSpc, 10) : null;
         var ended = new TaskCompletionSource<string>();
-        keeper.Ended += ended.SetResult;
+        lead.Keeper.Ended += ended.SetResult;
 
-        keeper.Start(journal, table, scope);
+        lead.Start();
 
-        Assert.Equal("0001", await ended.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
-        await keeper.DisposeAsync();
-        var entries = new JournalReader(Path.Combine(directory, PodFiles.Journal)).ReadAfter(Cursor.Start, out _).Select(record => record.Entry);
-        Assert.Equal(PodEnd.Lost, Assert.Single(entries.OfType<Entry.ChildEnded>()).Reason);
+        Assert.Equal("0001", await ended.Task.WaitAsync(TimeSpan.FromSeconds(20), Ct));
+        await lead.Keeper.DisposeAsync();
+        Assert.Equal(PodEnd.Lost, Assert.Single(lead.Entries.OfType<Entry.ChildEnded>()).Reason);
         Assert.True(full > 2, "the disk was never full");
     }
 
     [Fact]
     public async Task A_child_of_which_nobody_can_say_whether_it_lives_keeps_neither_a_stop_nor_a_handing_over_waiting()
     {
-        var own = _root.Document("lead");
-        var directory = _root.Directories.Pod(own.Name, own.PodId);
-        using var table = new ScopeTable(_root.Directories, TimeProvider.System);
-        table.Open();
-        using var podLock = PodLock.TryTake(directory)!;
-        await table.AcquireAsync(
-            new TableRow(own.PodId, own.Name, directory, null, own.RootId, 0, false, 0, own.Scope, own.Limits, Environment.ProcessId), TestContext.Current.CancellationToken);
-        using var scope = new LiveScope(_root.Directories, own.PodId);
-        var keeper = new ChildKeeper(own, TimeProvider.System);
-        await using var journal = JournalWriter.Open(directory, podLock, [keeper], TimeProvider.System);
-        await journal.AppendAsync(Durability.Synced, new Entry.ChildSpawned("kid", "0001", -1, "0", "no boot", [], 1, null));
+        await using var lead = await Lead.MakeAsync(_root, TimeProvider.System);
+        await lead.Journal.AppendAsync(Durability.Synced, Spawned("kid", "0001"));
         var kid = new KnownPod("kid", "0001", _root.Directories.Pod("kid", "0001"));
         Directory.CreateDirectory(kid.Directory);
         File.CreateSymbolicLink(Path.Combine(kid.Directory, PodFiles.Lock), PodFiles.Lock); // No lock file is to be a link.
         Assert.True(kid.IsAlive);
 
-        keeper.Start(journal, table, scope);
+        lead.Start();
 
-        var refused = await Assert.ThrowsAsync<StopException>(() => keeper.StopAsync("kid", "0001", force: true, TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<StopException>(() => lead.Keeper.StopAsync("kid", "0001", force: true, Ct).WaitAsync(TimeSpan.FromMinutes(1), Ct));
         Assert.Contains("still holds its life-lock", refused.Message, StringComparison.Ordinal);
-        await keeper.HandOverAsync("mid", ["0001"]).WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
-        await keeper.SettledAsync("0001", TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
-        await keeper.DisposeAsync();
-        var entries = new JournalReader(Path.Combine(directory, PodFiles.Journal)).ReadAfter(Cursor.Start, out _).Select(record => record.Entry).ToList();
-        Assert.Equal("0001", Assert.Single(entries.OfType<Entry.ChildHandedOver>()).ChildId);
-        Assert.Empty(entries.OfType<Entry.ChildEnded>()); // Of that nobody knows.
+        await lead.Keeper.HandOverAsync("mid", ["0001"]).WaitAsync(TimeSpan.FromMinutes(1), Ct);
+        await lead.Keeper.SettledAsync("0001", Ct).WaitAsync(TimeSpan.FromMinutes(1), Ct);
+        await lead.Keeper.DisposeAsync();
+        Assert.Equal("0001", Assert.Single(lead.Entries.OfType<Entry.ChildHandedOver>()).ChildId);
+        Assert.Empty(lead.Entries.OfType<Entry.ChildEnded>()); // Of that nobody knows.
+    }
+
+    [Fact, Trait("case", "T32")]
+    public async Task Of_children_that_end_at_once_each_brings_its_own_and_once()
+    {
+        await using var lead = await Lead.MakeAsync(_root, TimeProvider.System);
+        var below = _root.Document("leaf");
+        using var middle = await Stand.MakeAsync(lead, _root.Document("middle"), lead.Own, Spawned("leaf", below.PodId));
+        using var leaf = await Stand.MakeAsync(lead, below, middle.Own);
+        List<Stand> others = [];
+        for (var i = 0; i < 6; i++) others.Add(await Stand.MakeAsync(lead, _root.Document($"other-{i}"), lead.Own));
+        foreach (var child in others.Prepend(middle)) await lead.Journal.AppendAsync(Durability.Synced, Spawned(child.Own.Name, child.Own.PodId));
+        using var ended = new CountdownEvent(others.Count + 1);
+        using var allDead = new ManualResetEventSlim();
+        lead.Keeper.Ended += _ => ended.Signal();
+        lead.Start();
+        // While the end of the one that has a child is on its way to the disk, all others end, too.
+        lead.File.OnFlush = () =>
+        {
+            others.ForEach(child => child.Dispose());
+            return allDead.Wait(TimeSpan.FromMinutes(1)) ? null : Errno.Io;
+        };
+
+        middle.Dispose();
+        await Eventually.Holds(() => others.TrueForAll(child => EndRecord.Of(child.Pod) is not null));
+        allDead.Set();
+
+        Assert.True(await Task.Run(() => ended.Wait(TimeSpan.FromMinutes(1)), Ct));
+        await lead.Keeper.DisposeAsync();
+        Assert.Equal("middle", Assert.Single(lead.Entries.OfType<Entry.ChildSpawned>(), child => child.Child == "leaf").From);
+        Assert.Contains("pod `middle` has ended", Assert.Single(lead.Entries.OfType<Entry.Correction>()).Text, StringComparison.Ordinal);
+    }
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    private static Entry.ChildSpawned Spawned(string name, string id) => new(name, id, -1, "0", "no boot", [], 1, null);
+
+    /// <summary>A Pod in this process, as far as its keeper of children needs one.</summary>
+    private sealed class Lead(LaunchDocument own, ScopeTable table, PodLock podLock, LiveScope scope, ChildKeeper keeper, string directory) : IAsyncDisposable
+    {
+        internal LaunchDocument Own => own;
+        internal ScopeTable Table => table;
+        internal ChildKeeper Keeper => keeper;
+        internal FaultyFile File { get; private set; } = null!;
+        internal JournalWriter Journal { get; private set; } = null!;
+
+        internal IReadOnlyList<Entry> Entries => [.. new JournalReader(Path.Combine(directory, PodFiles.Journal)).ReadAfter(Cursor.Start, out _).Select(record => record.Entry)];
+
+        internal static async Task<Lead> MakeAsync(SpawningRoot root, TimeProvider time)
+        {
+            var own = root.Document("lead");
+            var table = new ScopeTable(root.Directories, TimeProvider.System);
+            table.Open();
+            var directory = root.Directories.Pod(own.Name, own.PodId);
+            var podLock = PodLock.TryTake(directory)!;
+            await table.AcquireAsync(new TableRow(own.PodId, own.Name, directory, null, own.RootId, 0, false, 0, own.Scope, own.Limits, Environment.ProcessId), Ct);
+            var lead = new Lead(own, table, podLock, new LiveScope(root.Directories, own.PodId), new ChildKeeper(own, time), directory);
+            lead.Journal = JournalWriter.Open(directory, podLock, [lead.Keeper], TimeProvider.System, path => lead.File = new FaultyFile(path));
+            return lead;
+        }
+
+        internal void Start() => keeper.Start(Journal, table, scope);
+
+        public async ValueTask DisposeAsync()
+        {
+            await Journal.DisposeAsync();
+            scope.Dispose();
+            table.Dispose();
+            podLock.Dispose();
+        }
+    }
+
+    /// <summary>A Pod of which there are lock, row and journal, and no process: it lives until this is disposed.</summary>
+    private sealed class Stand(LaunchDocument own, PodLock podLock) : IDisposable
+    {
+        internal LaunchDocument Own => own;
+        internal KnownPod Pod { get; } = new(own.Name, own.PodId, own.Directories.Pod(own.Name, own.PodId));
+
+        internal static async Task<Stand> MakeAsync(Lead lead, LaunchDocument own, LaunchDocument spawner, params IReadOnlyList<Entry> more)
+        {
+            var directory = own.Directories.Pod(own.Name, own.PodId);
+            var podLock = PodLock.TryTake(directory)!;
+            var nothing = new ScopeRules([], []);
+            var generation = await lead.Table.LendAsync(spawner.PodId, new TableRow(own.PodId, own.Name, directory, spawner.PodId, lead.Own.RootId, 1, true, 0, nothing, own.Limits, null), Ct);
+            await lead.Table.AdoptAsync(own.PodId, generation, Environment.ProcessId, Ct);
+            await using var journal = JournalWriter.Open(directory, podLock, [], TimeProvider.System);
+            await journal.AppendAsync(Durability.Synced, [new Entry.PodCreated(
+                JournalCodec.Version, own.PodId, own.Name, own.Cwd, own.Model, nothing, 1, new SpawnerRef(spawner.Name, spawner.PodId, ""), 1, null, own.Limits, "none", "test"), .. more]);
+            return new(own, podLock);
+        }
+
+        public void Dispose() => podLock.Dispose();
     }
 }

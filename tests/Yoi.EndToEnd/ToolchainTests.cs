@@ -61,6 +61,7 @@ public sealed class ToolchainTests : IAsyncDisposable
         Needs("dotnet");
         var packages = Environment.GetEnvironmentVariable("HOME") + "/.nuget/packages";
         Assert.SkipUnless(Directory.Exists(packages + "/xunit.v3/3.2.1"), "xunit.v3 3.2.1 is not in ~/.nuget/packages, where restoring this repository puts it");
+        await HostAsync("git", "init", "-q"); // Builds ask a repository which version of the source they are of.
         _room.Write("project/global.json", """{ "test": { "runner": "Microsoft.Testing.Platform" } }""");
         _room.Write("project/app/app.csproj", """
             <Project Sdk="Microsoft.NET.Sdk">

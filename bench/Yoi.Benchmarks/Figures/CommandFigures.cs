@@ -166,11 +166,11 @@ internal static class CommandFigures
     {
         File.WriteAllText(folder + "/hello.csproj", """
             <Project Sdk="Microsoft.NET.Sdk">
-              <PropertyGroup><OutputType>Exe</OutputType><TargetFramework>net10.0</TargetFramework><ImplicitUsings>enable</ImplicitUsings></PropertyGroup>
+              <PropertyGroup><OutputType>Exe</OutputType><TargetFramework>net10.0</TargetFramework><ImplicitUsings>enable</ImplicitUsings><DiscoverEditorConfigFiles>false</DiscoverEditorConfigFiles></PropertyGroup>
             </Project>
             """);
         // Not this repository's, which the command does not see.
-        foreach (var (name, text) in new[] { ("Directory.Build.props", "<Project />"), ("Directory.Build.targets", "<Project />"), ("Directory.Packages.props", "<Project />"), ("global.json", "{}"), (".editorconfig", "root = true\n") })
+        foreach (var (name, text) in new[] { ("Directory.Build.props", "<Project />"), ("Directory.Build.targets", "<Project />"), ("Directory.Packages.props", "<Project />"), ("global.json", "{}") })
             File.WriteAllText($"{folder}/{name}", text);
         File.WriteAllText(folder + "/Program.cs", "Console.WriteLine(\"hello\");\n");
     }

@@ -59,6 +59,9 @@ internal static class Landlock
         }
     }
 
+    /// <summary>It reads the machine's settings of git, which are there and refused, and by that a build in a repository would fail.</summary>
+    private const string WithoutSourceLink = "EnableSourceControlManagerQueries=false";
+
     /// <summary>All that starting the command takes.</summary>
     /// <exception cref="SandboxException">The policy cannot be held by this back end.</exception>
     internal static LandlockCommand Compose(
@@ -69,7 +72,7 @@ internal static class Landlock
         if (WhyNot(kernel) is { } unable) throw new SandboxException(unable);
         var ruleset = Ruleset(kernel.Abi, policy, view, own);
         return new(ruleset, CommandGate.Arguments(limits, command, background ? null : own.SeenTemp, cwd, home ?? cwd, ownUsers: false),
-            CommandGate.Environment(environment, own.SeenHome, own.SeenTemp, policy.Network), SeccompFilter.Bytes(policy.Network, ownNamespaces: false));
+            [.. CommandGate.Environment(environment, own.SeenHome, own.SeenTemp, policy.Network), WithoutSourceLink], SeccompFilter.Bytes(policy.Network, ownNamespaces: false));
     }
 
     private static string? Refusal(ScopePolicy access, SandboxView view)

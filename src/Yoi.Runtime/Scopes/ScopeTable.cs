@@ -58,7 +58,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     internal async Task<long> AcquireAsync(TableRow row, CancellationToken ct)
     {
         _name = row.Name;
-        var table = await ChangeAsync(table => TableChange.Acquire(Living(table, _ => true), row), row.Directory, ct);
+        var table = await ChangeAsync(null, table => TableChange.Acquire(Living(table, _ => true), row), row.Directory, ct);
         return table.Find(row.PodId)!.Generation;
     }
 
@@ -73,7 +73,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     internal async Task<TableRow> TakeBackAsync(TableRow row, Func<string, string?> spawnerOf, bool withoutHeld, CancellationToken ct)
     {
         _name = row.Name;
-        var table = await ChangeAsync(table => TableReturn.TakeBack(Living(table, _ => true), row, spawnerOf, withoutHeld), row.Directory, ct);
+        var table = await ChangeAsync(null, table => TableReturn.TakeBack(Living(table, _ => true), row, spawnerOf, withoutHeld), row.Directory, ct);
         return table.Find(row.PodId)!;
     }
 
@@ -81,7 +81,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     /// <returns>The grant's generation.</returns>
     internal async Task<long> LendAsync(string spawnerId, TableRow child, CancellationToken ct)
     {
-        var table = await ChangeAsync(table => TableChange.Lend(LivingTree(table, spawnerId, child.Name), spawnerId, child), null, ct);
+        var table = await ChangeAsync(spawnerId, table => TableChange.Lend(LivingTree(table, spawnerId, child.Name), spawnerId, child), null, ct);
         return table.Find(child.PodId)!.Generation;
     }
 
@@ -91,7 +91,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     /// <returns>The child's row.</returns>
     internal async Task<TableRow> LendAgainAsync(string spawnerId, TableRow child, Func<string, string?> spawnerOf, bool withoutHeld, CancellationToken ct)
     {
-        var table = await ChangeAsync(table => TableReturn.LendAgain(LivingTree(table, spawnerId, child.Name), spawnerId, child, spawnerOf, withoutHeld), null, ct);
+        var table = await ChangeAsync(spawnerId, table => TableReturn.LendAgain(LivingTree(table, spawnerId, child.Name), spawnerId, child, spawnerOf, withoutHeld), null, ct);
         return table.Find(child.PodId)!;
     }
 
@@ -99,7 +99,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     /// <exception cref="ScopeException">The grant was withdrawn or has another generation: the child exits, having touched nothing.</exception>
     internal async Task AdoptAsync(string childId, long generation, int pid, CancellationToken ct)
     {
-        var table = await ChangeAsync(table => TableChange.Adopt(LivingTree(table, childId), childId, generation, pid), null, ct);
+        var table = await ChangeAsync(childId, table => TableChange.Adopt(LivingTree(table, childId), childId, generation, pid), null, ct);
         _name = table.Find(childId)!.Name;
     }
 
@@ -112,6 +112,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     {
         IReadOnlyList<ScopeRule> returned = [];
         await ChangeAsync(
+            podId,
             table =>
             {
                 // First the row, then the dead: a stopped Pod is dead already, and what it held is still to be told.
@@ -157,13 +158,14 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     }
 
     /// <summary>One change under the lock. Off the caller's thread: a disk may stall.</summary>
-    private Task<TableDocument> ChangeAsync(Func<TableDocument, TableDocument> change, string? own, CancellationToken ct) => Task.Run(
+    /// <param name="near">The change looks at the tree of this Pod only; null: at everybody's.</param>
+    private Task<TableDocument> ChangeAsync(string? near, Func<TableDocument, TableDocument> change, string? own, CancellationToken ct) => Task.Run(
         async () =>
         {
             await _turn.WaitAsync(ct);
             try
             {
-                EndWhatTheDeadLeft();
+                EndWhatTheDeadLeft(near);
                 using var held = await TableLock.TakeAsync(directories, _isAlive, time, _name, Wait, ct);
                 var found = _file.Read();
                 var before = found ?? Lost(held.Generation, own);
@@ -190,9 +192,12 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
     /// To ask who lives ends what the dead left running, which can take seconds: that is over before the lock is taken, for which others wait.
     /// Under it everybody is asked again.
     /// </summary>
-    private void EndWhatTheDeadLeft()
+    private void EndWhatTheDeadLeft(string? near)
     {
-        foreach (var row in _file.Read()?.Pods ?? []) _ = _isAlive(row.Directory);
+        if (_file.Read() is not { } table) return;
+        var root = near is null ? null : table.Find(near)?.RootId;
+        foreach (var row in table.Pods)
+            if (near is null || row.RootId == root) _ = _isAlive(row.Directory);
     }
 
     /// <summary>No scope is given on before what a dead Pod's commands and its last write left is dealt with.</summary>

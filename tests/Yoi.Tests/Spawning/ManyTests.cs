@@ -69,7 +69,7 @@ public sealed class ManyTests : IAsyncLifetime
         var (living, notices, dead) = (Slice.Of(5, 30), Slice.Of(30, 500), Slice.Of(2, 10));
         var root = await _room.Root(with: d => d with { Limits = d.Limits with { Children = 60, PodsInTree = 60 } });
         string[] names = [.. Enumerable.Range(0, living + dead + 1).Select(number => $"p{number}")];
-        foreach (var few in names.Chunk(10)) await root.Calls([.. few.Select(name => "CALL SpawnPod " + RoomPod.SpawnArguments(name, "SLOW 600000"))]);
+        foreach (var few in names.Chunk(10)) await root.Calls([.. few.Select(name => "CALL SpawnPod " + RoomPod.SpawnArguments(name, "\nSLOW 600000"))]);
         var spawned = root.All<Entry.ChildSpawned>().ToDictionary(child => child.Child);
         Assert.Equal(names.Length, spawned.Count);
         // They work, so their notices wait.

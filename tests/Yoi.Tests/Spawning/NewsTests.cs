@@ -140,7 +140,7 @@ public sealed class NewsTests : IAsyncLifetime
     public async Task Notices_in_a_leaf_are_its_own_business_and_no_model_above_it_is_called()
     {
         var root = await _room.Root();
-        await root.Calls("CALL SpawnPod " + RoomPod.SpawnArguments("mid", "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", "SLOW 2000")), """CALL WaitForPods {"names":["mid"]}""");
+        await root.Calls("CALL SpawnPod " + RoomPod.SpawnArguments("mid", "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf")), """CALL WaitForPods {"names":["mid"]}""");
         List<Entry> Of(string name) => [.. _room.Find(name)!.Journal.ReadAfter(Cursor.Start, out _).Select(record => record.Entry)];
         int Turns(string name) => Of(name).Count(entry => entry is Entry.TurnStart);
         // The end of leaf's task is told to mid, in its first run or in one of its own.

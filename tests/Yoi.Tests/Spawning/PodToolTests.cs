@@ -72,19 +72,21 @@ public sealed class PodToolTests : IAsyncLifetime
     {
         const int living = 5;
         var root = await _room.Root(with: d => d with { Limits = d.Limits with { Children = 20, PodsInTree = 40 } });
+        var spawnsAndWaits = "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf") + "\nCALL WaitForPods {}"; // Told of its leaf by that, so no news of it starts a run.
         var names = Enumerable.Range(0, living).Select(i => $"p{i}").Concat(["held", "killed", "stopped", "below"]).ToArray();
-        await root.Calls([.. names.Select(name => "CALL SpawnPod " + RoomPod.SpawnArguments(name, name == "below" ? "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", "SLOW 2000") : "hello")),
-            """CALL WaitForPods {"until":"all"}""", """CALL ReadPodOutput {"name":"p0"}""", """CALL StopPod {"name":"stopped"}""", """CALL SendToPod {"name":"p1","message":"\nSLOW 600000"}"""]);
-        await Eventually.Holds(() => root.Child("below").Journal.ReadAfter(Cursor.Start, out _).Select(record => record.Entry).ToList() is var below
-            && below.Any(entry => entry is Entry.News { Child: "leaf" }) && below.Count(entry => entry is Entry.RunStart) == below.Count(entry => entry is Entry.RunEnded));
-        await Eventually.Holds(() => IsToldAll(root, root.Child("below")) && root.All<Entry.RunStart>().Count == root.All<Entry.RunEnded>().Count); // Also of what `below` did when its leaf was done.
+        await root.Calls([.. names.Select(name => "CALL SpawnPod " + RoomPod.SpawnArguments(name, name == "below" ? spawnsAndWaits : "hello")),
+            """CALL WaitForPods {"until":"all"}""", """CALL ReadPodOutput {"name":"p0"}""", """CALL StopPod {"name":"stopped"}"""]);
+        await using (var busy = await root.ConnectTo("p1")) await busy.RunAsync("SLOW 600000", ct: _room.Ct);
         var spawned = root.All<Entry.ChildSpawned>().ToDictionary(child => child.Child);
         _ = Libc.Kill(spawned["held"].Pid, Libc.SigStop);
         _ = Libc.Kill(spawned["killed"].Pid, Libc.SigKill);
         await Eventually.Holds(() => root.All<Entry.ChildEnded>().Count == 2 && PodProcess.IsHeldNow(spawned["held"].Pid, spawned["held"].StartTime));
 
-        var lines = (await root.Call("ListPods")).Content!.Split('\n').ToDictionary(line => line.Split(' ')[0]);
+        string list;
+        do list = (await root.Call("ListPods")).Content!; // A busy machine keeps a Pod from answering in time, and the list says so; p1 has yet to ask its model.
+        while (list.Contains("no answer within", StringComparison.Ordinal) || list.Contains("at least", StringComparison.Ordinal) || !list.Contains("waiting for model", StringComparison.Ordinal));
 
+        var lines = list.Split('\n').ToDictionary(line => line.Split(' ')[0]);
         Assert.Equal(names.Order(), lines.Keys.Order());
         var work = $"scope=read:{_room.Work}";
         for (var i = 0; i < living; i++) Assert.StartsWith($"p{i} [alive] {work}; {(i == 1 ? "running, waiting for model" : "idle")}; last activity", lines[$"p{i}"], StringComparison.Ordinal);
@@ -96,15 +98,7 @@ public sealed class PodToolTests : IAsyncLifetime
         Assert.StartsWith("killed [crashed: signal 9] scope=(returned); unread: ", lines["killed"], StringComparison.Ordinal);
         Assert.EndsWith("; 1 run(s), 1 turn(s), 10 + 5 tokens", lines["killed"], StringComparison.Ordinal);
         Assert.StartsWith("stopped [stopped by root] scope=(returned); ", lines["stopped"], StringComparison.Ordinal);
-        Assert.Contains("; 2 run(s), 3 turn(s), 30 + 15 tokens; with the pods below it 40 + 20 tokens; children: leaf; ", lines["below"], StringComparison.Ordinal);
-    }
-
-    /// <summary>In the run that goes on, if that takes long, or in one of its own.</summary>
-    private static bool IsToldAll(RoomPod spawner, KnownPod child)
-    {
-        var last = child.Journal.ReadAfter(Cursor.Start, out _).Last(record => record.Entry is Entry.RunEnded).Seq;
-        return spawner.Entries.SelectMany(entry => entry switch { Entry.News news => [news.Told], Entry.ToolResult { Told: { } told } => told, _ => Array.Empty<Told>() })
-            .Any(told => told.PodId == child.PodId && told.What == Told.NewsCursor && told.Seq >= last);
+        Assert.Contains("; 1 run(s), 2 turn(s), 20 + 10 tokens; with the pods below it 30 + 15 tokens; children: leaf; ", lines["below"], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -259,7 +259,7 @@ public sealed class StopTests : IAsyncLifetime
     {
         _room.Folder("m/l");
         var root = await _room.Root(failpoint);
-        var leaf = "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", "SLOW 600000", RoomPod.Write(_room.Work + "/m/l")); // At work to the end: no news of it starts a run above.
+        var leaf = "\nCALL SpawnPod " + RoomPod.SpawnArguments("leaf", "\nSLOW 600000", RoomPod.Write(_room.Work + "/m/l")); // At work to the end: no news of it starts a run above.
         var results = await root.Calls(
             "CALL SpawnPod " + RoomPod.SpawnArguments("mid", leaf, RoomPod.Write(_room.Work + "/m")), """CALL WaitForPods {"names":["mid"]}""");
         Assert.All(results, result => Assert.False(result.IsError, result.Summary));

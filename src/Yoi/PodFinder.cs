@@ -45,7 +45,7 @@ internal static class PodFinder
 
     /// <summary>How a Pod ended, if its journal says so.</summary>
     internal static string? EndOf(KnownPod pod) =>
-        pod.Journal.Last()?.Entry is Entry.PodEnded end ? "ended: " + EntryText.EndText(end.Reason, end.By, end.Detail) : null;
+        EndRecord.Of(pod) is { } end ? "ended: " + EntryText.EndText(end.Reason, end.By, end.Detail) : null;
 
     /// <summary>An argument that names Pods, completed with the names there are.</summary>
     internal static Argument<T> Argument<T>(Surroundings s, string name, string description, ArgumentArity arity, Func<KnownPod, bool>? only = null)

@@ -23,7 +23,7 @@ internal sealed class RestoreSelection(Surroundings s)
     [
         .. _pods.Values.OrderBy(pod => pod.PodId, StringComparer.Ordinal).GroupBy(pod => pod.Name).Where(same => !same.Any(pod => pod.IsAlive)).Select(same => same.Last())
             .Where(pod => !LaunchRecord.IsOnPurpose(EndRecord.Of(pod)))
-            .Select(pod => (pod, created: pod.Journal.First()?.Entry as Entry.PodCreated))
+            .Select(pod => (pod, created: pod.Created))
             .Where(found => found.created is { } created && IsOpen(created))
             .OrderBy(found => found.created!.Depth).Select(found => found.pod),
     ];

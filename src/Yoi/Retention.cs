@@ -26,6 +26,18 @@ internal sealed class Retention(Surroundings s)
     /// <summary>Why a Pod's files stay; null if they may go.</summary>
     internal string? WhyNot(KnownPod pod)
     {
+        try
+        {
+            return Needed(pod);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"the files of {pod.Name} cannot be looked at: {e.Message}"; // The others' can.
+        }
+    }
+
+    private string? Needed(KnownPod pod)
+    {
         if (pod.IsAlive) return $"{pod.Name} is alive; `yoi stop {pod.Name}` first";
         if (s.Table.Read().Pods.Any(row => row.PodId == pod.PodId)) return $"{pod.Name} still holds paths in the scope table; `yoi stop {pod.Name}` gives them back";
         if (new PodTree(s.Registry, s.Table).LivingBelow(pod) is [.., var below]) return $"{below.Name}, below {pod.Name}, is alive; `yoi stop {pod.Name}` stops what is left of its tree";

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Runtime.Linux;
@@ -20,7 +21,30 @@ internal static class PrivateFile
         if (!file.IsInvalid) return Checked(file, path, writable: false);
         var errno = Marshal.GetLastPInvokeError();
         file.Dispose();
+        if (errno == Errno.Acces && GiveBack(path)) return OpenToRead(path);
         return errno is Errno.NoEnt or Errno.NotDir ? null : throw Refused(path, errno);
+    }
+
+    /// <summary>
+    /// A command at level partial can take the right to read from the owner of any file: these are ours, and were 0600. Else one Pod's command could keep
+    /// all Pods from being seen and stopped.
+    /// </summary>
+    /// <returns>True if it was so, and is no more.</returns>
+    private static bool GiveBack(string path)
+    {
+        using var file = Libc.Open(path, OpenFlags.Path | OpenFlags.NoFollow | OpenFlags.CloseOnExec, 0);
+        if (file.IsInvalid) return false;
+        var status = Libc.Identify(file, path);
+        if (!status.IsFile || status.Owner != Libc.Geteuid() || ((UnixFileMode)status.Permissions).HasFlag(UnixFileMode.UserRead)) return false;
+        try
+        {
+            File.SetUnixFileMode(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}"), (UnixFileMode)FileMode);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false; // The file system takes no writes: why it cannot be opened is said as it is.
+        }
     }
 
     /// <summary>All that is in a file. Null if it or its directory is not there.</summary>

@@ -13,8 +13,8 @@ internal static class EndRecord
     private const int LockTries = 40;
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(25);
 
-    /// <summary>The end that the journal records; null if it records none.</summary>
-    internal static Entry.PodEnded? Of(KnownPod pod) => pod.Journal.Last()?.Entry as Entry.PodEnded;
+    /// <summary>The end that the journal records; null if it records none, or cannot be read.</summary>
+    internal static Entry.PodEnded? Of(KnownPod pod) => pod.Said(journal => journal.Last()?.Entry as Entry.PodEnded);
 
     /// <summary>
     /// Notes who kills and why, before the signal: whoever writes the end entry then knows. A full disk keeps nobody alive:

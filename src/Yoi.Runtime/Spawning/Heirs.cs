@@ -48,7 +48,7 @@ internal sealed class Heirs(LaunchDocument own, ScopeTable table)
 
     private Entry.ChildSpawned Came(TableRow row)
     {
-        var spawner = new KnownPod(row.Name, row.PodId, row.Directory).Journal.First()?.Entry is Entry.PodCreated { Spawner: { } by } && by.PodId != own.PodId ? by : null;
+        var spawner = new KnownPod(row.Name, row.PodId, row.Directory).Created is { Spawner: { } by } && by.PodId != own.PodId ? by : null;
         return Came(row, spawner?.Name, spawner is null ? null : Read(new KnownPod(spawner.Name, spawner.PodId, own.Directories.Pod(spawner.Name, spawner.PodId))));
     }
 

@@ -23,7 +23,7 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
         static PodProcess? Served(Entry.ProcessStarted? started) => started is null || IsForeign(started) ? null : PodProcess.Open(started.Pid, started.StartTime, started.BootId);
 
         // A Pod that was never restored has its one record right at the beginning.
-        var first = Journal.ReadAfter(Cursor.Start, out _, FirstEntries).Select(record => record.Entry).OfType<Entry.ProcessStarted>().LastOrDefault();
+        var first = Said(journal => journal.ReadAfter(Cursor.Start, out _, FirstEntries).Select(record => record.Entry).OfType<Entry.ProcessStarted>().LastOrDefault());
         return Served(first) ?? (IsAlive ? Served(LastProcess()) : null);
     }
 
@@ -36,7 +36,26 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
     private static bool IsForeign(Entry.ProcessStarted started) => started.PidNamespace is { } recorded && recorded != PodProcess.PidNamespace;
 
     /// <summary>The newest record of a process that served it; null if there is none.</summary>
-    internal Entry.ProcessStarted? LastProcess() => Journal.Each(typeof(Entry.ProcessStarted)).LastOrDefault()?.Entry as Entry.ProcessStarted;
+    internal Entry.ProcessStarted? LastProcess() => Said(journal => journal.Each(typeof(Entry.ProcessStarted)).LastOrDefault()?.Entry as Entry.ProcessStarted);
+
+    /// <summary>Who it is, as its journal begins; null if that does not say it.</summary>
+    internal Entry.PodCreated? Created => Said(journal => journal.First()?.Entry as Entry.PodCreated);
+
+    /// <summary>
+    /// Nothing where the journal cannot be read: one Pod's files keep no other from being stopped or from coming back. Whoever works on that Pod hears
+    /// of it.
+    /// </summary>
+    internal T? Said<T>(Func<JournalReader, T?> ask) where T : class
+    {
+        try
+        {
+            return ask(Journal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
 
     private const long FirstEntries = 64 * 1024;
 }

@@ -1,4 +1,3 @@
-using Yoi.Protocol;
 using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Spawning;
@@ -20,21 +19,9 @@ internal sealed class PodTree(PodRegistry registry, ScopeTable table)
     {
         if (_spawners.TryGetValue(podId, out var known)) return known;
         _known ??= registry.All().ToDictionary(pod => pod.PodId, StringComparer.Ordinal);
-        if (_known.TryGetValue(podId, out var pod) && FirstOf(pod) is Entry.PodCreated created)
+        if (_known.TryGetValue(podId, out var pod) && pod.Created is { } created)
             return _spawners[podId] = created.Spawner?.PodId;
         return Rows().FirstOrDefault(row => row.PodId == podId)?.SpawnerId;
-    }
-
-    private static Entry? FirstOf(KnownPod pod)
-    {
-        try
-        {
-            return pod.Journal.First()?.Entry;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null; // One Pod's files keep no other from being stopped; whoever works on that Pod hears of it.
-        }
     }
 
     /// <summary>The nearest Pod above this one that lives; null if none does.</summary>

@@ -113,7 +113,7 @@ internal static class RunCommand
 
     private static void HintAtKey(Surroundings s, KnownPod pod, string why)
     {
-        if (why.StartsWith("authentication:", StringComparison.Ordinal) && pod.Journal.First()?.Entry is Entry.PodCreated { KeySource: { } source })
+        if (why.StartsWith("authentication:", StringComparison.Ordinal) && pod.Created is { KeySource: { } source })
             s.Screen.Remark(source == "none" ? "no key was sent: `yoi doctor` shows which are found" : $"the key came from {SafeText.Line(source)}: see that it is one of this provider");
     }
 

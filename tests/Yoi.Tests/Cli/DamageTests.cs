@@ -54,6 +54,8 @@ public sealed class DamageTests : IDisposable
         Assert.Contains("fine", _room.Out, StringComparison.Ordinal);
         Assert.NotEqual(ExitCode.Fault, await _room.RunAsync("log", "victim"));
         Assert.NotEqual(ExitCode.Fault, await _room.RunAsync("read", "victim"));
+        Assert.True(await _room.RunAsync("gc", "--older-than", "0m") is 0, _room.Error);
+        Assert.Contains("would remove healthy", _room.Out, StringComparison.Ordinal);
 
         // A scope can be taken, and given back, beside it.
         using var table = _room.Surroundings.Table;
@@ -70,6 +72,19 @@ public sealed class DamageTests : IDisposable
         Assert.Equal(0, await _room.RunAsync("repair", "victim"));
         Assert.Contains("victim: nothing is damaged", _room.Out, StringComparison.Ordinal); // The second time.
         Assert.DoesNotContain("damaged", (await PsAsync())["victim"].GetProperty("note").GetString() ?? "", StringComparison.Ordinal);
+    }
+
+    [Theory, Trait("case", "G10")]
+    [InlineData("directory")]
+    [InlineData("link")]
+    public async Task A_journal_that_cannot_be_read_keeps_none_of_all_from_coming_back(string what)
+    {
+        _room.Surroundings.Table.Open();
+        var victim = await _room.DeadPodAsync("victim", Said("first"));
+        Spoil(JournalOf(victim), what);
+        Assert.True(await _room.RunAsync("restore", "--all") is 0, _room.Error);
+        Assert.NotEqual(0, await _room.RunAsync("restore", "victim")); // Which says why.
+        Assert.Contains(PodFiles.Journal, _room.Error, StringComparison.Ordinal);
     }
 
     private static void Spoil(string path, string what)

@@ -124,6 +124,18 @@ public sealed class PodLockTests
         Assert.NotNull(control);
     }
 
+    [Theory]
+    [InlineData(UnixFileMode.None)]
+    [InlineData(UnixFileMode.UserWrite | UnixFileMode.UserExecute)]
+    public async Task A_file_whose_owner_lost_the_right_to_read_it_can_be_read_all_the_same(UnixFileMode mode)
+    {
+        await using var pod = new TempPod();
+        await File.WriteAllTextAsync(pod.Journal, "text", TempPod.Ct);
+        File.SetUnixFileMode(pod.Journal, mode);
+        Assert.Equal("text", PrivateFile.ReadText(pod.Journal));
+        if (Libc.Geteuid() != 0) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(pod.Journal)); // Root asks no mode.
+    }
+
     [Fact, Trait("case", "L06")]
     public void A_directory_that_cannot_be_made_is_refused()
     {

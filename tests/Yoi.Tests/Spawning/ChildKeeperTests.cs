@@ -54,6 +54,31 @@ public sealed class ChildKeeperTests : IDisposable
         Assert.Empty(lead.Entries.OfType<Entry.ChildEnded>()); // Of that nobody knows.
     }
 
+    [Fact, Trait("case", "G10")]
+    public async Task A_child_whose_journal_cannot_be_read_keeps_nobody_from_coming_back()
+    {
+        await using var lead = await Lead.MakeAsync(_root, TimeProvider.System);
+        await lead.Journal.AppendAsync(Durability.Synced, Spawned("kid", "0001"));
+        var kid = new KnownPod("kid", "0001", _root.Directories.Pod("kid", "0001"));
+        using var orphan = await Stand.MakeAsync(lead, _root.Document("orphan"), lead.Own);
+        foreach (var pod in new[] { kid, orphan.Pod })
+        {
+            Directory.CreateDirectory(pod.Directory);
+            File.Delete($"{pod.Directory}/{PodFiles.Journal}");
+            File.CreateSymbolicLink($"{pod.Directory}/{PodFiles.Journal}", PodFiles.Journal); // No journal is to be a link.
+        }
+        var ended = new TaskCompletionSource<string>();
+        lead.Keeper.Ended += ended.SetResult;
+
+        lead.Start();
+
+        Assert.Equal("0001", await ended.Task.WaitAsync(TimeSpan.FromMinutes(1), Ct));
+        await lead.Keeper.Undoing.WaitAsync(TimeSpan.FromMinutes(1), Ct);
+        Assert.Contains("0001", lead.Entries.OfType<Entry.ChildEnded>().Select(end => end.ChildId));
+        Assert.Contains("orphan", lead.Entries.OfType<Entry.ChildSpawned>().Select(child => child.Child));
+        await lead.Keeper.DisposeAsync();
+    }
+
     [Fact, Trait("case", "T32")]
     public async Task Of_children_that_end_at_once_each_brings_its_own_and_once()
     {

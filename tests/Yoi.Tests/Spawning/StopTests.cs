@@ -35,6 +35,21 @@ public sealed class StopTests : IAsyncLifetime
         Assert.All(["leaf", "mid"], name => Assert.IsType<Entry.PodEnded>(_room.Find(name)!.Journal.Last()!.Entry));
     }
 
+    [Fact, Trait("case", "G10")]
+    public async Task A_journal_that_cannot_be_read_keeps_nothing_of_its_tree_alive()
+    {
+        var root = await Three();
+        var mid = _room.Find("mid")!;
+        File.Move($"{mid.Directory}/{PodFiles.Journal}", $"{mid.Directory}/aside");
+        File.CreateSymbolicLink($"{mid.Directory}/{PodFiles.Journal}", "aside"); // No journal is to be a link.
+
+        using (var table = _room.Table())
+            await Assert.ThrowsAnyAsync<IOException>(() => new TreeStopper(_room.Directories, table, TimeProvider.System).StopAsync(root.Known, "human", force: false, _room.Ct)); // Its end cannot be recorded.
+
+        Assert.Empty(_room.Processes);
+        File.Move($"{mid.Directory}/aside", $"{mid.Directory}/{PodFiles.Journal}", overwrite: true);
+    }
+
     [Fact]
     public async Task A_tree_that_has_to_be_killed_still_tells_what_came_back()
     {

@@ -82,7 +82,7 @@ internal sealed class ListPodsTool(Children children, TimeProvider time) : Tool
 
     private string Unread(KnownChild child, long? head)
     {
-        head ??= children.PodOf(child).Journal.Last()?.Seq;
+        head ??= children.PodOf(child).Said(journal => journal.Last())?.Seq;
         return head is { } seq && seq > (child.Output?.Seq ?? 0)
             ? string.Create(CultureInfo.InvariantCulture, $"; unread: {seq - (child.Output?.Seq ?? 0)} entries") : "; nothing unread";
     }

@@ -219,7 +219,22 @@ public sealed record LentRules(string Child, string ChildId, IReadOnlyList<Scope
 
 /// <summary>What a Pod did over its life.</summary>
 /// <param name="LastRun">How its last run ended; null while that goes on, and if there was none.</param>
-public sealed record Totals(int Runs = 0, int Turns = 0, long InputTokens = 0, long OutputTokens = 0, RunEnd? LastRun = null);
+public sealed record Totals(int Runs = 0, int Turns = 0, long InputTokens = 0, long OutputTokens = 0, RunEnd? LastRun = null)
+{
+    /// <summary>What they are when this entry, too, is in the journal.</summary>
+    internal Totals After(Entry entry) => entry switch
+    {
+        Entry.RunStart => this with { Runs = Runs + 1, LastRun = null },
+        Entry.RunEnded ended => this with { LastRun = ended.Reason },
+        Entry.TurnStart => this with { Turns = Turns + 1 },
+        Entry.Assistant { Usage: { } usage } => this with
+        {
+            InputTokens = InputTokens + (usage.InputTokens ?? 0),
+            OutputTokens = OutputTokens + (usage.OutputTokens ?? 0),
+        },
+        _ => this,
+    };
+}
 
 /// <summary>A tool as the model is told of it. <paramref name="Parameters"/> is a JSON Schema.</summary>
 public sealed record ToolSchema(string Name, string Description, JsonElement Parameters);

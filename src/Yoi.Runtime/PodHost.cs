@@ -165,9 +165,17 @@ internal sealed class PodHost : IAsyncDisposable
     private async Task EndCommandsAsync(Shell shell, JournalWriter journal)
     {
         await shell.EndAllAsync();
-        if (CommandMarks.AnyLeft(Directory)) return; // Whoever takes the scope over settles it, when it is gone.
-        DeniedNames.SettleLeft(Directory, _time);
-        await TellOwnAsync([], journal);
+        try
+        {
+            if (CommandMarks.AnyLeft(Directory)) return; // Whoever takes the scope over settles it, when it is gone.
+            DeniedNames.SettleLeft(Directory, _time);
+            await TellOwnAsync([], journal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JournalException)
+        {
+            // Its mark stays, for whoever takes the scope over; the Pod's end is in order all the same.
+            await Console.Error.WriteLineAsync($"yoi: what a command left could not be settled: {e.Message}");
+        }
     }
 
     private async Task TellOwnAsync(IEnumerable<string> besides, JournalWriter journal)
@@ -184,7 +192,7 @@ internal sealed class PodHost : IAsyncDisposable
         PodLedger ledger, JournalWriter journal, LiveScope scope, ScopedFiles files, IReadOnlyList<Tool> tools, long generation)
     {
         var pid = Environment.ProcessId;
-        var started = new Entry.ProcessStarted(pid, PodProcess.StartTimeOf(pid) ?? "", PodProcess.BootId, _document.SandboxLevel, PodProcess.PidNamespace);
+        var started = new Entry.ProcessStarted(pid, PodProcess.StartTimeOf(pid) ?? "", ProcessStat.BootId, _document.SandboxLevel, PodProcess.PidNamespace);
         if (ledger.Created is not null)
         {
             var pod = new KnownPod(_document.Name, _document.PodId, Directory);

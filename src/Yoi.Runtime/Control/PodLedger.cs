@@ -71,6 +71,7 @@ internal sealed class PodLedger : IJournalFold
 
     private void ApplyEntry(JournalRecord record)
     {
+        Totals = Totals.After(record.Entry);
         switch (record.Entry)
         {
             case Entry.PodCreated created: Created = created; break;
@@ -82,7 +83,7 @@ internal sealed class PodLedger : IJournalFold
             case Entry.Notify or Entry.News: _newestNotice = record.Seq; break;
             case Entry.RunStart start: Begin(start); break;
             case Entry.TurnStart turn: Take(record.Seq, turn); break;
-            case Entry.Assistant assistant: Take(assistant); break;
+            case Entry.Assistant { Partial: false } assistant: _openCalls.AddRange(assistant.Blocks.OfType<AssistantBlock.ToolCall>()); break;
             case Entry.ToolResult result: _openCalls.RemoveAll(call => call.CallId == result.CallId); break;
             case Entry.RunPaused: Held = true; break;
             case Entry.RunResumed: (Held, _inputWaits) = (false, false); break;
@@ -97,7 +98,6 @@ internal sealed class PodLedger : IJournalFold
     {
         (Run, NextRun, TurnsOfRun, Held, _interrupted, _inputWaits) = (start.Run, start.Run + 1, 0, false, false, false);
         if (start.Cause is { } cause && _queued.TryPeek(out var first) && first == cause) _queued.Dequeue();
-        Totals = Totals with { Runs = Totals.Runs + 1, LastRun = null };
     }
 
     private void Take(long seq, Entry.TurnStart turn)
@@ -105,24 +105,12 @@ internal sealed class PodLedger : IJournalFold
         _lastTurnStart = seq;
         NextTurn = turn.Turn + 1;
         TurnsOfRun++;
-        Totals = Totals with { Turns = Totals.Turns + 1 };
-    }
-
-    private void Take(Entry.Assistant assistant)
-    {
-        if (!assistant.Partial) _openCalls.AddRange(assistant.Blocks.OfType<AssistantBlock.ToolCall>());
-        Totals = Totals with
-        {
-            InputTokens = Totals.InputTokens + (assistant.Usage?.InputTokens ?? 0),
-            OutputTokens = Totals.OutputTokens + (assistant.Usage?.OutputTokens ?? 0),
-        };
     }
 
     private void End(long seq, Entry.RunEnded ended)
     {
         if (ended.Reason == RunEnd.Cancelled) _lastCancel = seq;
         (Run, Held) = (null, false);
-        Totals = Totals with { LastRun = ended.Reason };
         _interrupted = ended.Reason == RunEnd.Interrupted;
     }
 }

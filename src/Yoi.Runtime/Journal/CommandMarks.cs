@@ -23,8 +23,6 @@ internal static class CommandMarks
 
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);
 
-    private static readonly string BootId = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
-
     /// <summary>Where the commands of a Pod have their temporary files.</summary>
     internal static string PrivateTemp(string podDirectory) => podDirectory + "/sandbox/tmp";
 
@@ -57,7 +55,7 @@ internal static class CommandMarks
 
     /// <summary>
     /// Ends what a dead Pod left running, and waits for it. To be called only while nobody holds the Pod's life-lock, or by the Pod itself
-    /// before it begins.
+    /// before it begins and when it has ended its commands.
     /// </summary>
     /// <param name="isHeld">
     /// Whether somebody holds the life-lock by now; null for the Pod itself. Asked again when it is known what would be ended: that is a dead
@@ -91,11 +89,9 @@ internal static class CommandMarks
     {
         try
         {
-            var stat = File.ReadAllText($"/proc/{pid}/stat");
-            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            if (ProcessStat.Of(pid) is not { State: not ('Z' or 'X') } stat) return null;
             var link = new FileInfo($"/proc/{pid}/ns/pid").LinkTarget; // pid:[4026532181]
-            return link is null || fields[0] is "Z" or "X" ? null
-                : new(pid, fields[19], BootId, long.Parse(link[5..^1], CultureInfo.InvariantCulture));
+            return link is null ? null : new(pid, stat.StartTime, ProcessStat.BootId, long.Parse(link[5..^1], CultureInfo.InvariantCulture));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -106,7 +102,7 @@ internal static class CommandMarks
     // True when it is gone. The descriptor first: what is compared then is what is killed.
     private static bool End(CommandProcess process)
     {
-        if (process.BootId != BootId || Libc.PidfdOpen(process.Pid) is not { } pidfd) return true;
+        if (process.BootId != ProcessStat.BootId || Libc.PidfdOpen(process.Pid) is not { } pidfd) return true;
         using (pidfd)
         {
             if (Look(process.Pid) != process) return true;
@@ -121,7 +117,7 @@ internal static class CommandMarks
     /// </summary>
     private static bool IsAnyLeftOf(CommandProcess process, string podDirectory, Func<bool>? isHeld)
     {
-        if (process.BootId != BootId || process.Namespace != Look(Environment.ProcessId)?.Namespace) return false;
+        if (process.BootId != ProcessStat.BootId || process.Namespace != Look(Environment.ProcessId)?.Namespace) return false;
         var mark = Encoding.UTF8.GetBytes($"TMPDIR={PrivateTemp(podDirectory)}\0");
         var left = true;
         for (var round = 0; left && round < EndRounds; round++)

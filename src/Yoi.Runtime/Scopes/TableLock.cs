@@ -110,7 +110,7 @@ internal sealed class TableLock : IDisposable
     {
         var pid = HolderPid(directories.ScopeLock) ?? HolderPid(directories.State) ?? text.Pid;
         var name = text.Pid == pid && text.Name.Length > 0 ? text.Name : "another process";
-        var stopped = IsStopped(pid) ? $" It is stopped: `kill -CONT {pid}` lets it go on, `yoi stop --force {name}` ends it." : "";
+        var stopped = ProcessStat.Of(pid) is { IsHeld: true } ? $" It is stopped: `kill -CONT {pid}` lets it go on, `yoi stop --force {name}` ends it." : "";
         return new($"the scope table is busy: {name} (pid {pid}) has held {directories.ScopeLock} for {limit.TotalSeconds:0.#} s.{stopped}", name);
     }
 
@@ -132,18 +132,5 @@ internal sealed class TableLock : IDisposable
             return null; // Without /proc the lock file's own words must do.
         }
         return null;
-    }
-
-    private static bool IsStopped(int pid)
-    {
-        try
-        {
-            var stat = File.ReadAllText($"/proc/{pid}/stat");
-            return stat.AsSpan(stat.LastIndexOf(')') + 1).TrimStart() is ['T' or 't', ..];
-        }
-        catch (IOException)
-        {
-            return false; // It has gone meanwhile.
-        }
     }
 }

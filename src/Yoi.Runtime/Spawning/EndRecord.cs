@@ -137,7 +137,7 @@ internal static class EndRecord
 
     private static Entry.PodEnded OfLife(Entry.PodEnded end, Entry.ProcessStarted? process, Totals totals)
     {
-        var isOfAnotherBoot = end.Reason == PodEnd.Lost && process is not null && process.BootId != PodProcess.BootId;
+        var isOfAnotherBoot = end.Reason == PodEnd.Lost && process is not null && process.BootId != ProcessStat.BootId;
         return end with { Totals = totals, Detail = isOfAnotherBoot ? "the machine was restarted" : end.Detail };
     }
 
@@ -172,20 +172,8 @@ internal static class EndRecord
 
         public void Apply(JournalRecord record)
         {
-            switch (record.Entry)
-            {
-                case Entry.ProcessStarted started: Process = started; break;
-                case Entry.RunStart: Totals = Totals with { Runs = Totals.Runs + 1, LastRun = null }; break;
-                case Entry.RunEnded ended: Totals = Totals with { LastRun = ended.Reason }; break;
-                case Entry.TurnStart: Totals = Totals with { Turns = Totals.Turns + 1 }; break;
-                case Entry.Assistant { Usage: { } usage }:
-                    Totals = Totals with
-                    {
-                        InputTokens = Totals.InputTokens + (usage.InputTokens ?? 0),
-                        OutputTokens = Totals.OutputTokens + (usage.OutputTokens ?? 0),
-                    };
-                    break;
-            }
+            Totals = Totals.After(record.Entry);
+            if (record.Entry is Entry.ProcessStarted started) Process = started;
         }
     }
 }

@@ -59,7 +59,7 @@ internal static class PodLauncher
                 if (answer is { Ready: true })
                 {
                     ready = true;
-                    return new LaunchedPod(process.Pid, process.StartTime, PodProcess.BootId, answer.Socket ?? document.Directories.Socket(document.PodId), process);
+                    return new LaunchedPod(process.Pid, process.StartTime, ProcessStat.BootId, answer.Socket ?? document.Directories.Socket(document.PodId), process);
                 }
                 var exit = answer is null || answer.Error is not null ? await process.ExitedWithin(EndLimit, time, ct) : null;
                 throw new LaunchException("ready", Failure(answer, exit, stderr, before));

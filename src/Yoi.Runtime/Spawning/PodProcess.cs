@@ -19,9 +19,6 @@ internal sealed class PodProcess : IDisposable
         _watched = ProcessWatcher.Watch(pidfd, pid);
     }
 
-    /// <summary>The boot that this machine is in.</summary>
-    internal static string BootId { get; } = File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
-
     /// <summary>Inode of the namespace in which pids are read and signalled here.</summary>
     internal static long? PidNamespace { get; } = CommandMarks.Look(Environment.ProcessId)?.Namespace;
 
@@ -44,20 +41,20 @@ internal sealed class PodProcess : IDisposable
 
     /// <summary>The process of that pid, start time and boot; null if it is gone.</summary>
     internal static PodProcess? Open(int pid, string startTime, string bootId) =>
-        bootId == BootId && Open(pid) is { } process ? process.StartTime == startTime ? process : Drop(process) : null;
+        bootId == ProcessStat.BootId && Open(pid) is { } process ? process.StartTime == startTime ? process : Drop(process) : null;
 
     /// <summary>The process that has this pid now; null if there is none.</summary>
     internal static PodProcess? Open(int pid)
     {
         if (pid <= 0 || Libc.PidfdOpen(pid) is not { } pidfd) return null;
         // Read after the descriptor was opened: if it can still be read, it is the start time of that very process.
-        if (Stat(pid) is { } stat) return new PodProcess(pid, stat[19], pidfd);
+        if (StartTimeOf(pid) is { } start) return new PodProcess(pid, start, pidfd);
         pidfd.Dispose();
         return null;
     }
 
     /// <summary>Start time of a process; null if there is none.</summary>
-    internal static string? StartTimeOf(int pid) => Stat(pid)?[19];
+    internal static string? StartTimeOf(int pid) => ProcessStat.Of(pid)?.StartTime;
 
     /// <summary>Pids of what a process has started and not yet buried; of its first thread only.</summary>
     internal static IReadOnlyList<int> ChildrenOf(int pid)
@@ -70,7 +67,7 @@ internal sealed class PodProcess : IDisposable
     internal bool IsHeld => IsHeldNow(Pid, StartTime);
 
     /// <summary>The same of a process that is not open.</summary>
-    internal static bool IsHeldNow(int pid, string startTime) => Stat(pid) is { } stat && stat[19] == startTime && stat[0] is "T" or "t";
+    internal static bool IsHeldNow(int pid, string startTime) => ProcessStat.Of(pid) is { IsHeld: true } stat && stat.StartTime == startTime;
 
     /// <summary>Signals it; false if it is gone.</summary>
     internal bool Signal(int signal) => !Exited.IsCompleted && Libc.PidfdSendSignal(_watched.Pidfd, signal);
@@ -100,19 +97,5 @@ internal sealed class PodProcess : IDisposable
     {
         process.Dispose();
         return null;
-    }
-
-    /// <summary>The fields behind the program's name (which may hold anything): the first is the state, field 3.</summary>
-    private static string[]? Stat(int pid)
-    {
-        try
-        {
-            var text = File.ReadAllText($"/proc/{pid}/stat");
-            return text[(text.LastIndexOf(')') + 2)..].Split(' ');
-        }
-        catch (IOException)
-        {
-            return null; // No such process.
-        }
     }
 }

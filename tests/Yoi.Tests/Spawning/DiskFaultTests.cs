@@ -125,6 +125,24 @@ public sealed class DiskFaultTests
         }
     }
 
+    [Theory, InlineData(false), InlineData(true), Trait("case", "G03")]
+    public async Task What_a_command_left_is_told_before_the_end_of_its_Pod_which_is_in_order_also_if_that_cannot_be_settled(bool cannot)
+    {
+        await using var pod = await RealPod.StartAsync();
+        await using var client = await pod.ClientAsync();
+        var mark = CommandMarks.Put(pod.Directory, new(1, "1", "another boot", 1), "nothing that can be read");
+        mark.Tell("something was found");
+        if (cannot) File.SetUnixFileMode(mark.Path, UnixFileMode.UserRead);
+
+        await client.AskAsync(new Method.Shutdown(), Ct);
+
+        Assert.Equal(0, (await pod.ExitAsync()).Code);
+        var entries = pod.Records().Select(record => record.Entry).ToList();
+        Assert.Equal((PodEnd.Stopped, "test"), Assert.IsType<Entry.PodEnded>(entries[^1]) is var end ? (end.Reason, end.By) : default);
+        Assert.Equal(!cannot, entries.OfType<Entry.Notification>().Any(entry => entry.Message == "something was found"));
+        Assert.Equal(cannot, File.Exists(mark.Path)); // For whoever has the scope next.
+    }
+
     // A disk on which so many pages are free.
     private static void Fill(string filler, int pages)
     {

@@ -13,8 +13,8 @@ namespace Yoi.Runtime.Journal;
 /// <param name="limit">Input and output tokens of all Pods of the tree together; null: no budget, and then nothing is read or written.</param>
 internal sealed class TokenBudget(string directory, string podId, int? limit) : IJournalFold
 {
-    /// <summary>Where a provider reports nothing: bytes of an answer for a token.</summary>
-    private const int BytesOfToken = 4;
+    /// <summary>Where a provider reports nothing: characters of an answer for a token.</summary>
+    private const int CharactersOfToken = 4;
 
     private long _own;
 
@@ -25,7 +25,7 @@ internal sealed class TokenBudget(string directory, string podId, int? limit) : 
     public void Apply(JournalRecord record)
     {
         if (record.Entry is not Entry.Assistant message) return;
-        var output = message.Usage?.OutputTokens is { } reported ? Math.Max(0, reported) : message.Blocks.Sum(Length) / BytesOfToken;
+        var output = message.Usage?.OutputTokens is { } reported ? Math.Max(0, reported) : message.Blocks.Sum(Length) / CharactersOfToken;
         _own += Math.Max(0, message.Usage?.InputTokens ?? 0) + output;
     }
 

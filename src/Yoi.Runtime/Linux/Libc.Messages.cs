@@ -16,6 +16,7 @@ internal static partial class Libc
     /// <exception cref="LinuxException">It cannot be sent: EPIPE if nobody holds the other end.</exception>
     internal static unsafe void SendMessage(SafeFileHandle socket, ReadOnlySpan<byte> text, params ReadOnlySpan<SafeFileHandle> files)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(files.Length, MostFilesInMessage);
         var control = stackalloc byte[ControlHeader + (MostFilesInMessage * sizeof(int))];
         fixed (byte* bytes = text)
         {

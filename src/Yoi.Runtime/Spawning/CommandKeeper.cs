@@ -133,11 +133,12 @@ internal sealed class CommandKeeper : IAsyncDisposable
         using var arguments = Libc.MemoryFile(Words(command.Arguments));
         using var environment = Libc.MemoryFile(Words(command.Environment));
         using var filter = Libc.MemoryFile(command.Filter);
-        var entrances = group?.OpenEntrances() ?? [];
+        IReadOnlyList<SafeFileHandle> entrances = [];
         var (gate, open) = Libc.Pipe();
         var hold = _holds[number] = new KeptHold(this, number, podDirectory, open, _time);
         try
         {
+            entrances = group?.OpenEntrances() ?? [];
             Say(KeeperWords.Start, number, [arguments, environment, filter, command.Ruleset, gate, written, .. entrances]);
         }
         catch

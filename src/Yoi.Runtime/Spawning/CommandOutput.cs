@@ -44,8 +44,21 @@ internal sealed class CommandOutput : IDisposable
     /// <summary>Completes at the next output or at the end.</summary>
     internal Task More => _more.Task;
 
+    /// <summary>Takes the pipe over.</summary>
     /// <param name="marker">A line; what comes before it is not the command's.</param>
-    internal static CommandOutput Open(SafeFileHandle pipe, string path, string marker, long limit) => new(pipe, path, marker, limit);
+    /// <exception cref="IOException">The file cannot be made; the pipe is closed.</exception>
+    internal static CommandOutput Open(SafeFileHandle pipe, string path, string marker, long limit)
+    {
+        try
+        {
+            return new(pipe, path, marker, limit);
+        }
+        catch
+        {
+            pipe.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>From here on the pipe is read, to its end.</summary>
     /// <param name="full">Called once, from the reading thread, when the limit is reached.</param>

@@ -21,6 +21,7 @@ internal sealed class Screen
     private readonly bool _errorColours, _terminal;
     private readonly Func<int>? _liveWidth;
     private readonly Lock _lock = new();
+    private readonly TypedText? _typed;
     private bool _midLine;
 
     /// <param name="liveWidth">Columns of the terminal now; null if stdout is none, or one that cannot move its cursor.</param>
@@ -29,6 +30,7 @@ internal sealed class Screen
         TextWriter output, TextWriter error, bool colours = false, bool errorColours = false, int? width = null, Func<int>? liveWidth = null, bool terminal = false)
     {
         (_out, _error, Colours, _errorColours, _liveWidth, _terminal) = (output, error, colours, errorColours, liveWidth, terminal);
+        if (liveWidth is not null) _typed = new TypedText(output, liveWidth);
         Console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Ansi = colours ? AnsiSupport.Yes : AnsiSupport.No,
@@ -81,8 +83,7 @@ internal sealed class Screen
     {
         lock (_lock)
         {
-            _out.Write(Colours ? Toned(text, tone) : text);
-            _out.Flush();
+            Out(Colours ? Toned(text, tone) : text);
             if (text.Length > 0) _midLine = text[^1] != '\n';
         }
     }
@@ -95,9 +96,27 @@ internal sealed class Screen
 
     private void EndLine_NeedsLock()
     {
-        if (_midLine) _out.Write('\n');
-        _out.Flush();
+        if (_midLine) Out("\n");
         _midLine = false;
+    }
+
+    /// <summary>Shows what a person is typing, below all else, with the cursor at this character; empty takes it away.</summary>
+    internal void Typed(string text, int at)
+    {
+        lock (_lock) _typed?.Show(text, at);
+    }
+
+    private void Out(string text) => Put(_out, text);
+
+    private void Put(TextWriter to, string text)
+    {
+        if (_typed is not null && (to == _out || _terminal))
+        {
+            _typed.Write(to, text);
+            return;
+        }
+        to.Write(text);
+        to.Flush();
     }
 
     /// <summary>Draws something with layout.</summary>
@@ -112,8 +131,7 @@ internal sealed class Screen
         lock (_lock)
         {
             if (_terminal) EndLine_NeedsLock();
-            _error.Write(_errorColours ? Toned(text + "\n", tone) : text + "\n");
-            _error.Flush();
+            Put(_error, _errorColours ? Toned(text + "\n", tone) : text + "\n");
         }
     }
 

@@ -49,21 +49,24 @@ public sealed class TerminalTests : IAsyncDisposable
         await server.ArrivedAsync(TestContext.Current.CancellationToken);
         await server.ArrivedAsync(TestContext.Current.CancellationToken);
         await attached.TypeAsync("and then this\n");
-        await attached.SaysAsync("queued");
+        await attached.SaysAsync("> and then this (queued)");
         await attached.TypeAsync(CtrlC);
         await attached.SaysAsync("run cancelled by human");
         await server.ArrivedAsync(TestContext.Current.CancellationToken);
         (await _room.RunAsync("wait", "talker")).Expect(0);
         await attached.TypeAsync(CtrlC);
         await attached.SaysAsync("talker has no run to cancel");
+        await attached.TypeAsync("pasted one\npasted too\x02\x02\x02t\n"); // Ctrl-B goes back.
+        await attached.SaysAsync("> pasted one");
+        await server.ArrivedAsync(TestContext.Current.CancellationToken);
+        (await _room.RunAsync("wait", "talker")).Expect(0);
         await attached.TypeAsync(CtrlD);
         var said = (await attached.EndAsync()).Expect(0).Out;
         Assert.Contains("detached; talker goes on", said, StringComparison.Ordinal);
-        Assert.DoesNotContain("> SLOW", said, StringComparison.Ordinal);
-        Assert.Equal(["hello", "SLOW 600000", "and then this"], _room.Journal("talker").OfType<Entry.Input>().Select(input => input.Text));
+        Assert.Equal(["hello", "SLOW 600000", "and then this", "pasted one\npasted ttoo"], _room.Journal("talker").OfType<Entry.Input>().Select(input => input.Text));
         Assert.Equal("idle", (await _room.PodsAsync())["talker"].GetProperty("state").GetString());
         await using var again = AtTerminal("attach", "talker");
-        await again.SaysAsync("> and then this");
+        await again.SaysAsync("pasted ttoo");
         (await _room.RunAsync("stop", "talker")).Expect(0);
         Assert.Contains("talker ended: stopped by human", (await again.EndAsync()).Expect(0).Out, StringComparison.Ordinal);
     }

@@ -31,9 +31,10 @@ internal static class AttachCommand
         var status = await client.StatusAsync(ct);
         s.Screen.Remark($"{pod.Name} is {Amounts.Name(status.State)}; type to send, Ctrl-C cancels its run, Ctrl-D detaches");
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var own = new OwnLines(s.InputIsTerminal);
-        var view = ShowAsync(s, client, all ? 1 : Math.Max(1, status.HeadSeq - Backlog), own, leave.Token);
-        var typed = ReadLineAsync(s, leave.Token);
+        var view = ShowAsync(s, client, all ? 1 : Math.Max(1, status.HeadSeq - Backlog), leave.Token);
+        Func<string?> next = s.InputIsTerminal && s.Screen.IsLive ? new Keyboard(s.Screen).ReadLine : s.Input.ReadLine;
+        // Blocks a thread of its own until a line is there: the console has no other way.
+        var typed = Task.Run(next, leave.Token);
         try
         {
             for (var seen = 0; ;)
@@ -59,18 +60,16 @@ internal static class AttachCommand
                     s.Screen.Remark($"detached; {pod.Name} goes on, `yoi stop {pod.Name}` ends it");
                     return ExitCode.Ok;
                 }
-                if (line.Trim().Length > 0) await SendAsync(s, client, line, own, ct);
-                typed = ReadLineAsync(s, leave.Token);
+                if (line.Trim().Length > 0) await SendAsync(s, client, line, ct);
+                typed = Task.Run(next, leave.Token);
             }
         }
         finally
         {
+            s.Screen.Typed("", 0);
             await leave.CancelAsync();
         }
     }
-
-    /// <summary>Blocks a thread of its own until a line is there: the console has no other way.</summary>
-    private static Task<string?> ReadLineAsync(Surroundings s, CancellationToken ct) => Task.Run(s.Input.ReadLine, ct);
 
     private static async Task CancelAsync(Surroundings s, KnownPod pod, PodClient client, CancellationToken ct)
     {
@@ -88,53 +87,28 @@ internal static class AttachCommand
         }
     }
 
-    private static async Task SendAsync(Surroundings s, PodClient client, string line, OwnLines own, CancellationToken ct)
+    private static async Task SendAsync(Surroundings s, PodClient client, string line, CancellationToken ct)
     {
-        own.Typed(line);
         try
         {
             await client.RunAsync(line, SendMode.Queue, ct);
         }
         catch (PodRefusedException e)
         {
-            own.IsShown(line);
             s.Screen.Error(e.Message);
         }
     }
 
-    private static async Task ShowAsync(Surroundings s, PodClient client, long fromSeq, OwnLines own, CancellationToken ct)
+    private static async Task ShowAsync(Surroundings s, PodClient client, long fromSeq, CancellationToken ct)
     {
         var view = new PodView(s.Screen);
         try
         {
-            await foreach (var message in client.AttachAsync(fromSeq, ct))
-            {
-                if (message is not PodMessage.Entered { Entry: Entry.Input { From: "human" } input } || !own.IsShown(input.Text)) view.Take(message);
-                else if (input.Queued) s.Screen.Remark("queued");
-            }
+            await foreach (var message in client.AttachAsync(fromSeq, ct)) view.Take(message);
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             s.Screen.EndLine(); // The Pod ended, or we leave: the caller says which.
-        }
-    }
-
-    /// <summary>Lines that were typed here stand on the terminal already, and are not shown again when their entries come.</summary>
-    private sealed class OwnLines(bool onTerminal)
-    {
-        private readonly Lock _lock = new();
-        private readonly List<string> _lines = [];
-
-        internal void Typed(string line)
-        {
-            if (!onTerminal) return;
-            lock (_lock) _lines.Add(line);
-        }
-
-        /// <summary>True once for each line.</summary>
-        internal bool IsShown(string line)
-        {
-            lock (_lock) return _lines.Remove(line);
         }
     }
 }

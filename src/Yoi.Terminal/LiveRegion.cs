@@ -9,7 +9,7 @@ namespace Yoi.Terminal;
 internal sealed class LiveRegion(Screen screen) : IDisposable
 {
     private readonly List<IReadOnlyList<Said>> _above = [];
-    private int _drawn = -1;
+    private List<int>? _drawn;
 
     /// <summary>A line that stays: written with the next frame, so that the two never tear.</summary>
     internal void Above(IReadOnlyList<Said> line)
@@ -23,27 +23,30 @@ internal sealed class LiveRegion(Screen screen) : IDisposable
     {
         if (!screen.IsLive) return;
         // One write, marked as one update, so that terminals that know how show no half frame.
-        var frame = new StringBuilder("\e[?2026h").Append(_drawn < 0 ? "\e[?25l" : "");
+        var frame = new StringBuilder("\e[?2026h").Append(_drawn is null ? "\e[?25l" : "");
         Erase(frame);
         foreach (var line in _above) Append(frame, line);
         _above.Clear();
-        foreach (var line in lines) Append(frame, Cut(line, screen.Width - 1));
-        _drawn = lines.Count;
+        List<IReadOnlyList<Said>> cut = [.. lines.Select(line => Cut(line, screen.Width - 1))];
+        foreach (var line in cut) Append(frame, line);
+        _drawn = [.. cut.Select(line => line.Sum(piece => piece.Text.Length))];
         screen.Write(frame.Append("\e[?2026l").ToString());
     }
 
     /// <summary>Takes the region away, leaves what is above it, and gives the cursor back.</summary>
     public void Dispose()
     {
-        if (_drawn < 0) return;
+        if (_drawn is null) return;
         Draw([]);
-        _drawn = -1;
+        _drawn = null;
         screen.Write("\e[?25h");
     }
 
+    /// <summary>The terminal may have become narrower since: then it has made several rows of one.</summary>
     private void Erase(StringBuilder frame)
     {
-        if (_drawn > 0) frame.Append($"\e[{_drawn}A");
+        var columns = screen.Width;
+        if (_drawn?.Sum(length => Math.Max(1, (length + columns - 1) / columns)) is > 0 and var up) frame.Append($"\e[{up}A");
         frame.Append("\r\e[J");
     }
 

@@ -18,10 +18,10 @@ internal static class LogCommand
             var pod = PodFinder.Find(s, parsed.GetRequiredValue(name));
             var view = new PodView(s.Screen, times: true);
             var (cursor, damaged, unfinished, any) = (Cursor.Start, 0, 0L, false);
-            while (pod.Journal.ReadAfter(cursor, out var health, 4 << 20) is var page)
+            for (var more = true; more;)
             {
-                damaged += health.DamagedLines;
-                unfinished = health.UnfinishedBytes;
+                var page = pod.Journal.ReadAfter(cursor, out var health, 4 << 20);
+                (more, damaged, unfinished) = (health.More, damaged + health.DamagedLines, health.UnfinishedBytes);
                 if (page.Count == 0) break;
                 any = true;
                 foreach (var record in page)

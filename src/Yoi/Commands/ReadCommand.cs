@@ -24,12 +24,15 @@ internal static class ReadCommand
             var from = parsed.GetValue(since);
             if (parsed.GetValue(follow) && pod.IsAlive) return await FollowAsync(s, pod, from, ct);
             List<string> texts = [];
-            var next = new Cursor(from, from == 0 ? 0 : -1);
-            while (pod.Journal.ReadAfter(next, out _, 4 << 20) is { Count: > 0 } page)
+            var (next, damaged) = (new Cursor(from, from == 0 ? 0 : -1), 0);
+            for (var more = true; more;)
             {
+                var page = pod.Journal.ReadAfter(next, out var health, 4 << 20);
+                (more, damaged) = (health.More, damaged + health.DamagedLines);
                 texts.AddRange(page.Select(record => TextOf(record.Entry)).OfType<string>());
-                next = page[^1].End;
+                if (page.Count > 0) next = page[^1].End;
             }
+            if (damaged > 0) s.Screen.Warn($"{Amounts.Count(damaged, "damaged line")} in the journal of {pod.Name} left out; `yoi log {pod.Name}` names each, `yoi repair {pod.Name}` restores what can be restored");
             var state = (await PodListing.RowAsync(s, pod, ct)).State;
             if (parsed.GetValue(json))
             {

@@ -119,6 +119,19 @@ public sealed class DamageTests : IDisposable
         Assert.Contains($"line 2 (byte {records[1].Offset})", _room.Error, StringComparison.Ordinal);
         Assert.Contains($"line 4 (byte {records[3].Offset})", _room.Error, StringComparison.Ordinal);
         Assert.Contains("second", _room.Out, StringComparison.Ordinal);
+        Assert.Equal(0, await _room.RunAsync("read", "api"));
+        Assert.Equal("second\n", _room.Out);
+        Assert.Contains("2 damaged lines in the journal of api left out; `yoi log api` names each", _room.Error, StringComparison.Ordinal);
+    }
+
+    [Theory, Trait("case", "G10")]
+    [InlineData("log"), InlineData("read")]
+    public async Task A_damaged_last_line_is_counted_once(string verb)
+    {
+        var pod = await _room.DeadPodAsync("api", Said("first"), Said("last"));
+        File.WriteAllText(JournalOf(pod), File.ReadAllText(JournalOf(pod)).Replace("last", "LAST", StringComparison.Ordinal));
+        Assert.Equal(0, await _room.RunAsync(verb, "api"));
+        Assert.Contains("1 damaged line in the journal of api left out", _room.Error, StringComparison.Ordinal);
     }
 
     [Fact, Trait("case", "G10")]

@@ -21,7 +21,7 @@ public sealed partial class CompletionTests : IAsyncDisposable
 
     private const string Fish = """
         yoi completion fish | source
-        for line in 'yoi sta' 'yoi run --deny' 'yoi log my-'
+        for line in 'yoi sta' 'yoi run --deny' 'yoi log my-' 'yoi run --role ../scr'
             echo "LINE:$line"
             complete -C $line
         end
@@ -36,7 +36,7 @@ public sealed partial class CompletionTests : IAsyncDisposable
         zpty shell 'zsh -f -i'
         zpty -w shell "PS1='' PROMPT_EOL_MARK=''; autoload -Uz compinit; compinit -u -d $HOME/dump; source <(yoi completion zsh)"
         zpty -w shell "LISTMAX=1000; zstyle ':completion:*' menu no; zle-line-init() { print -rn -- 're''ads>' }; zle -N zle-line-init"
-        for line in 'yoi sta' 'yoi run --deny' 'yoi log my-'; do
+        for line in 'yoi sta' 'yoi run --deny' 'yoi log my-' 'true | yoi run --deny'; do
             print -r -- "LINE:$line"
             zpty -r -m shell ignored '*reads>*'
             zpty -w -n shell $line$'\t\t\x15'"echo e''nd"$'\n'
@@ -60,6 +60,9 @@ public sealed partial class CompletionTests : IAsyncDisposable
         var lines = Drawing().Replace(said, "").Split("LINE:");
         foreach (var (line, found) in new[] { ("yoi sta", "start"), ("yoi run --deny", "--deny-write"), ("yoi run --deny", "--deny-read"), ("yoi log my-", "my-helper") })
             Assert.Contains(lines, part => part.StartsWith(line + "\n", StringComparison.Ordinal) && part[line.Length..].Contains(found, StringComparison.Ordinal));
+        if (shell == "fish") Assert.Contains(lines, part => part.StartsWith("yoi run --role ../scr\n", StringComparison.Ordinal) && part.Contains("../script.json", StringComparison.Ordinal));
+        // Behind a pipe, too: the editor's buffer begins with another command there.
+        if (shell == "zsh") Assert.Contains(lines, part => part.StartsWith("true | yoi run --deny\n", StringComparison.Ordinal) && part.Contains("--deny-write", StringComparison.Ordinal));
     }
 
     /// <summary>What a terminal would obey: escape sequences, bells and the carriage's way back.</summary>

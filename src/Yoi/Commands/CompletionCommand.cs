@@ -32,7 +32,8 @@ internal static class CompletionCommand
             #compdef yoi
             _yoi() {
                 local -a found
-                found=("${(@f)$(yoi "[suggest:${CURSOR}]" "${BUFFER}" 2>/dev/null)}")
+                local line="yoi ${(j: :)words[2,CURRENT-1]} $PREFIX"
+                found=("${(@f)$(yoi "[suggest:${#line}]" "$line" 2>/dev/null)}")
                 compadd -- "${(@)found:#}" || _files
             }
             compdef _yoi yoi
@@ -41,9 +42,14 @@ internal static class CompletionCommand
         _ => """
             function __yoi
                 set -l line (commandline -cp | string collect)
-                yoi "[suggest:"(string length -- "$line")"]" "$line" 2>/dev/null
+                set -l found (yoi "[suggest:"(string length -- "$line")"]" "$line" 2>/dev/null)
+                if string length -q -- $found
+                    printf '%s\n' $found
+                else
+                    __fish_complete_path (commandline -ct)
+                end
             end
-            complete -c yoi -a '(__yoi)'
+            complete -c yoi -f -a '(__yoi)'
 
             """,
     };

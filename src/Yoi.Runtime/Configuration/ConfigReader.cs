@@ -55,6 +55,7 @@ internal static class ConfigReader
     internal static YoiConfig Parse(string file, ReadOnlyMemory<byte> bytes)
     {
         if (bytes.Span.StartsWith("\uFEFF"u8)) bytes = bytes[3..];
+        if (bytes.Span.Trim(" \t\r\n"u8).IsEmpty) throw new ConfigException(file, ["is empty; remove it, or write `{}` into it"]);
         try
         {
             using var document = JsonDocument.Parse(bytes, Options);
@@ -96,13 +97,26 @@ internal static class ConfigReader
             }
             else if (type.Properties.FirstOrDefault(p => p.Name == member.Name) is { } property)
             {
-                if (ConfigJson.Default.GetTypeInfo(property.PropertyType) is { } inner) Walk(member.Value, inner, name + ".", problems);
+                if (WrongKind(member.Value.ValueKind, property.PropertyType) is { } wanted) problems.Add($"`{name}` has a value of the wrong kind; it is {wanted}");
+                else if (ConfigJson.Default.GetTypeInfo(property.PropertyType) is { } inner) Walk(member.Value, inner, name + ".", problems);
             }
             else
             {
                 problems.Add(UnknownKey(name, member.Name, type.Properties.Select(p => p.Name)));
             }
         }
+    }
+
+    /// <summary>What a value has to be, in words, if it is something else.</summary>
+    private static string? WrongKind(JsonValueKind kind, Type type)
+    {
+        type = Nullable.GetUnderlyingType(type) ?? type;
+        var (wanted, fits) = type == typeof(string) ? ("a text in quotes", kind is JsonValueKind.String)
+            : type == typeof(bool) ? ("true or false", kind is JsonValueKind.True or JsonValueKind.False)
+            : type == typeof(int) ? ("a whole number", kind is JsonValueKind.Number)
+            : type == typeof(IReadOnlyList<string>) ? ("a list of texts in [ ]", kind is JsonValueKind.Array)
+            : ("an object in { }", kind is JsonValueKind.Object);
+        return fits || kind == JsonValueKind.Null ? null : wanted;
     }
 
     private static string UnknownKey(string path, string name, IEnumerable<string> known)

@@ -40,7 +40,8 @@ internal static class KeySources
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ModelChoiceException($"the key for {provider} cannot be read: {e.Message}");
+            var why = e is FileNotFoundException or DirectoryNotFoundException ? "the file is not there" : e.Message;
+            throw new ModelChoiceException($"the key for {provider} cannot be read from {path}: {why}; put it there, or change `providers.{provider}` in yoi.jsonc");
         }
     }
 
@@ -61,7 +62,7 @@ internal static class KeySources
                 await process.WaitForExitAsync(either.Token);
                 return process.ExitCode == 0
                     ? Checked(provider, what, await output)
-                    : throw new ModelChoiceException($"{what}, which prints the key for {provider}, ended with {process.ExitCode}: {(await error).Trim().Split('\n')[0]}");
+                    : throw new ModelChoiceException($"{what}, which prints the key for {provider}, ended with {process.ExitCode}{((await error).Trim().Split('\n')[0] is { Length: > 0 } said ? ": " + said : " and said nothing")}; see that it prints the key, or change `providers.{provider}` in yoi.jsonc");
             }
             finally
             {
@@ -70,7 +71,7 @@ internal static class KeySources
         }
         catch (Win32Exception e)
         {
-            throw new ModelChoiceException($"{what}, which prints the key for {provider}, cannot be started: {e.Message}");
+            throw new ModelChoiceException($"{what}, which prints the key for {provider}, cannot be started: {new Win32Exception(e.NativeErrorCode).Message}; see that it is on the PATH, or change `providers.{provider}` in yoi.jsonc");
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested)
         {

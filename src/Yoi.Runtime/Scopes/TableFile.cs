@@ -131,7 +131,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
         {
             if (VersionOf(bytes) is { } version and > TableDocument.CurrentVersion) throw Newer($"has version {version}");
             if (SaysMore(bytes)) throw Newer($"says more of somebody's rules or limits than is known here ({e.Message})");
-            throw Untrusted("it is damaged: " + e.Message, e);
+            throw Untrusted("it is damaged" + (e.LineNumber is { } line ? $" at line {line + 1}, byte {e.BytePositionInLine + 1}" : ""), e);
         }
     }
 

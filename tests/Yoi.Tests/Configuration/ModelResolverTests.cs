@@ -119,13 +119,21 @@ public sealed class ModelResolverTests : IDisposable
     }
 
     [Theory]
-    [InlineData("false", "ended with 1")]
-    [InlineData("/nowhere/at-all", "cannot be started")]
+    [InlineData("false", "ended with 1 and said nothing; see that it prints the key, or change `providers.openai` in yoi.jsonc")]
+    [InlineData("/nowhere/at-all", "cannot be started: No such file or directory; see that it is on the PATH")]
     [InlineData("true", "is empty")]
     public async Task A_command_that_fails_says_so(string program, string words)
     {
         _room.User($$"""{ "providers": { "openai": { "api_key_command": ["{{program}}"] } } }""");
         Assert.Contains(words, (await Assert.ThrowsAsync<ModelChoiceException>(() => _room.ResolveAsync("openai/m"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_key_file_that_is_not_there_is_named_with_what_helps()
+    {
+        _room.User("""{ "providers": { "openai": { "api_key_file": "~/no key" } } }""");
+        var error = await Assert.ThrowsAsync<ModelChoiceException>(() => _room.ResolveAsync("openai/m"));
+        Assert.EndsWith("/no key: the file is not there; put it there, or change `providers.openai` in yoi.jsonc", error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -70,7 +70,7 @@ public static class PodName
     {
         if (string.IsNullOrEmpty(name)) return "a Pod needs a name";
         if (name.Length > MaxLength) return $"a Pod's name has at most {MaxLength} characters";
-        if (!char.IsAsciiLetterOrDigit(name[0])) return "a Pod's name begins with a letter or digit";
+        if (!char.IsAsciiLetterOrDigit(name[0])) return "a Pod's name begins with an ASCII letter or digit";
         return name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')
             ? null : "a Pod's name is made of ASCII letters, digits, '-' and '_'";
     }

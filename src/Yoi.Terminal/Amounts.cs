@@ -34,7 +34,7 @@ internal static class Amounts
     internal static string Ago(DateTimeOffset? then, DateTimeOffset now) =>
         then is not { } time ? "-" : now - time < TimeSpan.FromSeconds(1) ? "now" : Roughly(now - time) + " ago";
 
-    private static string Roughly(TimeSpan time) => time switch
+    internal static string Roughly(TimeSpan time) => time switch
     {
         { TotalMinutes: < 1 } => $"{(int)time.TotalSeconds} s",
         { TotalHours: < 1 } => $"{(int)time.TotalMinutes} min",

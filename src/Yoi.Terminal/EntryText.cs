@@ -19,7 +19,7 @@ internal static class EntryText
         switch (entry)
         {
             case Entry.PodCreated e:
-                yield return new(Tone.Dim, $"Pod {Safe(e.Name)} ({e.PodId}), model {Safe(ModelName(e.Model))}, key from {Safe(e.KeySource)}, in {Safe(e.Cwd)}");
+                yield return new(Tone.Dim, $"Pod {Safe(e.Name)} ({e.PodId}), model {Safe(ModelName(e.Model))}, {KeyText(e.KeySource)}, in {Safe(e.Cwd)}");
                 yield return new(Tone.Dim, $"scope: {Rules(e.Scope.Allow)}{(e.Scope.Deny.Count > 0 ? $"; {Amounts.Count(e.Scope.Deny.Count, "deny rule")}" : "")}{(e.Spawner is { } s ? $"; lent by {Safe(s.Name)}" : "")}");
                 break;
             case Entry.Prompt e:
@@ -67,7 +67,7 @@ internal static class EntryText
                 yield return new(e.Reason == RunEnd.Completed ? Tone.Dim : Tone.Bad, RunEndText(e));
                 break;
             case Entry.Notification e:
-                yield return new(e.Level == "info" ? Tone.Dim : Tone.Warning, $"{Safe(e.Level)}: {Safe(e.Source)}: {Text(e.Message)}");
+                yield return new(e.Level == "info" ? Tone.Dim : Tone.Warning, $"{Safe(e.Level)}: {(e.Source == "worker" ? "" : Safe(e.Source) + ": ")}{Text(e.Message)}");
                 break;
             case Entry.ChildSpawned e:
                 yield return new(Tone.Good, $"+ {Safe(e.Child)} (process {e.Pid}) holds {Rules(e.Rules)}{(e.From is { } from ? $"; it was {Safe(from)}'s" : "")}");
@@ -154,6 +154,9 @@ internal static class EntryText
     /// <summary>A model as people name it.</summary>
     internal static string ModelName(ModelChoice model) =>
         model.Provider == "scripted" ? "scripted:" + System.IO.Path.GetFileName(model.Script) : $"{model.Alias ?? model.Provider}/{model.Model}";
+
+    /// <summary>Where a key came from.</summary>
+    internal static string KeyText(string source) => source == "none" ? "no key" : "key from " + Safe(source);
 
     private static string Safe(string text) => SafeText.Line(text, 400);
 

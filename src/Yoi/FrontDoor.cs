@@ -18,7 +18,10 @@ internal static class FrontDoor
     /// <summary>Adding a verb touches this list and its own file.</summary>
     internal static RootCommand Verbs(Surroundings s)
     {
-        var root = new RootCommand("Yoi runs LLM agents as Pods: each an operating system process with a journal and a scope.")
+        var root = new RootCommand("""
+            Yoi runs LLM agents as Pods: each an operating system process with a journal and a scope.
+            `yoi demo` shows it without a key, `yoi run 'what does this do?'` starts one here, `yoi VERB --help` says more.
+            """)
         {
             RunCommand.Create(s), StartCommand.Create(s), PsCommand.Create(s), SendCommand.Create(s), ReadCommand.Create(s), WaitCommand.Create(s),
             StopCommand.Create(s), RestoreCommand.Create(s), ResumeCommand.Create(s), AttachCommand.Create(s), LogCommand.Create(s), ScopesCommand.Create(s), RmCommand.Create(s), RepairCommand.Create(s), GcCommand.Create(s),
@@ -42,7 +45,7 @@ internal static class FrontDoor
         if (isVerb && WrongWords.In(parsed) is { Count: > 0 } wrong)
         {
             foreach (var words in wrong) s.Screen.Error(words);
-            s.Screen.Remark($"`yoi {(parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ")}--help` shows what there is");
+            s.Screen.Remark($"`{WrongWords.Verb(parsed.CommandResult)} --help` shows what there is");
             return ExitCode.Usage;
         }
         return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, ct);

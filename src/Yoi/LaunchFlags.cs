@@ -12,10 +12,10 @@ internal sealed record LaunchWishes(
 /// <summary>The flags that every verb shares that starts a Pod.</summary>
 internal sealed class LaunchFlags
 {
-    private readonly Option<string?> _name = new("--name", "-n") { Description = "Name of the Pod (default: the directory's name and a free number)." };
-    private readonly Option<string?> _cwd = new("--cwd", "-C") { Description = "Working directory of the Pod." };
-    private readonly Option<string?> _model = new("--model", "-m") { Description = "Model: provider/model (anthropic/claude-sonnet-4-5, openai/gpt-5, ollama/qwen3) or scripted:FILE." };
-    private readonly Option<string?> _baseUrl = new("--base-url") { Description = "Address of the provider's API, for example http://127.0.0.1:8000/v1." };
+    private readonly Option<string?> _name = new("--name", "-n") { Description = "Name of the Pod (default: the directory's name and a free number).", HelpName = "NAME" };
+    private readonly Option<string?> _cwd = new("--cwd", "-C") { Description = "Working directory of the Pod.", HelpName = "DIRECTORY" };
+    private readonly Option<string?> _model = new("--model", "-m") { Description = "Model: provider/model (anthropic/claude-sonnet-4-5, openai/gpt-5, ollama/qwen3) or scripted:FILE.", HelpName = "MODEL" };
+    private readonly Option<string?> _baseUrl = new("--base-url") { Description = "Address of the provider's API, for example http://127.0.0.1:8000/v1.", HelpName = "URL" };
     private readonly Option<string[]> _write = Paths("--write", "Path that the Pod may write and read (default: the working directory).");
     private readonly Option<string[]> _read = Paths("--read", "Path that the Pod may only read.");
     private readonly Option<string[]> _denyWrite = Paths("--deny-write", "Path that the Pod may not write.");
@@ -25,7 +25,7 @@ internal sealed class LaunchFlags
     private readonly Option<int?> _depth = Limit("--max-depth", "Levels of Pods below this one.", 0);
     private readonly Option<int?> _pods = Limit("--max-pods", "Living Pods in the tree, this one included.", 1);
     private readonly Option<int?> _tokens = Limit("--max-tokens", "Input and output tokens of all Pods of the tree together (default: no limit).", 1);
-    private readonly Option<string?> _role = new("--role") { Description = "Text added to the system prompt, or a file that holds it." };
+    private readonly Option<string?> _role = new("--role") { Description = "Text added to the system prompt, or a file that holds it.", HelpName = "TEXT" };
 
     private readonly Option<string?> _sandbox = new("--sandbox") { Description = "How commands are held: auto, kernel, partial or tools-only (no Bash).", HelpName = "LEVEL" };
     private readonly Option<bool> _network = new("--network") { Description = "Let commands use the network." };

@@ -86,6 +86,7 @@ public sealed class RestoreTests : IAsyncDisposable
         Assert.Contains("second", refused.Error, StringComparison.Ordinal);
         Assert.Contains("--without-held", refused.Error, StringComparison.Ordinal);
         Assert.Equal("ended", (await _room.PodsAsync())["first"].GetProperty("state").GetString());
+        Assert.StartsWith("yoi: first: ", (await _room.RunAsync("restore", "--all")).Expect(3).Error, StringComparison.Ordinal); // Nobody named it.
 
         var reduced = (await _room.RunAsync("restore", "first", "--without-held")).Expect(0);
         Assert.Contains(_room.Project + "/a", reduced.Error, StringComparison.Ordinal);
@@ -105,6 +106,7 @@ public sealed class RestoreTests : IAsyncDisposable
         (await _room.RunAsync("start", "quiet", "--read", ".")).Expect(0);
         var first = (await _room.PodsAsync())["quiet"].GetProperty("id").GetString()!;
         Assert.Contains("in use by a living Pod", (await _room.RunAsync("start", "quiet", "--read", ".")).Expect(3).Error, StringComparison.Ordinal);
+        Assert.Contains("quiet is not paused, and nothing waits there; `yoi send quiet", (await _room.RunAsync("resume", "quiet")).Expect(3).Error, StringComparison.Ordinal);
         (await _room.RunAsync("stop", "quiet")).Expect(0);
         Assert.Contains("no Pod died", (await _room.RunAsync("restore", "--all")).Expect(0).Error, StringComparison.Ordinal);
 

@@ -144,7 +144,7 @@ internal static class DoctorCommand
         {
             var model = await new ModelResolver(settings, s.Environment, s.Home, s.Cwd, s.Time).ResolveAsync(null, null, ct);
             var address = model.Choice.BaseUrl is { } url ? $" at {url}" : "";
-            return [files, new("model", "ok", $"{model.Name}{address}; key from {model.KeySource}; not asked now, `yoi run -p hello` does"), .. model.Warnings.Select(warning => new CheckRow("model", "warning", warning))];
+            return [files, new("model", "ok", $"{model.Name}{address}; {EntryText.KeyText(model.KeySource)}; not asked now, `yoi run -p hello` does"), .. model.Warnings.Select(warning => new CheckRow("model", "warning", warning))];
         }
         catch (ModelChoiceException e)
         {

@@ -36,6 +36,8 @@ internal static class GcCommand
             var result = await CollectAsync(s, wanted, parsed.GetValue(yes), ct);
             if (parsed.GetValue(json)) s.Screen.Json(result, TerminalJson.Default.GcResult);
             else Show(s.Screen, result);
+            if (result is { Pods: [], Kept: [], LeftBytes: > 0 } && !parsed.GetValue(json) && wanted.Age > TimeSpan.Zero)
+                s.Screen.Remark($"only Pods that have been quiet for {Amounts.Roughly(wanted.Age)} are looked at; `--older-than 1h` looks at younger ones");
             return ExitCode.Ok;
         });
         return command;

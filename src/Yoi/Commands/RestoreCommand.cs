@@ -25,12 +25,13 @@ internal static class RestoreCommand
             List<KnownPod> named = [.. parsed.GetValue(names)!.Select(name => PodFinder.Find(s, name))];
             var pods = parsed.GetValue(all) ? selection.All() : parsed.GetValue(tree) ? [.. named.SelectMany(selection.Tree)] : named;
             if (pods.Count == 0) s.Screen.Remark("no Pod died that could be restored; `yoi ps` shows how they ended");
-            return await RestoreAsync(s, pods, new PodRestorer(s, parsed.GetValue(withoutHeld)), parsed.GetValue(json), ct);
+            return await RestoreAsync(s, pods, new PodRestorer(s, parsed.GetValue(withoutHeld)), parsed.GetValue(json), parsed.GetValue(all) || parsed.GetValue(tree), ct);
         });
         return command;
     }
 
-    private static async Task<int> RestoreAsync(Surroundings s, List<KnownPod> pods, PodRestorer restorer, bool json, CancellationToken ct)
+    /// <param name="chosen">True if the user did not name each: then a refusal does, also of the only one.</param>
+    private static async Task<int> RestoreAsync(Surroundings s, List<KnownPod> pods, PodRestorer restorer, bool json, bool chosen, CancellationToken ct)
     {
         List<RestoredRow> rows = [];
         var code = ExitCode.Ok;
@@ -42,7 +43,7 @@ internal static class RestoreCommand
                 rows.Add(row);
                 if (!json) Show(s, row);
             }
-            catch (Exception e) when (IsRefusal(e) && pods.Count > 1)
+            catch (Exception e) when (IsRefusal(e) && (pods.Count > 1 || chosen))
             {
                 // One that cannot come back keeps no other from it.
                 code = FrontDoor.Code(e);

@@ -14,7 +14,18 @@ internal static class ResumeCommand
         {
             var pod = PodFinder.Find(s, parsed.GetRequiredValue(name));
             await using var client = await PodFinder.ConnectAsync(s, pod, ct);
-            await client.AskAsync(new Method.Resume(), ct);
+            try
+            {
+                await client.AskAsync(new Method.Resume(), ct);
+            }
+            catch (PodRefusedException e) when (e.Error.Code == ErrorCode.NotPaused)
+            {
+                throw new CommandException(ExitCode.Refused, $"{pod.Name} is not paused, and nothing waits there; `yoi send {pod.Name} …` gives it work");
+            }
+            catch (PodRefusedException e) when (e.Error.Code == ErrorCode.AlreadyRunning)
+            {
+                throw new CommandException(ExitCode.Refused, $"{pod.Name} is in a run already; `yoi attach {pod.Name}` follows it");
+            }
             s.Screen.Remark($"`yoi attach {pod.Name}` follows it");
             return ExitCode.Ok;
         });

@@ -36,7 +36,9 @@ internal static class RmCommand
                 foreach (var pod in pods) Refuse(Remove(pod));
                 return ExitCode.Ok;
             }
-            foreach (var pod in s.Registry.All().Where(pod => !pod.IsAlive))
+            var ended = s.Registry.All().Where(pod => !pod.IsAlive).ToList();
+            if (ended.Count == 0) s.Screen.Remark("no Pod has ended; nothing was removed");
+            foreach (var pod in ended)
             {
                 if (Remove(pod) is { } why) s.Screen.Remark("kept: " + SafeText.Of(why));
             }

@@ -25,7 +25,7 @@ internal static class RunCommand
         {
             if (parsed.GetValue(explain)) return await ScopeExplanation.PrintAsync(s, flags.Read(parsed), parsed.GetValue(json) || parsed.GetValue(format) != "text", ct);
             if (parsed.GetValue(json)) throw new CommandException(ExitCode.Usage, "--json goes with --explain-scope; the output of a run is chosen with --output-format");
-            var text = await TaskText.ReadAsync(s, parsed.GetValue(task), ct);
+            var text = await TaskText.ReadAsync(s, parsed.GetValue(task), "task", ct);
             var how = parsed.GetValue(format) switch { "json" => Format.Json, "stream-json" => Format.StreamJson, _ => parsed.GetValue(print) ? Format.Answer : Format.Text };
             return await RunAsync(s, flags.Read(parsed), text, how, parsed.GetValue(detach), ct);
         });

@@ -14,7 +14,7 @@ internal static class SendCommand
         var command = new Command("send", "Send input to a Pod; an idle one starts a run with it.") { name, text, queue };
         command.SetAction(async (parsed, ct) =>
         {
-            var input = await TaskText.ReadAsync(s, parsed.GetValue(text), ct);
+            var input = await TaskText.ReadAsync(s, parsed.GetValue(text), "message", ct);
             var pod = PodFinder.Find(s, parsed.GetRequiredValue(name));
             await using var client = await PodFinder.ConnectAsync(s, pod, ct);
             try

@@ -10,13 +10,13 @@ internal static class StartCommand
     internal static Command Create(Surroundings s)
     {
         var name = new Argument<string>("NAME") { Description = "Name of the Pod." };
-        var task = new Option<string?>("--task", "-t") { Description = "First task; `-` reads it from stdin. Without one the Pod waits for `yoi send`." };
+        var task = new Option<string?>("--task", "-t") { Description = "First task; `-` reads it from stdin. Without one the Pod waits for `yoi send`.", HelpName = "TEXT" };
         var json = new Option<bool>("--json") { Description = "Print name, id, pid and socket as JSON." };
         var command = new Command("start", "Start a Pod in the background.") { name, task, json };
         var flags = new LaunchFlags(command, named: true);
         command.SetAction(async (parsed, ct) =>
         {
-            var text = parsed.GetValue(task) is { } given ? await TaskText.ReadAsync(s, given, ct) : null;
+            var text = parsed.GetValue(task) is { } given ? await TaskText.ReadAsync(s, given, "task", ct) : null;
             var started = await RootLauncher.StartAsync(s, flags.Read(parsed, parsed.GetRequiredValue(name)), ct);
             var row = new StartedRow(started.Pod.Name, started.Pod.PodId, started.Process.Pid, started.Process.Socket);
             if (text is not null) row = row with { Seq = await HandOverAsync(s, started, text, ct) };

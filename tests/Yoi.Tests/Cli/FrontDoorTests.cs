@@ -93,7 +93,12 @@ public sealed partial class FrontDoorTests : IDisposable
     [InlineData("yoi run has no flag --deny-wirte=src; did you mean --deny-write?", "run", "x", "--deny-wirte=src")]
     [InlineData("there is no verb strat; did you mean start?", "strat", "a")]
     [InlineData("yoi run does not take \"the\"; a text of several words goes into quotes", "run", "fix", "the", "parser")]
-    [InlineData("yoi ps has no flag -z", "ps", "-z")]
+    [InlineData("yoi ps has no flag -z\n`yoi ps --help`", "ps", "-z")]
+    [InlineData("yoi ps does not take \"a\"\n", "ps", "a")]
+    [InlineData("yoi start does not take \"fix\"; the task goes behind --task, in quotes", "start", "a", "fix", "it")]
+    [InlineData("yoi scopes repair has no flag --jsno\n`yoi scopes repair --help` shows what there is", "scopes", "repair", "--jsno")]
+    [InlineData("there is no verb version; did you mean --version?", "version")]
+    [InlineData("yoi: --model stands behind `--`, where everything is text; put it before that", "start", "--", "a", "--model", "m")]
     [InlineData("serve is internal", "serve")]
     public async Task A_mistyped_word_is_named_with_what_was_meant(string words, params string[] args)
     {
@@ -154,7 +159,7 @@ public sealed partial class FrontDoorTests : IDisposable
     [InlineData("--sandbox cannot be \"foo\"; it is one of auto, kernel, ", "run", "--sandbox", "foo", "task")]
     [InlineData("SHELL cannot be \"tcsh\"; it is one of bash, zsh, fish", "completion", "tcsh")]
     [InlineData("yoi attach needs NAME", "attach")]
-    [InlineData("yoi config needs one of schema behind it", "config")]
+    [InlineData("yoi config needs a verb behind it: schema", "config")]
     [InlineData("a Pod cannot be called \"a b\": ", "start", "a b", "--model", "openai/x", "--base-url", "http://127.0.0.1:1/v1")]
     public async Task A_wrong_value_is_named_in_one_line_without_a_type_of_ours(string words, params string[] args)
     {

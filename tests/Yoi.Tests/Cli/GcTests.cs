@@ -29,6 +29,8 @@ public sealed class GcTests : IDisposable
     {
         var pod = await _room.DeadPodAsync("old", Said("x"), Stopped);
         Assert.Empty(Names(await GcAsync(), "pods")); // Ended just now.
+        Assert.Equal(0, await _room.RunAsync("gc"));
+        Assert.Contains("only Pods that have been quiet for 30 d are looked at; `--older-than 1h`", _room.Error, StringComparison.Ordinal);
         var said = await GcAsync("--older-than", "0m");
         Assert.Equal((true, "old"), (said.GetProperty("dry_run").GetBoolean(), Names(said, "pods").Single()));
         Assert.Equal(Retention.Bytes(pod.Directory), said.GetProperty("bytes").GetInt64());

@@ -40,6 +40,22 @@ public sealed class VerbsOnDeadPodsTests : IDisposable
     }
 
     [Fact]
+    public async Task Nothing_to_remove_is_said()
+    {
+        Assert.Equal(0, await _room.RunAsync("rm", "--all-ended"));
+        Assert.Equal("no Pod has ended; nothing was removed\n", _room.Error);
+    }
+
+    [Theory]
+    [InlineData("the task is empty", "run", " ")]
+    [InlineData("the message is empty", "send", "api", " ")]
+    public async Task A_text_without_a_word_is_refused_by_its_name(string words, params string[] args)
+    {
+        Assert.Equal(ExitCode.Usage, await _room.RunAsync(args));
+        Assert.Contains(words, _room.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_log_of_a_dead_Pod_can_be_read()
     {
         await _room.DeadPodAsync("api", new Entry.Input("do it"), Said("done \e[31mnow"), Stopped);

@@ -154,7 +154,7 @@ internal sealed class YoiRoom : IAsyncDisposable
     private static readonly string Self = new FileInfo("/proc/self/exe").LinkTarget!;
 
     /// <summary>
-    /// Processes that work in this root or hold a file of it open: pid and command line. A copy of the test host that is about to
+    /// Processes that work in this root, hold a file of it open or were told a path in it: pid and command line. A copy of the test host that is about to
     /// become a program holds what the host has open, and belongs to no root yet.
     /// </summary>
     internal IReadOnlyList<(int Pid, string CommandLine)> Processes()
@@ -165,8 +165,9 @@ internal sealed class YoiRoom : IAsyncDisposable
             if (!int.TryParse(Path.GetFileName(directory), out var pid) || pid == Environment.ProcessId) continue;
             try
             {
-                if (new FileInfo(directory + "/exe").LinkTarget != Self && Links(directory).Any(link => link.StartsWith(Root + "/", StringComparison.Ordinal)))
-                    found.Add((pid, File.ReadAllText(directory + "/cmdline").Replace('\0', ' ')));
+                var line = File.ReadAllText(directory + "/cmdline").Replace('\0', ' ');
+                if (new FileInfo(directory + "/exe").LinkTarget != Self && (line.Contains(Root + "/", StringComparison.Ordinal) || Links(directory).Any(link => link.StartsWith(Root + "/", StringComparison.Ordinal))))
+                    found.Add((pid, line));
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {

@@ -6,6 +6,7 @@ namespace Yoi.Runtime.Linux;
 internal static partial class Libc
 {
     private const int DuplicateCloseOnExec = 1030, LowestOfOurs = 64;
+    private const int GetFlags = 3, SetFlags = 4, SetOwner = 8, SetSignal = 10, SignalWhenReady = 0x2000 /* O_ASYNC, on x64 and arm64 */;
 
     /// <summary>
     /// A pipe, close-on-exec; its ends have high numbers, so that none is in the way of the numbers that a started program is given.
@@ -48,6 +49,20 @@ internal static partial class Libc
     {
         var fd = FcntlNumber(file, DuplicateCloseOnExec, LowestOfOurs);
         return fd >= 0 ? new SafeFileHandle(fd, ownsHandle: true) : throw Failed("fcntl");
+    }
+
+    /// <summary>Chooses what the kernel sends to whom when a pipe is written to, or its last writer is gone; nothing until <see cref="SignalFrom"/>.</summary>
+    /// <exception cref="LinuxException">The kernel refuses it.</exception>
+    internal static void ChooseSignalOf(SafeFileHandle reader, int pid, int signal)
+    {
+        if (FcntlNumber(reader, SetSignal, signal) < 0 || FcntlNumber(reader, SetOwner, pid) < 0) throw Failed("fcntl");
+    }
+
+    /// <summary>From here on it is sent, as long as anybody has this open file.</summary>
+    /// <exception cref="LinuxException">The kernel refuses it.</exception>
+    internal static void SignalFrom(SafeFileHandle reader)
+    {
+        if (FcntlNumber(reader, SetFlags, FcntlNumber(reader, GetFlags, 0) | SignalWhenReady) < 0) throw Failed("fcntl");
     }
 
     [LibraryImport(Name, EntryPoint = "pipe2", SetLastError = true)]

@@ -15,8 +15,8 @@ internal static class Bubblewrap
     /// <summary>Descriptors that bubblewrap reads and writes, and closes before the command begins.</summary>
     internal const int InformationFd = 3, FilterFd = 4, ViewFd = 5;
 
-    /// <summary>The first that it leaves open for the command.</summary>
-    internal const int FirstFd = 6;
+    /// <summary>The first that it leaves open for the command; the one before is the shell's above it.</summary>
+    internal const int FirstFd = 7;
 
     private static readonly string[] Places = ["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"];
 

@@ -1,6 +1,3 @@
-using System.Text;
-using System.Text.Json;
-using Microsoft.Win32.SafeHandles;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
@@ -9,21 +6,20 @@ using Yoi.Runtime.Sandbox;
 namespace Yoi.Runtime.Spawning;
 
 /// <summary>
-/// A command at level <c>kernel</c>: bubblewrap outside, and the first process of a pid namespace inside, with which all of it goes. The gate
-/// is inside: if the Pod dies before it is opened, it sees the end of its input and the command never runs.
+/// A command at level <c>kernel</c>: a shell that only waits, bubblewrap below it, and inside the first process of a pid namespace, with
+/// which all of it goes. The gate is inside: if the Pod dies before it is opened, the command sees the end of its input and never runs.
 /// </summary>
 internal sealed class BubblewrapHold : ICommandHold
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(20), EndLimit = TimeSpan.FromSeconds(10);
 
-    private readonly PodProcess _outer;
+    private readonly WaitingShell _shell;
     private readonly PodProcess _inner;
-    private readonly SafeFileHandle _gate;
     private readonly TimeProvider _time;
 
-    private BubblewrapHold(PodProcess outer, PodProcess inner, SafeFileHandle gate, TimeProvider time)
+    private BubblewrapHold(WaitingShell shell, PodProcess inner, TimeProvider time)
     {
-        (_outer, _inner, _gate, _time) = (outer, inner, gate, time);
+        (_shell, _inner, _time) = (shell, inner, time);
         Gone = EndAsync();
     }
 
@@ -36,25 +32,27 @@ internal sealed class BubblewrapHold : ICommandHold
     internal static async Task<SandboxedCommand> StartAsync(
         string podDirectory, SandboxCommand command, string outputPath, CommandLimits limits, TimeProvider time, CancellationToken ct, string? about = null)
     {
-        PodProcess? outer = null, inner = null;
-        SafeFileHandle? gate = null;
+        WaitingShell? shell = null;
+        PodProcess? inner = null;
         CommandOutput? output = null;
         CommandGroup? group = null;
         var started = false;
         try
         {
-            var made = group = CommandGroup.TryMake(limits);
-            (outer, gate, var information, var words) = await SpawnThread.RunAsync(() => Execute(command, made));
+            group = CommandGroup.TryMake(limits);
+            (shell, var words) = WaitingShell.Start(command, group);
             output = CommandOutput.Open(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20);
-            output.Begin(() => (inner ?? outer).Signal(Libc.SigKill));
-            var pid = await ChildOf(information, output, time);
-            inner = PodProcess.Open(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
-            var process = CommandMarks.Look(pid) ?? throw new SandboxException("the sandbox ended as it was being made");
+            output.Begin(() => inner?.Signal(Libc.SigKill));
+            await Task.WhenAny(output.Beginning, shell.Process.Exited).WaitAsync(StartLimit, time, ct);
+            if (shell.Process.Exited.IsCompleted) await shell.EndAsync(); // Else who is left would have its output open.
             var beginning = await output.Beginning.WaitAsync(StartLimit, time, ct);
-            if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the sandbox could not be made: {Said(beginning, output)}");
+            if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the sandbox could not be made: {Said(beginning)}");
+            inner = PodProcess.Open(shell.FirstInside()) ?? throw new SandboxException("the sandbox ended as it was being made");
+            var process = CommandMarks.Look(inner.Pid) ?? throw new SandboxException("the sandbox ended as it was being made");
+            shell.DieWithUs();
             var mark = CommandMarks.Put(podDirectory, process, about);
             started = true;
-            return new(mark, about is null, process, new BubblewrapHold(outer, inner, gate, time), output, group);
+            return new(mark, about is null, process, new BubblewrapHold(shell, inner, time), output, group);
         }
         catch (TimeoutException)
         {
@@ -66,96 +64,36 @@ internal sealed class BubblewrapHold : ICommandHold
         }
         finally
         {
-            if (!started) await GiveUpAsync(outer, inner, gate, group, output, time);
+            if (!started) await GiveUpAsync(shell, inner, group, output, time);
         }
     }
 
-    public void Go() => CommandGate.Open(_gate);
+    public void Go() => CommandGate.Open(_shell.Gate);
 
     public void Kill() => _inner.Signal(Libc.SigKill);
 
     public void Dispose()
     {
-        _gate.Dispose();
-        _outer.Dispose();
+        _shell.Dispose();
         _inner.Dispose();
     }
 
-    /// <summary>Runs on the thread that never ends.</summary>
-    private static (PodProcess Outer, SafeFileHandle Gate, SafeFileHandle Information, SafeFileHandle Words) Execute(SandboxCommand command, CommandGroup? group)
-    {
-        var entrances = group?.OpenEntrances() ?? [];
-        try
-        {
-            var (gateRead, gateWrite) = Libc.Pipe();
-            var (wordsRead, wordsWrite) = Libc.Pipe();
-            var (informationRead, informationWrite) = Libc.Pipe();
-            using (gateRead) using (wordsWrite) using (informationWrite)
-            {
-                using var filter = Libc.MemoryFile(command.Filter);
-                using var view = Libc.MemoryFile(command.View);
-                var program = new PodProgram(command.Program, CommandGate.Entering(command.Arguments, Bubblewrap.FirstFd, entrances.Count));
-                SafeFileHandle[] given = [gateRead, wordsWrite, wordsWrite, informationWrite, filter, view, .. entrances];
-                return (PodProcess.Start(() => NativeSpawn.Start(program, command.Environment, given)), gateWrite, informationRead, wordsRead);
-            }
-        }
-        finally
-        {
-            foreach (var entrance in entrances) entrance.Dispose();
-        }
-    }
-
-    /// <summary>
-    /// The pid that bubblewrap reports, read to the closing brace. Not to be cancelled: until then it has a child that nobody can name, and that
-    /// would wait for it for ever.
-    /// </summary>
-    private static async Task<int> ChildOf(SafeFileHandle information, CommandOutput output, TimeProvider time)
-    {
-        var text = await Task.Run(() => ReadToBrace(information)).WaitAsync(StartLimit, time);
-        try
-        {
-            using var parsed = JsonDocument.Parse(text);
-            return parsed.RootElement.GetProperty("child-pid").GetInt32();
-        }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
-        {
-            await output.Ended.WaitAsync(StartLimit, time);
-            throw new SandboxException($"the sandbox could not be made: {Said(await output.Beginning, output)}");
-        }
-    }
-
-    private static string ReadToBrace(SafeFileHandle information)
-    {
-        using (information)
-        {
-            var text = new StringBuilder();
-            Span<byte> buffer = stackalloc byte[512];
-            while (text.ToString() is var now && !now.Contains('}') && Libc.Read(information, buffer, buffer.Length) is > 0 and var read)
-                text.Append(Encoding.ASCII.GetString(buffer[..(int)read]));
-            return text.ToString();
-        }
-    }
-
-    private static string Said(string beginning, CommandOutput output) =>
-        (beginning + output.Text(0, 2048)).Trim() is { Length: > 0 } said ? said : "bubblewrap said nothing";
+    private static string Said(string beginning) => beginning.Trim() is { Length: > 0 } said ? said : "bubblewrap said nothing";
 
     private async Task<ProcessExit> EndAsync()
     {
-        var exit = await _outer.Exited;
+        var exit = await _shell.Process.Exited;
         // The monitor has ended: what the command left behind must not outlive it.
         _inner.Signal(Libc.SigKill);
         await _inner.Exited.WaitAsync(EndLimit, _time);
         return exit;
     }
 
-    private static async Task GiveUpAsync(PodProcess? outer, PodProcess? inner, SafeFileHandle? gate, CommandGroup? group, CommandOutput? output, TimeProvider time)
+    private static async Task GiveUpAsync(WaitingShell? shell, PodProcess? inner, CommandGroup? group, CommandOutput? output, TimeProvider time)
     {
-        gate?.Dispose();
         inner?.Signal(Libc.SigKill);
-        if (inner is null && outer is not null) KillChildrenOf(outer);
-        outer?.Signal(Libc.SigKill);
+        if (shell is not null) await shell.EndAsync();
         if (inner is not null) await inner.Exited.WaitAsync(EndLimit, time);
-        if (outer is not null) await outer.Exited.WaitAsync(EndLimit, time);
         group?.Remove();
         if (output is not null)
         {
@@ -163,17 +101,7 @@ internal sealed class BubblewrapHold : ICommandHold
             output.Delete();
         }
         inner?.Dispose();
-        outer?.Dispose();
+        shell?.Dispose();
         output?.Dispose();
-    }
-
-    // They do not yet end with it.
-    private static void KillChildrenOf(PodProcess outer)
-    {
-        foreach (var pid in PodProcess.ChildrenOf(outer.Pid))
-        {
-            using var child = PodProcess.Open(pid);
-            child?.Signal(Libc.SigKill);
-        }
     }
 }

@@ -57,10 +57,18 @@ internal sealed class PodProcess : IDisposable
     internal static string? StartTimeOf(int pid) => ProcessStat.Of(pid)?.StartTime;
 
     /// <summary>Pids of what a process has started and not yet buried; of its first thread only.</summary>
-    internal static IReadOnlyList<int> ChildrenOf(int pid)
+    internal static IReadOnlyList<int> ChildrenOf(int pid) =>
+        [.. Text(pid, $"task/{pid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
+
+    /// <summary>Pids of the processes that were started with exactly these words, and whose parent was not.</summary>
+    internal static IEnumerable<int> OrphansOf(IEnumerable<string> words)
     {
-        var path = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/task/{pid}/children");
-        return File.Exists(path) ? [.. File.ReadAllText(path).Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => int.Parse(word, CultureInfo.InvariantCulture))] : [];
+        var line = string.Concat(words.Select(word => word + '\0'));
+        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(directory), CultureInfo.InvariantCulture, out var pid) || Text(pid, "cmdline") != line) continue;
+            if (ProcessStat.Of(pid) is { } stat && !Text(stat.Parent, "cmdline").EndsWith(line, StringComparison.Ordinal)) yield return pid;
+        }
     }
 
     /// <summary>True while it is held by SIGSTOP (or a debugger).</summary>
@@ -97,5 +105,18 @@ internal sealed class PodProcess : IDisposable
     {
         process.Dispose();
         return null;
+    }
+
+    /// <summary>A file of a process; empty if there is no such process, or it is another user's.</summary>
+    private static string Text(int pid, string name)
+    {
+        try
+        {
+            return File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/{name}"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
     }
 }

@@ -2,11 +2,13 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Xunit;
+using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Spawning;
 using Yoi.Tests.Models;
+using Yoi.Tests.Spawning;
 
 namespace Yoi.Tests.Sandbox;
 
@@ -28,13 +30,46 @@ public sealed partial class CutOffStartTests
         var time = new ManualTime();
         var starting = BubblewrapHold.StartAsync(room.PodDirectory, command, output, new(OutputMb: 1), time, SandboxRoom.Ct);
         await time.SomethingWaitsAsync(SandboxRoom.Ct);
-        await Eventually.Holds(() => Of(room).Count == 2); // It, and its child, which does not know yet with whom it is to die.
+        await Eventually.Holds(() => Of(room).Count == 3); // The shell, it, and its child, which does not know yet with whom it is to die.
 
         time.Advance(TimeSpan.FromSeconds(20));
 
         Assert.Contains("not ready within", (await Assert.ThrowsAsync<SandboxException>(() => starting.WaitAsync(Hanging, SandboxRoom.Ct))).Message, StringComparison.Ordinal);
         Assert.Empty(Of(room));
         Assert.False(File.Exists(output));
+    }
+
+    [Fact, Trait("case", "T41"), Trait("case", "F02")]
+    public async Task A_Pod_that_dies_while_what_bubblewrap_made_waits_for_its_word_leaves_nobody()
+    {
+        SandboxRoom.SkipWithout("kernel");
+        await using var room = new PodRoom();
+        var pod = await room.Root(with: d => d with { SandboxLevel = "kernel" });
+        var (bubblewrap, call) = await HeldBetween(pod);
+        Assert.Contains(bubblewrap, Of(room.Work));
+
+        await pod.Killed();
+        await Assert.ThrowsAnyAsync<Exception>(() => call);
+        Assert.Equal(0, Libc.Kill(bubblewrap, Libc.SigCont));
+
+        await Eventually.Holds(() => Of(room.Work).Count == 0);
+    }
+
+    [Fact, Trait("case", "F02")]
+    public async Task Bubblewrap_that_is_killed_while_what_it_made_waits_for_its_word_leaves_nobody()
+    {
+        SandboxRoom.SkipWithout("kernel");
+        await using var room = new PodRoom();
+        var pod = await room.Root(with: d => d with { SandboxLevel = "kernel" });
+        var (bubblewrap, call) = await HeldBetween(pod);
+
+        Assert.Equal(0, Libc.Kill(bubblewrap, Libc.SigKill));
+
+        var result = await call;
+        Assert.True(result.IsError);
+        Assert.Contains("the sandbox could not be made", result.Content + result.Summary, StringComparison.Ordinal);
+        Assert.Empty(Of(room.Work));
+        Assert.False((await pod.Call("Bash", """{"command":"true"}""")).IsError);
     }
 
     [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "S17")]
@@ -54,7 +89,7 @@ public sealed partial class CutOffStartTests
                 // In time.
             }
         }
-        Assert.Empty(Of(room));
+        await Eventually.Holds(() => Of(room).Count == 0); // The last one may be as far as that it is killed.
         Assert.False(CommandMarks.AnyLeft(room.PodDirectory));
     }
 
@@ -122,10 +157,48 @@ public sealed partial class CutOffStartTests
         Directory.Delete(path);
     }
 
-    /// <summary>Processes of bubblewrap for this room.</summary>
-    private static List<int> Of(SandboxRoom room) =>
+    /// <summary>A bubblewrap below this Pod, stopped when it had made a process and before that one did anything; and the call that it is for.</summary>
+    private static async Task<(int Bubblewrap, Task<Entry.ToolResult> Call)> HeldBetween(RoomPod pod)
+    {
+        while (true)
+        {
+            var call = pod.Call("Bash", """{"command":"true"}""");
+            if (Hold(pod.Launched.Process.Pid, call) is { } held) return (held, call);
+            Assert.False((await call).IsError);
+        }
+    }
+
+    /// <summary>Stops the next bubblewrap where it is. Null if that is elsewhere; then it goes on.</summary>
+    private static int? Hold(int pod, Task call)
+    {
+        while (!call.IsCompleted)
+        {
+            foreach (var bubblewrap in Threads(pod).SelectMany(ChildrenOf).SelectMany(child => PodProcess.ChildrenOf(child).Prepend(child)).Where(pid => Text($"/proc/{pid}/comm") == "bwrap\n"))
+            {
+                if (Libc.Kill(bubblewrap, Libc.SigStop) != 0) continue;
+                while (StateOf(bubblewrap) is not ('T' or 'Z' or null)) { }
+                if (PodProcess.ChildrenOf(bubblewrap) is [var made] && PodProcess.ChildrenOf(made).Count == 0 && StateOf(made) == 'S') return bubblewrap;
+                _ = Libc.Kill(bubblewrap, Libc.SigCont);
+                return null;
+            }
+        }
+        return null;
+    }
+
+    private static IEnumerable<string> Threads(int pid) => Directory.Exists($"/proc/{pid}/task") ? Directory.EnumerateDirectories($"/proc/{pid}/task") : [];
+
+    private static IEnumerable<int> ChildrenOf(string thread) =>
+        Text(thread + "/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => int.Parse(word, CultureInfo.InvariantCulture));
+
+    private static char? StateOf(int pid) => Text($"/proc/{pid}/stat") is { Length: > 0 } stat ? stat[stat.LastIndexOf(')') + 2] : null;
+
+    private static List<int> Of(SandboxRoom room) => Of(room.Root);
+
+    /// <summary>Processes of bubblewrap for a room, and the shells above.</summary>
+    private static List<int> Of(string directory) =>
     [
-        .. Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1])).Where(path => Text(path + "/cmdline") is var words && words.Contains("bwrap\0", StringComparison.Ordinal) && words.Contains(room.Root, StringComparison.Ordinal))
+        .. Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1]))
+            .Where(path => Text(path + "/cmdline") is var words && words.Contains("bwrap\0", StringComparison.Ordinal) && words.Contains(directory, StringComparison.Ordinal))
             .Select(path => int.Parse(path["/proc/".Length..], CultureInfo.InvariantCulture)),
     ];
 

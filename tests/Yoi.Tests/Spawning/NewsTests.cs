@@ -58,10 +58,12 @@ public sealed class NewsTests : IAsyncLifetime
     {
         var (root, child) = await Quiet();
         await using var _ = child;
+        await root.Spawn("gate", "\nSLOW 600000");
         await child.RunAsync("SLOW 600000", ct: _room.Ct);
-        var accepted = await root.Client.RunAsync("""CALL ReadPodOutput {"name":"a","wait_seconds":1}""", ct: _room.Ct);
+        var accepted = await root.Client.RunAsync("""CALL WaitForPods {"names":["gate"]}""", ct: _room.Ct);
         await root.Until(entry => entry is Entry.TurnStart, accepted.Seq);
         await root.Client.PauseAsync(_room.Ct);
+        await using (var gate = await root.ConnectTo("gate")) await gate.CancelAsync(_room.Ct); // Now its wait is over, and it pauses.
         await root.Until(entry => entry is Entry.RunPaused, accepted.Seq);
 
         await child.CancelAsync(_room.Ct);
@@ -72,8 +74,8 @@ public sealed class NewsTests : IAsyncLifetime
         await root.Client.ResumeAsync(_room.Ct);
         await root.Until(entry => entry is Entry.RunEnded, accepted.Seq);
         var told = Assert.Single(root.All<Entry.News>());
-        Assert.Contains("cancelled by human", told.Text, StringComparison.Ordinal);
-        Assert.Equal(2, root.All<Entry.RunEnded>().Count);
+        Assert.Contains("pod `a` finished its run: cancelled by human", told.Text, StringComparison.Ordinal);
+        Assert.Equal(3, root.All<Entry.RunEnded>().Count);
     }
 
     [Fact]
@@ -82,13 +84,11 @@ public sealed class NewsTests : IAsyncLifetime
         var (root, child) = await Quiet();
         await using var _ = child;
         // By a wait that is woken.
-        await child.RunAsync("SLOW 300", ct: _room.Ct);
-        var wait = await root.Call("WaitForPods", """{"names":["a"]}""");
-        Assert.Contains("finished its run", wait.Content, StringComparison.Ordinal);
+        var wait = await EndedDuring(root, child, """CALL WaitForPods {"names":["a"]}""");
+        Assert.Contains("finished its run", wait[0].Content, StringComparison.Ordinal);
         // By a read, which returns the words with it.
-        await child.RunAsync("SLOW 300", ct: _room.Ct);
-        var read = await root.Calls("""CALL ReadPodOutput {"name":"a","wait_seconds":60}""", """CALL WaitForPods {"names":["a"]}""", """CALL ReadPodOutput {"name":"a","wait_seconds":60}""", "CALL WaitForPods {}");
-        Assert.Contains("Hello from the mock.", string.Concat(read[0].Content, read[2].Content), StringComparison.Ordinal);
+        var read = await EndedDuring(root, child, """CALL ReadPodOutput {"name":"a","wait_seconds":60}""", """CALL WaitForPods {"names":["a"]}""", """CALL ReadPodOutput {"name":"a","wait_seconds":60}""", "CALL WaitForPods {}");
+        Assert.Contains("Hello", string.Concat(read[0].Content, read[2].Content), StringComparison.Ordinal);
         Assert.Equal("no pods to wait for: none of yours is working or has news", read[3].Summary);
         Assert.Empty(root.All<Entry.News>());
         // By a notice, once it is back, of what happened while it was dead.
@@ -117,6 +117,17 @@ public sealed class NewsTests : IAsyncLifetime
             .Where(cursor => cursor.What == Told.NewsCursor).Select(cursor => cursor.Seq).ToList();
         Assert.Equal(told.Distinct().Order(), told);
         Assert.Equal(4, told.Count); // The task, and three runs.
+    }
+
+    /// <summary>The results of calls that wait for a run of the child: it ends only when they have been asked for.</summary>
+    private async Task<IReadOnlyList<Entry.ToolResult>> EndedDuring(RoomPod root, PodClient child, params string[] calls)
+    {
+        var task = await child.RunAsync("SLOW 600000", ct: _room.Ct);
+        var accepted = await root.Client.RunAsync(string.Join('\n', calls), ct: _room.Ct);
+        await root.Until(entry => entry is Entry.Assistant, accepted.Seq);
+        await Eventually.Holds(() => root.Child("a").Journal.Last()!.Seq > task.Seq + 1); // It has asked its model.
+        await child.CancelAsync(_room.Ct);
+        return [.. (await root.Until(entry => entry is Entry.RunEnded, accepted.Seq)).OfType<Entry.ToolResult>()];
     }
 
     [Fact, Trait("case", "T26")]

@@ -173,6 +173,16 @@ internal sealed class RoomPod(PodRoom room, LaunchDocument document, LaunchedPod
         }
     }
 
+    /// <summary>What ListPods says once each Pod has answered that can: a busy machine keeps one from it in time, and the list says so.</summary>
+    internal async Task<string> List()
+    {
+        while (true)
+        {
+            var list = (await Call("ListPods")).Content!;
+            if (!list.Contains("no answer within", StringComparison.Ordinal) && !list.Contains("at least", StringComparison.Ordinal)) return list;
+        }
+    }
+
     internal Task<Entry.ToolResult> Spawn(string name, string task = "hello", string scope = "[]", string more = "") =>
         Call("SpawnPod", SpawnArguments(name, task, scope, more));
 

@@ -74,7 +74,7 @@ public sealed class TreeReturnsTests : IAsyncLifetime
         await back.Until(entry => entry is Entry.RunEnded, status.HeadSeq);
         Assert.Equal(["dead", "idle"], back.All<Entry.News>().Skip(told).Select(news => news.Child).Order());
 
-        var listed = (await back.Call("ListPods")).Content!;
+        var listed = await back.List();
         foreach (var line in (string[])["idle [alive]", "busy [alive]", "held [alive, not answering]", "dead [lost", "stopped [stopped"]) Assert.Contains(line, listed, StringComparison.Ordinal);
         foreach (var name in (string[])["idle", "busy", "held"]) Assert.False(await MayWrite(back, _room.Work + "/" + name));
         foreach (var name in (string[])["dead", "stopped", "unborn"]) Assert.True(await MayWrite(back, _room.Work + "/" + name));
@@ -108,7 +108,7 @@ public sealed class TreeReturnsTests : IAsyncLifetime
         await using (var client = await root.ConnectTo("leaf")) await client.RunAsync("hello", ct: _room.Ct); // Its end reaches the top.
         await root.Until(entry => entry is Entry.News { Child: "leaf" });
         Assert.Single(root.All<Entry.News>(), news => news.Child == "leaf"); // What the middle had been told is not told again.
-        Assert.Contains("leaf [alive]", (await root.Call("ListPods")).Content, StringComparison.Ordinal);
+        Assert.Contains("leaf [alive]", await root.List(), StringComparison.Ordinal);
         Assert.Contains("Hello", (await root.Call("ReadPodOutput", """{"name":"leaf"}""")).Content, StringComparison.Ordinal);
         Assert.Equal((true, false), (await MayWrite(root, folder), await MayWrite(root, inner)));
 
@@ -185,11 +185,12 @@ public sealed class TreeReturnsTests : IAsyncLifetime
     {
         Assert.Equal(alive, child.IsAlive);
         Assert.Equal(alive, _room.Rows.Any(row => row.PodId == child.PodId && row.SpawnerId == root.Document.PodId && !row.Pending));
+        // What has come back is journalled behind the end.
+        await Eventually.Holds(() => root.All<Entry.ScopeChanged>()[^1].Lent.Any(lent => lent.ChildId == child.PodId) == alive);
         var status = await root.Client.StatusAsync(_room.Ct);
         while (status.HeadSeq < root.Journal[^1].Seq) status = await root.Client.StatusAsync(_room.Ct); // Memory follows the journal.
         Assert.Equal(alive, status.Lent.Any(lent => lent.ChildId == child.PodId));
         Assert.Equal(!alive, status.Children.Single().Ended);
-        Assert.Equal(alive, root.All<Entry.ScopeChanged>()[^1].Lent.Any(lent => lent.ChildId == child.PodId));
         Assert.Equal(alive, child.Journal.Last()!.Entry is not Entry.PodEnded);
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Xunit;
 using Yoi.Protocol;
+using Yoi.Runtime.Spawning;
 using Yoi.Tests.Socket;
 
 namespace Yoi.Tests.Wire;
@@ -11,7 +12,7 @@ public sealed class BaseClientTests
     private const string Script = """
         {"pods": {
           "*": {"commands": true, "replies": [
-            {"when": {"user": "two turns"}, "text": ["slow", "ly"], "stall_ms": 400, "calls": [{"name": "ListPods", "arguments": {}}]},
+            {"when": {"user": "two turns"}, "text": ["slow", "ly"], "calls": [{"name": "WaitForPods", "arguments": {"names": ["kid"]}}]},
             {"when": {"user": "think"}, "thinking": "hm", "text": ["I thought"]},
             {"when": {"user": "break off"}, "text": ["so far"], "error": {"status": 400, "type": "invalid_request_error", "message": "no"}}
           ]}}}
@@ -49,9 +50,14 @@ public sealed class BaseClientTests
         await RunAsync(ours, following, "ERR");
         await RunAsync(ours, following, "break off");
 
-        await ours.RunAsync("two turns", ct: ServedRoom.Ct);
-        await ours.RunAsync("after it", SendMode.Queue, ServedRoom.Ct);
-        await ours.PauseAsync(ServedRoom.Ct);
+        await using (var kid = await PodClient.ConnectAsync(root.Directories.Socket(new PodRegistry(root.Directories).Newest("kid")!.PodId), ct: ServedRoom.Ct))
+        {
+            await kid.RunAsync("SLOW 60000", ct: ServedRoom.Ct);
+            await ours.RunAsync("two turns", ct: ServedRoom.Ct);
+            await ours.RunAsync("after it", SendMode.Queue, ServedRoom.Ct);
+            await ours.PauseAsync(ServedRoom.Ct);
+            await kid.CancelAsync(ServedRoom.Ct); // Now the wait of the first turn is over, and it pauses.
+        }
         await UntilAsync(following, entry => entry is Entry.RunPaused);
         await ours.ResumeAsync(ServedRoom.Ct);
         for (var i = 0; i < 2; i++) await UntilAsync(following, entry => entry is Entry.RunEnded);

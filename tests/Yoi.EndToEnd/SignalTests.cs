@@ -76,7 +76,7 @@ public sealed class SignalTests : IAsyncDisposable
         Assert.Equal("[]", (await _room.RunAsync("scopes", "--json")).Expect(0).Out.Trim());
     }
 
-    private static async Task UntilAsync(Func<bool> holds)
+    internal static async Task UntilAsync(Func<bool> holds)
     {
         using var limit = new CancellationTokenSource(YoiProcess.Limit);
         using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(10));

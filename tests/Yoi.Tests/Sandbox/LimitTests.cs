@@ -131,7 +131,7 @@ public sealed class LimitTests
         await using var room = await RoomAsync(level);
         var outcome = await room.Bash("mkdir many; i=0; while :; do : > many/$((i++)); done", ("timeout", 1000));
         Assert.Contains("1000 ms", outcome.Summary, StringComparison.Ordinal);
-        Assert.Equal("ok", await room.Run("rm -r many && echo ok"));
+        Assert.Equal("ok", await room.Run("rm -rf many && echo ok"));
     }
 
     [Theory, InlineData("kernel"), InlineData("partial")]

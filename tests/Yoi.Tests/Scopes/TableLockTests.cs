@@ -204,7 +204,7 @@ public sealed class TableLockTests : IDisposable
     public async Task What_a_dead_Pod_left_running_is_ended_before_the_lock_is_taken_and_not_under_it()
     {
         var (dead, next) = (_room.Row("dead", "write:/w"), _room.Row("next", "write:/w"));
-        using var table = new ScopeTable(_room.Directories, TimeProvider.System);
+        using var table = new ScopeTable(_room.Directories, TimeProvider.System) { Wait = TimeSpan.FromMinutes(2) };
         using (PodLock.TryTake(dead.Directory)!) await table.AcquireAsync(dead, Ct);
         using var command = System.Diagnostics.Process.Start("sleep", "600");
         CommandMarks.Put(dead.Directory, CommandMarks.Look(command.Id)!);
@@ -213,7 +213,7 @@ public sealed class TableLockTests : IDisposable
         using (await Take())
         {
             taken = table.AcquireAsync(next, Ct);
-            await command.WaitForExitAsync(Ct).WaitAsync(TimeSpan.FromSeconds(4), Ct); // The lock is ours all the while.
+            await command.WaitForExitAsync(Ct).WaitAsync(TimeSpan.FromMinutes(1), Ct); // The lock is ours all the while.
             Assert.False(taken.IsCompleted);
         }
         await taken;

@@ -3,6 +3,7 @@ using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Spawning;
+using Yoi.Tests.Models;
 
 namespace Yoi.Tests.Spawning;
 
@@ -16,8 +17,8 @@ public sealed class PodLauncherTests : IDisposable
 
     public void Dispose() => _root.Dispose();
 
-    private Task<LaunchedPod> Start(string script, LaunchDocument? document = null, LaunchSecrets? secrets = null, TimeSpan? limit = null, CancellationToken? ct = null) =>
-        PodLauncher.StartAsync(SpawningRoot.Shell(script), document ?? _root.Document("x"), secrets ?? NoSecrets, limit ?? Limit, TimeProvider.System, ct ?? TestContext.Current.CancellationToken);
+    private Task<LaunchedPod> Start(string script, LaunchDocument? document = null, LaunchSecrets? secrets = null, TimeSpan? limit = null, TimeProvider? time = null, CancellationToken? ct = null) =>
+        PodLauncher.StartAsync(SpawningRoot.Shell(script), document ?? _root.Document("x"), secrets ?? NoSecrets, limit ?? Limit, time ?? TimeProvider.System, ct ?? TestContext.Current.CancellationToken);
 
     private static async Task<ProcessExit> End(LaunchedPod pod)
     {
@@ -108,9 +109,14 @@ public sealed class PodLauncherTests : IDisposable
     [Fact]
     public async Task A_process_that_says_nothing_is_killed_when_the_limit_passes()
     {
-        var e = await Assert.ThrowsAsync<LaunchException>(() => Start($"echo $$ > {_root.Path}/pid; exec sleep 60", limit: TimeSpan.FromMilliseconds(700)));
+        var time = new ManualTime();
+        var starting = Start($"echo $$ > {_root.Path}/pid.tmp; mv {_root.Path}/pid.tmp {_root.Path}/pid; exec sleep 60", limit: TimeSpan.FromSeconds(20), time: time);
+        await Eventually.Holds(() => File.Exists(_root.Path + "/pid"));
+        Assert.False(starting.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(20));
 
-        Assert.Contains("within 0.7 s", e.Message, StringComparison.Ordinal);
+        var e = await Assert.ThrowsAsync<LaunchException>(() => starting);
+        Assert.Contains("within 20 s", e.Message, StringComparison.Ordinal);
         AssertGone();
     }
 

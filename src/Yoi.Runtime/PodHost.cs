@@ -240,13 +240,14 @@ internal sealed class PodHost : IAsyncDisposable
 
         byte[] TokenOf(ChildRef child)
         {
+            var nobodys = RandomNumberGenerator.GetBytes(32);
             try
             {
-                return File.ReadAllBytes(_document.Directories.Token(child.PodId));
+                return PrivateFile.ReadText(_document.Directories.Token(child.PodId)) is { } own ? Encoding.UTF8.GetBytes(own) : nobodys;
             }
             catch (IOException)
             {
-                return RandomNumberGenerator.GetBytes(32); // Gone with its child, or with the runtime directory: nobody has this one.
+                return nobodys; // One child's file keeps no other from being known.
             }
         }
     }
@@ -288,7 +289,7 @@ internal sealed class PodHost : IAsyncDisposable
                 }
                 await table.ReleaseAsync(podId, CancellationToken.None);
             }
-            catch (ScopeException e)
+            catch (Exception e) when (e is ScopeException or IOException or UnauthorizedAccessException)
             {
                 // The row stays until somebody changes the table next: our life-lock is free by then, so it counts as dead.
                 await Console.Error.WriteLineAsync($"yoi: the scope could not be given back: {e.Message}");

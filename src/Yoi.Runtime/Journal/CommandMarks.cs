@@ -50,7 +50,15 @@ internal static class CommandMarks
     internal static IReadOnlyList<CommandMark> Of(string podDirectory)
     {
         var directory = Path.Combine(podDirectory, PodFiles.Commands);
-        return Directory.Exists(directory) ? [.. Directory.GetFiles(directory).Order(StringComparer.Ordinal).Select(path => new CommandMark(path))] : [];
+        try
+        {
+            return Directory.Exists(directory) ? [.. Directory.GetFiles(directory).Order(StringComparer.Ordinal).Select(path => new CommandMark(path))] : [];
+        }
+        catch (UnauthorizedAccessException)
+        {
+            if (!PrivateFile.GiveBack(directory)) throw;
+            return Of(podDirectory);
+        }
     }
 
     /// <summary>

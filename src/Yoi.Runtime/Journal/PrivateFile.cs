@@ -11,7 +11,7 @@ namespace Yoi.Runtime.Journal;
 /// </summary>
 internal static class PrivateFile
 {
-    private const uint FileMode = 0x180, DirectoryMode = 0x1c0; // 0600, 0700
+    private const uint FileMode = 0x180, DirectoryMode = 0x1c0, UserRead = 0x100; // 0600, 0700, 0400
 
     /// <summary>Opens a file to read it. Null if it or its directory is not there.</summary>
     /// <exception cref="IOException">It cannot be opened, or is not a regular file of this user.</exception>
@@ -26,19 +26,20 @@ internal static class PrivateFile
     }
 
     /// <summary>
-    /// A command at level partial can take the right to read from the owner of any file: these are ours, and were 0600. Else one Pod's command could keep
-    /// all Pods from being seen and stopped.
+    /// A command at level partial can take the rights from the owner of any file or directory: these are ours, and were 0600 and 0700. Else one Pod's
+    /// command could keep all Pods from being seen and stopped.
     /// </summary>
     /// <returns>True if it was so, and is no more.</returns>
-    private static bool GiveBack(string path)
+    internal static bool GiveBack(string path)
     {
         using var file = Libc.Open(path, OpenFlags.Path | OpenFlags.NoFollow | OpenFlags.CloseOnExec, 0);
         if (file.IsInvalid) return false;
         var status = Libc.Identify(file, path);
-        if (!status.IsFile || status.Owner != Libc.Geteuid() || ((UnixFileMode)status.Permissions).HasFlag(UnixFileMode.UserRead)) return false;
+        var (right, mode) = status.IsDirectory ? (DirectoryMode, DirectoryMode) : (UserRead, FileMode);
+        if (!(status.IsFile || status.IsDirectory) || status.Owner != Libc.Geteuid() || (status.Permissions & right) == right) return false;
         try
         {
-            File.SetUnixFileMode(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}"), (UnixFileMode)FileMode);
+            File.SetUnixFileMode(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}"), (UnixFileMode)mode);
             return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

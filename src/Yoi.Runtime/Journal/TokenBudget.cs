@@ -58,7 +58,7 @@ internal sealed class TokenBudget(string directory, string podId, int? limit) : 
         {
             return act();
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new JournalException($"the token budget cannot be kept: {e.Message}", e);
         }
@@ -66,7 +66,7 @@ internal sealed class TokenBudget(string directory, string podId, int? limit) : 
 
     /// <summary>A file that was just made and not written yet says nothing.</summary>
     private static long Read(string file) =>
-        long.TryParse(File.ReadAllText(file), NumberStyles.None, CultureInfo.InvariantCulture, out var used) ? used : 0;
+        long.TryParse(PrivateFile.ReadText(file), NumberStyles.None, CultureInfo.InvariantCulture, out var used) ? used : 0;
 
     private static int Length(AssistantBlock block) => block switch
     {

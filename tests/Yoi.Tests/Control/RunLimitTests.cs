@@ -89,6 +89,16 @@ public sealed class RunLimitTests : IDisposable
     }
 
     [Fact, Trait("case", "V09")]
+    public void A_file_that_is_no_Pod_s_own_word_ends_the_run_and_not_the_Pod()
+    {
+        var budget = new TokenBudget(_room + "/tokens", "1", 1000);
+        Assert.Null(budget.Check());
+        File.WriteAllText(_room + "/elsewhere", "5");
+        File.CreateSymbolicLink(_room + "/tokens/2", _room + "/elsewhere");
+        Assert.Contains("symbolic link", Assert.Throws<JournalException>(budget.Check).Message, StringComparison.Ordinal);
+    }
+
+    [Fact, Trait("case", "V09")]
     public void Without_a_budget_nothing_is_written()
     {
         var budget = new TokenBudget(_room + "/tokens", "1", null);

@@ -22,6 +22,17 @@ public sealed class CommandMarkTests : IDisposable
         Assert.False(PodLock.MayLive(pod));
     }
 
+    [Fact]
+    public void Marks_whose_directory_lost_its_owner_s_rights_are_found_all_the_same()
+    {
+        var pod = _room.Root + "/state/pods/dead.1";
+        var mark = CommandMarks.Put(pod, new(1, "1", "another boot", 1), "something");
+        File.SetUnixFileMode(mark.Path, UnixFileMode.None);
+        File.SetUnixFileMode(Path.GetDirectoryName(mark.Path)!, UnixFileMode.None);
+        Assert.Equal("something", Assert.Single(CommandMarks.Of(pod)).About);
+        Assert.False(PodLock.MayLive(pod));
+    }
+
     [Theory, Trait("case", "L02")]
     [InlineData("{\"command\":\"1\",\"names\":[{\"root\":\"/w")]
     [InlineData("{}")]

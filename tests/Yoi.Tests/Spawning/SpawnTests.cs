@@ -44,6 +44,22 @@ public sealed class SpawnTests : IAsyncLifetime
         Assert.Equal(PodEnd.Stopped, Assert.Single(root.All<Entry.ChildEnded>()).Reason);
     }
 
+    [Fact]
+    public async Task A_token_that_cannot_be_read_keeps_no_other_child_from_being_known()
+    {
+        var root = await _room.Root();
+        await root.Spawn("one");
+        await root.Spawn("two");
+        var (one, two) = (_room.Directories.Token(root.Child("one").PodId), _room.Directories.Token(root.Child("two").PodId));
+        File.Delete(one);
+        Directory.CreateDirectory(one);
+
+        await using (var client = await PodClient.ConnectAsync(root.Launched.Socket, "two", await File.ReadAllTextAsync(two, _room.Ct), PodRoom.Patience, _room.Ct))
+            Assert.Equal("root", client.Welcome.Pod);
+
+        Directory.Delete(one);
+    }
+
     [Fact, Trait("case", "T01")]
     public async Task A_child_that_cannot_start_is_quoted_in_its_own_words()
     {

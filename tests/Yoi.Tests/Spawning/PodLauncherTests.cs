@@ -72,6 +72,7 @@ public sealed class PodLauncherTests : IDisposable
             Assert.DoesNotContain("sk-", seen, StringComparison.Ordinal);
             Assert.Contains("YOI_TEST_STAYS=stays", seen, StringComparison.Ordinal);
             Assert.Contains("DOTNET_EnableDiagnostics=0", seen, StringComparison.Ordinal);
+            Assert.Contains("DOTNET_JitHostMaxSlabCache=0", seen, StringComparison.Ordinal);
             await End(pod);
         }
         finally

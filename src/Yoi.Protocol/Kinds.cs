@@ -36,7 +36,8 @@ public sealed class Kinds
 
     private Kinds(params Kind[] kinds)
     {
-        _byLength = [.. Enumerable.Range(0, kinds.Max(kind => kind.Name.Length) + 1).Select(length => kinds.Where(kind => kind.Name.Length == length).ToArray())];
+        _byLength = new Kind[kinds.Max(kind => kind.Name.Length) + 1][];
+        for (var length = 0; length < _byLength.Length; length++) _byLength[length] = [.. kinds.Where(kind => kind.Name.Length == length)];
         foreach (var kind in kinds)
         {
             _byName.Add(kind.Name, kind);
@@ -94,48 +95,64 @@ public sealed class Kinds
         new("command_ended", typeof(Entry.CommandEnded)));
 
     /// <summary>Methods a client may call.</summary>
-    public static Kinds Methods { get; } = new(
-        new("run", typeof(Method.Run)),
-        new("notify", typeof(Method.Notify)),
-        new("resume", typeof(Method.Resume), bare: true),
-        new("cancel", typeof(Method.Cancel), bare: true),
-        new("shutdown", typeof(Method.Shutdown), bare: true),
-        new("get_history", typeof(Method.GetHistory), bare: true),
-        new("hello", typeof(Method.Hello)),
-        new("status", typeof(Method.Status), bare: true),
-        new("read", typeof(Method.Read)),
-        new("attach", typeof(Method.Attach)),
-        new("pause", typeof(Method.Pause), bare: true),
-        new("restore", typeof(Method.Restore)),
-        new("poke", typeof(Method.Poke)));
+    public static Kinds Methods => OfMethods.All;
 
     /// <summary>Events a Pod sends. The last three go only to attached clients.</summary>
-    public static Kinds Events { get; } = new(
-        new("turn_start", typeof(Event.TurnStart)),
-        new("turn_end", typeof(Event.TurnEnd)),
-        new("text_delta", typeof(Event.TextDelta)),
-        new("text_done", typeof(Event.TextDone)),
-        new("tool_call_start", typeof(Event.ToolCallStart)),
-        new("tool_call_args_delta", typeof(Event.ToolCallArgsDelta)),
-        new("tool_call_done", typeof(Event.ToolCallDone)),
-        new("tool_result", typeof(Event.ToolResult)),
-        new("usage", typeof(Event.UsageReport)),
-        new("run_end", typeof(Event.RunEnd)),
-        new("error", typeof(Event.Error)),
-        new("history", typeof(Event.History)),
-        new("notification", typeof(Event.Notification)),
-        new("shutdown", typeof(Event.Shutdown), bare: true),
-        new("entry", typeof(Event.Appended)),
-        new("delta", typeof(Event.Delta)),
-        new("gap", typeof(Event.Gap)));
+    public static Kinds Events => OfEvents.All;
 
     /// <summary>Results of requests. The name is not on the wire: the method decides the case.</summary>
-    public static Kinds Results { get; } = new(
-        new("accepted", typeof(ReplyResult.Accepted)),
-        new("done", typeof(ReplyResult.Done)),
-        new("welcome", typeof(ReplyResult.Welcome)),
-        new("status", typeof(ReplyResult.Status)),
-        new("page", typeof(ReplyResult.Page)),
-        new("attached", typeof(ReplyResult.Attached)),
-        new("history", typeof(ReplyResult.History)));
+    public static Kinds Results => OfResults.All;
+
+    // Each made when it is first asked for: a Pod at rest has loaded the types of entries only, none of what is said on the wire.
+    private static class OfMethods
+    {
+        internal static Kinds All { get; } = new(
+            new("run", typeof(Method.Run)),
+            new("notify", typeof(Method.Notify)),
+            new("resume", typeof(Method.Resume), bare: true),
+            new("cancel", typeof(Method.Cancel), bare: true),
+            new("shutdown", typeof(Method.Shutdown), bare: true),
+            new("get_history", typeof(Method.GetHistory), bare: true),
+            new("hello", typeof(Method.Hello)),
+            new("status", typeof(Method.Status), bare: true),
+            new("read", typeof(Method.Read)),
+            new("attach", typeof(Method.Attach)),
+            new("pause", typeof(Method.Pause), bare: true),
+            new("restore", typeof(Method.Restore)),
+            new("poke", typeof(Method.Poke)));
+    }
+
+    private static class OfEvents
+    {
+        internal static Kinds All { get; } = new(
+            new("turn_start", typeof(Event.TurnStart)),
+            new("turn_end", typeof(Event.TurnEnd)),
+            new("text_delta", typeof(Event.TextDelta)),
+            new("text_done", typeof(Event.TextDone)),
+            new("tool_call_start", typeof(Event.ToolCallStart)),
+            new("tool_call_args_delta", typeof(Event.ToolCallArgsDelta)),
+            new("tool_call_done", typeof(Event.ToolCallDone)),
+            new("tool_result", typeof(Event.ToolResult)),
+            new("usage", typeof(Event.UsageReport)),
+            new("run_end", typeof(Event.RunEnd)),
+            new("error", typeof(Event.Error)),
+            new("history", typeof(Event.History)),
+            new("notification", typeof(Event.Notification)),
+            new("shutdown", typeof(Event.Shutdown), bare: true),
+            new("entry", typeof(Event.Appended)),
+            new("delta", typeof(Event.Delta)),
+            new("gap", typeof(Event.Gap)));
+    }
+
+    private static class OfResults
+    {
+        internal static Kinds All { get; } = new(
+            new("accepted", typeof(ReplyResult.Accepted)),
+            new("done", typeof(ReplyResult.Done)),
+            new("welcome", typeof(ReplyResult.Welcome)),
+            new("status", typeof(ReplyResult.Status)),
+            new("page", typeof(ReplyResult.Page)),
+            new("attached", typeof(ReplyResult.Attached)),
+            new("history", typeof(ReplyResult.History)));
+    }
 }

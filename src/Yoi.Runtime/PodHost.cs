@@ -197,7 +197,7 @@ internal sealed class PodHost : IAsyncDisposable
         {
             var pod = new KnownPod(_document.Name, _document.PodId, Directory);
             // The prompt is missing if it was killed within its first entries, or if that line was damaged.
-            Entry[] again = [.. ledger.Ended is null ? [EndRecord.OfLifeBefore(pod, ledger.Process, ledger.Totals)] : Array.Empty<Entry>(), started, .. ledger.Prompt is null ? Prompt(scope, files, tools) : [], .. _document.Restored?.Entries(_document.Scope, scope.Current()) ?? []];
+            Entry[] again = [.. ledger.Ended is null ? [EndRecord.OfLifeBefore(pod, ledger.Process, ledger.Totals)] : Array.Empty<Entry>(), started, .. ledger.HasPrompt ? [] : Prompt(scope, files, tools), .. _document.Restored?.Entries(_document.Scope, scope.Current()) ?? []];
             EndRecord.ForgetKill(Directory);
             var seq = (await journal.AppendAsync(Durability.Synced, again)).First(record => record.Entry is Entry.ProcessStarted).Seq;
             await Recovery.RunAsync(ledger, journal);

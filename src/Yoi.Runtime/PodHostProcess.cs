@@ -24,7 +24,7 @@ internal static class PodHostProcess
         Libc.ForbidCoreDumps(); // A Pod's memory holds its key.
         try
         {
-            (document, var secrets) = await ReadLaunchAsync(input);
+            (document, var secrets) = ReadLaunch(input);
             Libc.AdoptOrphans();
             ProcessWatcher.AdoptsOrphans = true;
             await using var host = new PodHost(document, secrets, time);
@@ -47,11 +47,12 @@ internal static class PodHostProcess
         }
     }
 
-    private static async Task<(LaunchDocument, LaunchSecrets)> ReadLaunchAsync(Stream input)
+    // Waits on this thread: there is nothing else to be done yet.
+    private static (LaunchDocument, LaunchSecrets) ReadLaunch(Stream input)
     {
         using var reader = new StreamReader(input);
-        var document = await reader.ReadLineAsync() ?? throw new InvalidDataException("nothing on stdin: yoi itself starts `yoi serve`; use `yoi run` or `yoi start`");
-        var secrets = await reader.ReadLineAsync() ?? "{}";
+        var document = reader.ReadLine() ?? throw new InvalidDataException("nothing on stdin: yoi itself starts `yoi serve`; use `yoi run` or `yoi start`");
+        var secrets = reader.ReadLine() ?? "{}";
         try
         {
             // A context of its own, so that the collection after the start finds it gone: it is never needed again.
@@ -86,14 +87,13 @@ internal static class PodHostProcess
 
     private sealed class StopSignals(PodController controller) : IDisposable
     {
-        private readonly PosixSignalRegistration[] _registered =
-        [
-            .. new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP }.Select(signal => PosixSignalRegistration.Create(signal, context =>
-            {
-                context.Cancel = true;
-                controller.Shutdown($"signal {context.Signal}");
-            })),
-        ];
+        private readonly PosixSignalRegistration[] _registered = [On(PosixSignal.SIGTERM, controller), On(PosixSignal.SIGINT, controller), On(PosixSignal.SIGHUP, controller)];
+
+        private static PosixSignalRegistration On(PosixSignal signal, PodController controller) => PosixSignalRegistration.Create(signal, context =>
+        {
+            context.Cancel = true;
+            controller.Shutdown($"signal {context.Signal}");
+        });
 
         public void Dispose()
         {

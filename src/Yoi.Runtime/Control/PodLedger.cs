@@ -20,7 +20,10 @@ internal sealed class PodLedger : IJournalFold
     internal Lock Gate { get; } = new();
 
     internal Entry.PodCreated? Created { get; private set; }
-    internal Entry.Prompt? Prompt { get; private set; }
+
+    /// <summary>True if the prompt is in the journal: its text is long and nobody asks for it here.</summary>
+    internal bool HasPrompt { get; private set; }
+
     internal Entry.PodEnded? Ended { get; private set; }
 
     /// <summary>The newest process that served it.</summary>
@@ -75,7 +78,7 @@ internal sealed class PodLedger : IJournalFold
         switch (record.Entry)
         {
             case Entry.PodCreated created: Created = created; break;
-            case Entry.Prompt prompt: Prompt = prompt; break;
+            case Entry.Prompt: HasPrompt = true; break;
             case Entry.ProcessStarted started: (Process, Ended) = (started, null); break;
             case Entry.PodEnded ended: Ended = ended; break;
             case Entry.Input { Queued: true }: _queued.Enqueue(record.Seq); break;

@@ -11,7 +11,7 @@ namespace Yoi.Runtime.Journal;
 /// </summary>
 internal static class Failpoint
 {
-    private static readonly IReadOnlyList<Trap> Armed = Parse(Environment.GetEnvironmentVariable("YOI_FAILPOINT"));
+    private static readonly Trap[] Armed = Environment.GetEnvironmentVariable("YOI_FAILPOINT") is { } text ? Parse(text) : [];
     private static readonly string? Log = Environment.GetEnvironmentVariable("YOI_FAILPOINT_LOG");
 
     /// <summary>Name of the Pod that this process serves.</summary>
@@ -48,9 +48,9 @@ internal static class Failpoint
         _ = Libc.Write(file, System.Text.Encoding.ASCII.GetBytes(line + "\n"), line.Length + 1);
     }
 
-    private static IReadOnlyList<Trap> Parse(string? text) =>
+    private static Trap[] Parse(string text) =>
     [
-        .. (text ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        .. text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(part => part.Split('@', 2))
             .Select(part => (Step: part[0].Split(':', 2), Pod: part.Length == 2 ? part[1] : null))
             .Select(part => (Name: part.Step[0].Split('#', 2), Action: part.Step.Length == 2 ? part.Step[1] : "kill", part.Pod))

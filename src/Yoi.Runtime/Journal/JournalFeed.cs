@@ -25,8 +25,7 @@ internal sealed class JournalFeed : IAsyncDisposable
 {
     private const int PageBytes = 256 * 1024;
 
-    private readonly Channel<(FeedItem Item, int Bytes)> _items =
-        Channel.CreateUnbounded<(FeedItem, int)>(new() { SingleReader = true, SingleWriter = false });
+    private readonly Channel<Offered> _items = Channel.CreateUnbounded<Offered>(new() { SingleReader = true, SingleWriter = false });
     private readonly JournalTail _tail;
     private readonly string _path;
     private readonly long _from, _start, _end;
@@ -81,7 +80,7 @@ internal sealed class JournalFeed : IAsyncDisposable
     }
 
     /// <summary>The partial text at the subscription's begin. Bounded by the message, so not counted.</summary>
-    internal void Begin(Event.Delta delta) => _items.Writer.TryWrite((new FeedItem.Delta(delta), 0));
+    internal void Begin(Event.Delta delta) => _items.Writer.TryWrite(new(new FeedItem.Delta(delta), 0));
 
     /// <summary>False if the feed has ended and is offered nothing more.</summary>
     internal bool Offer(JournalRecord record) =>
@@ -94,8 +93,8 @@ internal sealed class JournalFeed : IAsyncDisposable
 
     private bool Offer(FeedItem item, int bytes, long nextSeq)
     {
-        if (Interlocked.Add(ref _backlog, bytes) <= _maxBacklog) return _items.Writer.TryWrite((item, bytes));
-        _items.Writer.TryWrite((new FeedItem.Gap(Math.Max(nextSeq, _from)), 0));
+        if (Interlocked.Add(ref _backlog, bytes) <= _maxBacklog) return _items.Writer.TryWrite(new(item, bytes));
+        _items.Writer.TryWrite(new(new FeedItem.Gap(Math.Max(nextSeq, _from)), 0));
         End();
         return false;
     }
@@ -106,4 +105,7 @@ internal sealed class JournalFeed : IAsyncDisposable
         for (var bytes = 0; bytes < PageBytes && pass.Next() is { } record; bytes += record.Length) page.Add(record);
         return page;
     }
+
+    // No tuple: generic code of the framework for a struct of its own is compiled at each start of a Pod (docs/decisions/0240).
+    private sealed record Offered(FeedItem Item, int Bytes);
 }

@@ -76,17 +76,16 @@ internal sealed class JournalTail(string path)
     // The last indexed record at or before the seq: what is before it need not be read.
     private long StartOf(long seq)
     {
-        var found = _index.BinarySearch((seq, long.MaxValue));
-        var at = (found >= 0 ? found : ~found) - 1;
+        var at = _index.FindLastIndex(known => known.Seq <= seq);
         return at >= 0 ? _index[at].Offset : 0;
     }
 
     /// <summary>The text so far of the message that streams now, block by block.</summary>
     private sealed class PartialMessage
     {
-        private readonly SortedDictionary<int, (Event.Delta First, StringBuilder Text)> _blocks = [];
+        private readonly List<Part> _parts = []; // By block: what begins one anew takes the later ones away.
 
-        internal void Clear() => _blocks.Clear();
+        internal void Clear() => _parts.Clear();
 
         /// <summary>False if the delta fits nothing that was sent before: nobody could put it together.</summary>
         internal bool Add(Event.Delta delta)
@@ -94,15 +93,17 @@ internal sealed class JournalTail(string path)
             if (delta.Offset == 0)
             {
                 // Begins the block anew; after a failed attempt of the model, the message from here on.
-                foreach (var later in _blocks.Keys.Where(block => block >= delta.Block).ToList()) _blocks.Remove(later);
-                _blocks.Add(delta.Block, (delta, new StringBuilder(delta.Text)));
+                _parts.RemoveAll(part => part.First.Block >= delta.Block);
+                _parts.Add(new(delta, new StringBuilder(delta.Text)));
                 return true;
             }
-            if (!_blocks.TryGetValue(delta.Block, out var block) || block.Text.Length != delta.Offset) return false;
-            block.Text.Append(delta.Text);
+            if (_parts.Find(part => part.First.Block == delta.Block) is not { } known || known.Text.Length != delta.Offset) return false;
+            known.Text.Append(delta.Text);
             return true;
         }
 
-        internal IEnumerable<Event.Delta> SoFar() => _blocks.Values.Select(block => block.First with { Text = block.Text.ToString() });
+        internal IEnumerable<Event.Delta> SoFar() => _parts.Select(part => part.First with { Text = part.Text.ToString() });
+
+        private sealed record Part(Event.Delta First, StringBuilder Text);
     }
 }

@@ -140,7 +140,8 @@ internal sealed class SeqMark
         lock (_lock)
         {
             _value = Math.Max(_value, seq);
-            foreach (var (_, done) in _waiting.Where(w => w.Seq <= _value)) done.TrySetResult();
+            foreach (var (awaited, done) in _waiting)
+                if (awaited <= _value) done.TrySetResult();
             _waiting.RemoveAll(w => w.Seq <= _value);
         }
     }

@@ -65,6 +65,12 @@ internal static partial class Libc
         if (FcntlNumber(reader, SetFlags, FcntlNumber(reader, GetFlags, 0) | SignalWhenReady) < 0) throw Failed("fcntl");
     }
 
+    /// <summary>Reading what is not there is an error from here on, and waits for nothing.</summary>
+    internal static void DoNotWait(SafeFileHandle file)
+    {
+        if (FcntlNumber(file, SetFlags, FcntlNumber(file, GetFlags, 0) | OpenFlags.NonBlock) != 0) throw Failed("fcntl");
+    }
+
     [LibraryImport(Name, EntryPoint = "pipe2", SetLastError = true)]
     private static unsafe partial int Pipe2(int* fds, int flags);
 

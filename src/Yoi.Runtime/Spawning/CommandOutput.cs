@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Runtime.Journal;
@@ -7,18 +8,21 @@ namespace Yoi.Runtime.Spawning;
 
 /// <summary>
 /// What a command writes, both streams in the order in which it wrote: read by a thread of its own into a file, never more than a limit.
-/// Whoever shows it reads the file.
+/// Whoever shows it reads the file. A command can give its end of the pipe to others over a socket: nobody waits for those.
 /// </summary>
 internal sealed class CommandOutput : IDisposable
 {
-    private const int Chunk = 64 * 1024, MostBeforeMarker = 4096;
+    private const int Chunk = 64 * 1024, MostBeforeMarker = 4096, MostInPipe = 1 << 20;
 
     private readonly SafeFileHandle _pipe;
     private readonly SafeFileHandle _file;
+    private readonly SafeFileHandle _wake = new(Libc.EventFd(0, Libc.CloseOnExec), ownsHandle: true);
     private readonly long _limit;
     private readonly byte[] _marker;
     private readonly TaskCompletionSource<string> _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _length;
+    private int _left = MostInPipe;
+    private volatile bool _over;
     private volatile TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private CommandOutput(SafeFileHandle pipe, string path, string marker, long limit) =>
@@ -38,7 +42,7 @@ internal sealed class CommandOutput : IDisposable
     /// <summary>What came up to the marker and with it, or all there was without one; it is not in the file.</summary>
     internal Task<string> Beginning => _first.Task;
 
-    /// <summary>Completes when every writer has closed its end. Until it begins there is nothing to wait for.</summary>
+    /// <summary>Completes when every writer has closed its end, or after <see cref="EndAsync"/>. Until it begins there is nothing to wait for.</summary>
     internal Task Ended { get; private set; } = Task.CompletedTask;
 
     /// <summary>Completes at the next output or at the end.</summary>
@@ -64,6 +68,13 @@ internal sealed class CommandOutput : IDisposable
     /// <param name="full">Called once, from the reading thread, when the limit is reached.</param>
     internal void Begin(Action full) => Ended = Task.Factory.StartNew(() => Read(full), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
+    /// <summary>Nothing of the command is left: what is in the pipe by now is the rest of it.</summary>
+    internal Task EndAsync()
+    {
+        _over = true;
+        return Libc.EventFdWrite(_wake, 1) == 0 ? Ended : throw Libc.Failed("eventfd_write");
+    }
+
     /// <summary>False when it was removed to make room.</summary>
     internal bool IsKept => File.Exists(Path);
 
@@ -85,6 +96,7 @@ internal sealed class CommandOutput : IDisposable
     {
         _pipe.Dispose();
         _file.Dispose();
+        _wake.Dispose();
     }
 
     private void Read(Action full)
@@ -93,12 +105,10 @@ internal sealed class CommandOutput : IDisposable
         var first = new List<byte>();
         using (_pipe)
         {
-            while (true)
+            Libc.DoNotWait(_pipe);
+            while (Next(buffer) is > 0 and var read)
             {
-                var read = Libc.Read(_pipe, buffer, buffer.Length);
-                if (read < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() == Errno.Intr) continue;
-                if (read <= 0) break;
-                var bytes = buffer.AsSpan(0, (int)read);
+                var bytes = buffer.AsSpan(0, read);
                 if (!_first.Task.IsCompleted && (bytes = TakeFirst(first, bytes)).Length == 0) continue;
                 Keep(bytes, full);
             }
@@ -107,10 +117,33 @@ internal sealed class CommandOutput : IDisposable
         _more.TrySetResult();
     }
 
+    /// <summary>Waits for what comes next; 0 at the end. Behind the command's own end only what it can have left is read.</summary>
+    private int Next(byte[] buffer)
+    {
+        while (true)
+        {
+            var over = _over; // Before the look: what was written until then is seen.
+            var read = (int)Libc.Read(_pipe, buffer, over ? Math.Min(buffer.Length, _left) : buffer.Length);
+            if (over) _left -= Math.Max(read, 0);
+            if (read >= 0) return read;
+            var error = Marshal.GetLastPInvokeError();
+            if (error == Errno.Again && !over) Wait();
+            else if (error != Errno.Intr) return 0;
+        }
+    }
+
+    private unsafe void Wait()
+    {
+        var fds = stackalloc PollFd[2];
+        fds[0] = new PollFd { Fd = (int)_pipe.DangerousGetHandle(), Events = Libc.PollIn };
+        fds[1] = new PollFd { Fd = (int)_wake.DangerousGetHandle(), Events = Libc.PollIn };
+        _ = Libc.Poll(fds, 2, -1);
+    }
+
     private Span<byte> TakeFirst(List<byte> first, Span<byte> bytes)
     {
         first.AddRange(bytes);
-        var all = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(first);
+        var all = CollectionsMarshal.AsSpan(first);
         var at = all.IndexOf(_marker);
         if (at < 0 && first.Count < MostBeforeMarker) return [];
         var end = at < 0 ? first.Count : at + _marker.Length;

@@ -84,7 +84,7 @@ internal sealed class SandboxedCommand : IAsyncDisposable
     {
         var exit = await _hold.Gone;
         IsGone = true;
-        await Output.Ended;
+        await Output.EndAsync();
         var (processes, memory) = _group?.Reached() ?? default;
         _group?.Remove();
         if (_isSettled) Mark.Remove();

@@ -90,5 +90,44 @@ public sealed class CommandFaultTests
     /// <summary>The command because of which W is not lent now; null for none.</summary>
     private static string? Writer(SandboxRoom room) => room.Running.Writer([new ScopeRule(room.W, Permission.Write)])?.Name;
 
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "S17"), Trait("case", "S06")]
+    public async Task A_command_ends_with_its_tree_whoever_else_was_given_an_end_of_what_it_writes_to(string level)
+    {
+        await using var room = await SandboxRoom.MakeAsync(level);
+        await room.Bash("echo one; while [ ! -e go ]; do sleep 0.02; done; echo two", ("run_in_background", true), ("name", "one"));
+        var command = room.Shell.Named("one");
+        // As SCM_RIGHTS over a socket file that the command of another Pod can see.
+        using var given = Libc.Open(string.Create(CultureInfo.InvariantCulture, $"/proc/{command.Process.Process.Pid}/fd/1"), OpenFlags.WriteOnly | OpenFlags.CloseOnExec, 0);
+        await Eventually.Holds(() => command.Process.Output.Length == 4);
+        Assert.Equal(3, Libc.Write(given, "mid"u8, 3)); // It is an end of that pipe.
+        await Eventually.Holds(() => command.Process.Output.Length == 7);
+        await File.WriteAllTextAsync(room.W + "/go", "", SandboxRoom.Ct);
+
+        var ended = await command.Ended.WaitAsync(TimeSpan.FromMinutes(1), SandboxRoom.Ct);
+
+        Assert.Equal("ended, exit code 0", ended.Said);
+        Assert.Equal("one\nmidtwo\n", command.Process.Output.Text(0, 100));
+        Assert.Null(Writer(room));
+        Assert.True(Libc.Write(given, "late"u8, 4) < 0);
+    }
+
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "S17"), Trait("case", "F03")]
+    public async Task A_command_whose_keeper_or_monitor_is_held_by_SIGSTOP_is_ended_all_the_same(string level)
+    {
+        await using var room = await SandboxRoom.MakeAsync(level);
+        await room.Bash("echo x > begun; sleep 600", ("run_in_background", true), ("name", "one"));
+        await Eventually.Holds(() => File.Exists(room.W + "/begun"));
+        var holder = ParentOf(room.Shell.Named("one").Process.Process.Pid);
+        using var held = PodProcess.Open(holder)!;
+        Assert.True(held.Signal(Libc.SigStop));
+        await Eventually.Holds(() => held.IsHeld);
+
+        var killed = await room.Ask("KillBash", ("name", "one")).WaitAsync(TimeSpan.FromMinutes(1), SandboxRoom.Ct);
+
+        Assert.False(killed.IsError, killed.Summary);
+        Assert.Null(Writer(room));
+        Assert.Equal("fine", await room.Run("echo fine"));
+    }
+
     private static int ParentOf(int pid) => int.Parse(File.ReadAllText($"/proc/{pid}/stat").Split(") ")[1].Split(' ')[1], CultureInfo.InvariantCulture);
 }

@@ -70,7 +70,11 @@ internal sealed class BubblewrapHold : ICommandHold
 
     public void Go() => CommandGate.Open(_shell.Gate);
 
-    public void Kill() => _inner.Signal(Libc.SigKill);
+    public void Kill()
+    {
+        _inner.Signal(Libc.SigKill);
+        _shell.Continue();
+    }
 
     public void Dispose()
     {

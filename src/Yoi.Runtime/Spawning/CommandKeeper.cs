@@ -115,12 +115,16 @@ internal sealed class CommandKeeper : IAsyncDisposable
         }
     }
 
+    /// <summary>Lets it go on: one that somebody holds by SIGSTOP would end nothing.</summary>
+    internal void Continue() => _process.Signal(Libc.SigCont);
+
     internal void Forget(string number) => _holds.TryRemove(number, out _);
 
     /// <summary>Ends what is left and waits for the process: with it the last share of the life-lock goes.</summary>
     public async ValueTask DisposeAsync()
     {
         Libc.EndMessages(_channel);
+        Continue();
         await _process.Exited.WaitAsync(EndLimit, _time);
         await _reading;
         _channel.Dispose();
@@ -217,6 +221,7 @@ internal sealed class KeptHold(CommandKeeper keeper, string number, string podDi
     {
         gate.Dispose();
         keeper.Say(KeeperWords.End, number);
+        keeper.Continue();
     }
 
     public void Dispose()

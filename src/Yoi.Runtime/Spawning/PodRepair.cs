@@ -67,7 +67,7 @@ internal static class PodRepair
         catch (IOException e)
         {
             // A lock that cannot be used is held by nobody, but one that stood there before may be.
-            if (Users(pod) is [var pid, ..]) throw new RepairException($"{pod.Name} cannot be repaired while process {pid} has its files open; end that first");
+            if (PodUsers.Of(pod).Select(pid => (int?)pid).FirstOrDefault() is { } pid) throw new RepairException($"{pod.Name} cannot be repaired while process {pid} has its files open; end that first");
             var damage = new Damage(PodFiles.Lock, 0, 0, e.Message);
             kept.Add(PutAside(pod, PodFiles.Lock));
             var right = PodLock.TryTakeJournalOfDead(pod.Directory) ?? throw new RepairException($"{pod.Name} has just been started again; `yoi stop {pod.Name}` first");
@@ -97,24 +97,5 @@ internal static class PodRepair
         if (Libc.Rename(path, kept) != 0) throw Libc.Failed("rename " + path);
         PrivateFile.SyncDirectory(pod.Directory);
         return Path.GetFileName(kept);
-    }
-
-    /// <summary>Processes of this user that have a file of the Pod's directory open.</summary>
-    private static List<int> Users(KnownPod pod)
-    {
-        List<int> found = [];
-        foreach (var process in Directory.EnumerateDirectories("/proc"))
-        {
-            if (!int.TryParse(Path.GetFileName(process), out var pid) || pid == Environment.ProcessId) continue;
-            try
-            {
-                if (Directory.EnumerateFiles(process + "/fd").Any(link => new FileInfo(link).LinkTarget?.StartsWith(pod.Directory + "/", StringComparison.Ordinal) == true)) found.Add(pid);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                // It has ended meanwhile, or is another user's, who cannot open these files.
-            }
-        }
-        return found;
     }
 }

@@ -123,6 +123,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
         if (!target.Pod.IsAlive || target.IsElsewhere) return;
         EndRecord.TryNoteKill(target.Pod, by, why);
         target.Process?.Signal(Libc.SigKill);
+        PodUsers.Continue(target.Pod);
     }
 
     /// <summary>Waits until all are gone, or the limit.</summary>

@@ -86,6 +86,14 @@ internal sealed class WaitingShell : IDisposable
         }
     }
 
+    /// <summary>Lets it and bubblewrap go on: one that somebody holds by SIGSTOP would never tell that the command has ended.</summary>
+    internal void Continue()
+    {
+        if (Process.Exited.IsCompleted) return;
+        foreach (var bubblewrap in PodProcess.ChildrenOf(Process.Pid)) Signal(bubblewrap, Libc.SigCont);
+        Process.Signal(Libc.SigCont);
+    }
+
     /// <summary>
     /// Ends what has not been let go. From the inside outwards: who is above ends by itself when the one below is gone, and what is not there
     /// yet comes to a closed gate.
@@ -97,7 +105,7 @@ internal sealed class WaitingShell : IDisposable
         for (var left = EndLimit; !Process.Exited.IsCompleted && left > TimeSpan.Zero; left -= Step)
         {
             foreach (var bubblewrap in PodProcess.ChildrenOf(Process.Pid))
-                foreach (var inside in PodProcess.ChildrenOf(bubblewrap)) Kill(inside);
+                foreach (var inside in PodProcess.ChildrenOf(bubblewrap)) Signal(inside, Libc.SigKill);
             await Task.WhenAny(Process.Exited, Task.Delay(Step, TimeProvider.System));
         }
         if (Process.Exited.IsCompleted)
@@ -105,7 +113,7 @@ internal sealed class WaitingShell : IDisposable
             await EndOrphanAsync();
             return;
         }
-        foreach (var bubblewrap in PodProcess.ChildrenOf(Process.Pid)) Kill(bubblewrap);
+        foreach (var bubblewrap in PodProcess.ChildrenOf(Process.Pid)) Signal(bubblewrap, Libc.SigKill);
         Process.Signal(Libc.SigKill);
         throw new TimeoutException($"a sandbox that was given up did not end within {EndLimit.TotalSeconds:0} s");
     }
@@ -127,10 +135,10 @@ internal sealed class WaitingShell : IDisposable
         }
     }
 
-    private static void Kill(int pid)
+    private static void Signal(int pid, int signal)
     {
         using var process = PodProcess.Open(pid);
-        process?.Signal(Libc.SigKill);
+        process?.Signal(signal);
     }
 
     private static (SafeFileHandle Read, SafeFileHandle Write) Pipe(List<SafeFileHandle> readers, List<SafeFileHandle> writers)

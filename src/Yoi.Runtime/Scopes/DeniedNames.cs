@@ -14,8 +14,10 @@ namespace Yoi.Runtime.Scopes;
 /// <param name="Command">The command's name: what it made is called after it.</param>
 /// <param name="Part">Where it may have made repositories.</param>
 /// <param name="Repositories">Those that were there, with what git would run in them; null for one that mounts lie on.</param>
+/// <param name="Unfinished">Of the latter what was left in the middle, on which no mounts lie; null in a mark of an older Yoi.</param>
 internal sealed record DeniedNames(
-    string Command, IReadOnlyList<DeniedNames.Watched> Names, WritablePart Part, IReadOnlyDictionary<string, Dictionary<string, string>?> Repositories)
+    string Command, IReadOnlyList<DeniedNames.Watched> Names, WritablePart Part, IReadOnlyDictionary<string, Dictionary<string, string>?> Repositories,
+    IReadOnlyDictionary<string, Dictionary<string, string>>? Unfinished = null)
 {
     /// <param name="Root">The writable scope root that holds it.</param>
     /// <param name="Covered">True if a mount lies on it: the command cannot change it.</param>
@@ -40,7 +42,9 @@ internal sealed record DeniedNames(
             using var found = Quarantine.Find(root, path);
             watched.Add(new(root, path, covered.Contains(path), found?.Thing));
         }
-        return new(command, watched, part, repositories.ToDictionary(one => one.Git, one => one.Masked ? null : RepositoryStamps.Of(one.Git), StringComparer.Ordinal));
+        List<(string Git, bool Masked)> all = [.. repositories];
+        return new(command, watched, part, all.ToDictionary(one => one.Git, one => one.Masked ? null : RepositoryStamps.Of(one.Git), StringComparer.Ordinal),
+            all.Where(one => one.Masked).ToDictionary(one => one.Git, one => RepositoryStamps.OfUnfinished(one.Git), StringComparer.Ordinal));
     }
 
     /// <summary>What mounts lie on.</summary>
@@ -96,8 +100,10 @@ internal sealed record DeniedNames(
     {
         foreach (var git in all)
         {
-            if ((Repositories.TryGetValue(git, out var before) && before is null) || Part.RootOf(git) is not { } root) continue;
-            var changed = RepositoryStamps.Of(git).Where(now => before?.GetValueOrDefault(now.Key) != now.Value).Select(now => now.Key).ToHashSet(StringComparer.Ordinal);
+            var masked = Repositories.TryGetValue(git, out var before) && before is null;
+            if (masked && Unfinished?.TryGetValue(git, out before) != true) continue;
+            if (Part.RootOf(git) is not { } root) continue;
+            var changed = (masked ? RepositoryStamps.OfUnfinished(git) : RepositoryStamps.Of(git)).Where(now => before?.GetValueOrDefault(now.Key) != now.Value).Select(now => now.Key).ToHashSet(StringComparer.Ordinal);
             if (changed.Count > 0) quarantine.Take(root, git, changed, all);
         }
     }
@@ -146,6 +152,7 @@ internal sealed record DeniedNames(
     private DeniedNames With(Func<string, string> name) => this with
     {
         Repositories = Repositories.ToDictionary(one => name(one.Key), one => one.Value?.ToDictionary(stamp => name(stamp.Key), stamp => stamp.Value, StringComparer.Ordinal), StringComparer.Ordinal),
+        Unfinished = Unfinished?.ToDictionary(one => name(one.Key), one => one.Value, StringComparer.Ordinal),
     };
 
     // Commands give names; not all of them are text.

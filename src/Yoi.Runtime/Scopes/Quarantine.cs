@@ -53,6 +53,7 @@ internal sealed class Quarantine(string command, CommandMark mark)
         Unlock(found.Parent);
         var (name, git) = (Door.NameOf(at), at == path && IsGit(found.Parent, Door.DirectoryOf(at)));
         if (git && name == "hooks" && status.IsDirectory) Hooks(root, found, null);
+        else if (at == path && status.IsFile && GitUnfinished.Names.FirstOrDefault(one => path.EndsWith("/" + one, StringComparison.Ordinal)) is { } left) Unfinished(root, found, left);
         else if (git && name is "config" or "config.worktree" && status.IsFile) Settings(root, found, name, all);
         else if (git && name == "commondir" && status.IsFile && Leads(found, "../..") && Door.NameOf(Door.DirectoryOf(Door.DirectoryOf(at))) == "worktrees" && IsKnown(Door.DirectoryOf(Door.DirectoryOf(Door.DirectoryOf(at))), all)) return;
         // On the way: a link leads git or an editor to what it points at, a file called .git does the same.
@@ -69,6 +70,7 @@ internal sealed class Quarantine(string command, CommandMark mark)
         try
         {
             foreach (var name in names.Where(name => name.Length > 0 && !name.StartsWith(RepositoryStamps.Hooks, StringComparison.Ordinal))) Settle(root, ScopePath.Join(git, name), null, all);
+            if (!names.Any(name => name.Length == 0 || name.StartsWith(RepositoryStamps.Hooks, StringComparison.Ordinal))) return;
             using var found = Find(root, names.Contains("") ? git : ScopePath.Join(git, "hooks"));
             if (found is null) return;
             if (!names.Contains("")) Hooks(root, found, names);
@@ -124,9 +126,22 @@ internal sealed class Quarantine(string command, CommandMark mark)
         bool IsOurs(string worktree) => all.Contains(ScopePath.Join(ScopePath.Normalize(worktree[0] == '/' ? worktree : ScopePath.Join(git, worktree)), ".git"));
         Unlock(found.Parent, name);
         var (kept, left) = Text(found, MostSettings) is { } text ? GitConfig.Inert(text, IsOurs) : ("", ["more than a mebibyte, or unreadable"]);
+        TakeOut(root, found, name, kept, left, "settings that git on the host might run something for");
+    }
+
+    /// <summary>A rebase or a cherry-pick that was left in the middle goes on without what it would run.</summary>
+    private void Unfinished(string root, Found found, string which)
+    {
+        Unlock(found.Parent, Door.NameOf(which));
+        var (kept, left) = Text(found, MostSettings) is { } text ? GitUnfinished.Inert(which, text) : ("", ["more than a mebibyte, or unreadable"]);
+        TakeOut(root, found, Door.NameOf(which), kept, left, "steps for which git on the host would run something when somebody goes on (`git rebase --continue`)");
+    }
+
+    private void TakeOut(string root, Found found, string name, string kept, IReadOnlyList<string> left, string what)
+    {
         if (left.Count == 0) return;
         Move(root, found.Parent, name, found.Thing.At, to =>
-            $"{PathText.Shown(found.Thing.At)} had settings that git on the host might run something for ({string.Join(", ", left.Take(8).Select(PathText.Shown))}): they were taken out; the whole is in {to}");
+            $"{PathText.Shown(found.Thing.At)} had {what} ({string.Join(", ", left.Take(8).Select(PathText.Shown))}): they were taken out; the whole is in {to}");
         const int fresh = OpenFlags.WriteOnly | OpenFlags.Create | OpenFlags.Exclusive | OpenFlags.CloseOnExec;
         using var file = Libc.TryOpenAt(found.Parent, PathText.Encode(name), fresh | OpenFlags.NoFollow, 0x1a4 /* 0644 */, out var refused) ?? throw new LinuxException("create " + name, refused);
         RandomAccess.Write(file, PathText.Encode(kept).AsSpan()[..^1], 0);

@@ -41,7 +41,7 @@ internal static class Refusal
         for (var above = Door.DirectoryOf(path); policy.AccessAt(above) == Access.Write; above = Door.DirectoryOf(above))
         {
             foreach (var git in new[] { above, ScopePath.Join(above, ".git") })
-                if (IsGit(git) && GitNames.Of(git, null).Any(denied => ScopePath.IsAtOrBelow(path, denied))) throw new PathException(Guarded(PathText.Shown(asked)));
+                if (IsGit(git) && GitNames.Of(git, null).Concat(GitUnfinished.Names.Select(name => ScopePath.Join(git, name))).Any(denied => ScopePath.IsAtOrBelow(path, denied))) throw new PathException(Guarded(PathText.Shown(asked)));
             if (above == "/") return;
         }
     }

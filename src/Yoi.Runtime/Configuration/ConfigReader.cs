@@ -174,6 +174,13 @@ internal static class ConfigReader
         if (config.Retention?.Days is < 0 or > 36_500) yield return $"`retention.days` is {config.Retention.Days}; it is 0 to 36500";
         if (config.Retention?.MaxMb < 0) yield return "`retention.max_mb` is negative; 0 means as little as can be";
         if (config.Sandbox is { } sandbox && !Settings.SandboxWords.Contains(sandbox)) yield return $"`sandbox` is \"{sandbox}\"; it is {string.Join(", ", Settings.SandboxWords)}";
+        (string Name, IReadOnlyList<string>? Paths)[] paths =
+        [
+            ("scope.write", config.Scope?.Write), ("scope.read", config.Scope?.Read), ("scope.deny_write", config.Scope?.DenyWrite), ("scope.deny_read", config.Scope?.DenyRead),
+            ("platform_set", config.PlatformSet),
+        ];
+        foreach (var (name, listed) in paths)
+            if (listed?.Any(path => path.Contains('\0')) == true) yield return $"`{name}` has a path with a NUL in it";
         foreach (var (name, provider) in config.Providers ?? new Dictionary<string, ProviderConfig>())
             foreach (var problem in ProviderProblems(name, provider))
                 yield return $"`providers.{name}`: {problem}";
@@ -191,6 +198,7 @@ internal static class ConfigReader
             yield return "names more than one source for its key; keep one of api_key_env, api_key_file, api_key_command";
         if (provider.ApiKeyFile is { } file && !file.StartsWith('/') && !file.StartsWith("~/", StringComparison.Ordinal))
             yield return "`api_key_file` is absolute or begins with ~/";
+        if (provider.ApiKeyFile?.Contains('\0') == true) yield return "`api_key_file` has a NUL in it";
         if (provider.ApiKeyCommand is { Count: 0 }) yield return "`api_key_command` is empty; give a program and its arguments";
     }
 }

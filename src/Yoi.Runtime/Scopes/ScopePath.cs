@@ -1,3 +1,4 @@
+using System.Text;
 using Yoi.Protocol;
 
 namespace Yoi.Runtime.Scopes;
@@ -8,12 +9,18 @@ namespace Yoi.Runtime.Scopes;
 /// </summary>
 internal static class ScopePath
 {
+    /// <summary>The kernel opens no longer path.</summary>
+    internal const int MostBytes = 4095;
+
+    internal static bool IsTooLong(string path) => path.Length > MostBytes || Encoding.UTF8.GetByteCount(path) > MostBytes;
+
     /// <summary>Null if the path has the one form that a rule's target has, else what is wrong with it.</summary>
     internal static string? Problem(string? path)
     {
         if (string.IsNullOrEmpty(path)) return "the path is empty";
         if (path[0] != '/') return $"`{path}` is not absolute";
         if (path.Contains('\0')) return "the path has a NUL in it";
+        if (IsTooLong(path)) return $"the path is longer than {MostBytes} bytes";
         if (HasLoneSurrogate(path)) return "the path is no valid Unicode text";
         return Normalize(path) == path ? null : $"`{path}` is not in its plain form `{Normalize(path)}`";
     }

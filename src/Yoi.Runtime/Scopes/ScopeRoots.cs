@@ -22,7 +22,9 @@ internal static class ScopeRoots
     internal static string Resolve(string target, string cwd)
     {
         if (string.IsNullOrEmpty(target) || target.Contains('\0')) throw new ScopeException("a scope's path is empty or has a NUL in it");
-        var resolved = Resolve(target[0] == '/' ? target : ScopePath.Join(cwd, target), links: 0);
+        var path = target[0] == '/' ? target : ScopePath.Join(cwd, target);
+        if (ScopePath.IsTooLong(path)) throw new ScopeException($"a scope's path is longer than {ScopePath.MostBytes} bytes");
+        var resolved = Follow(path);
         return ScopePath.Problem(resolved) is { } problem ? throw new ScopeException(problem) : resolved;
     }
 
@@ -56,21 +58,34 @@ internal static class ScopeRoots
     internal static string FoldingText(string path) =>
         $"{path} takes names that differ in case for one file, and Yoi's rules compare names as bytes: it cannot be a scope root";
 
-    private static string Resolve(string path, int links)
+    // Not by calling itself: of a repository's settings, a link or a model's text the names can be many thousands.
+    private static string Follow(string path)
     {
-        if (links > MostLinks) throw new ScopeException($"{path}: too many symbolic links");
-        if (RealPath(path) is { } real) return real;
-        // Not there: resolve what is above it. `..` of something that is not there has no meaning that the kernel shares.
-        var plain = path.TrimEnd('/');
-        var slash = plain.LastIndexOf('/');
-        var name = plain[(slash + 1)..];
-        if (name is ".") return Resolve(plain[..(slash + 1)], links + 1);
-        if (name is "..") throw new ScopeException($"{path}: what is before `..` does not exist");
-        var above = Resolve(slash == 0 ? "/" : plain[..slash], links);
-        var here = ScopePath.Join(above, name);
-        if (Libc.Identify(here, out var found) == 0 && found.IsLink && new FileInfo(here).LinkTarget is { } target)
-            return Resolve(target.StartsWith('/') ? target : ScopePath.Join(above, target), links + 1);
-        return here;
+        var rest = new Stack<string>(); // What is behind the path, the next name on top.
+        for (var links = 0; ;)
+        {
+            if (RealPath(path) is { } real)
+            {
+                if (!rest.TryPop(out var next)) return real;
+                path = ScopePath.Join(real, next);
+                if (Libc.Identify(path, out var found) != 0) return string.Join('/', rest.Prepend(path)); // Not there, and so nothing behind it.
+                if (!found.IsLink || new FileInfo(path).LinkTarget is not { } target)
+                {
+                    if (RealPath(path) is null) return string.Join('/', rest.Prepend(path)); // Gone this moment.
+                    continue;
+                }
+                if (++links > MostLinks) throw new ScopeException($"{path}: too many symbolic links");
+                path = target.StartsWith('/') ? target : ScopePath.Join(real, target);
+                continue;
+            }
+            // Not there: resolve what is above it. `..` of something that is not there has no meaning that the kernel shares.
+            var plain = path.TrimEnd('/');
+            var slash = plain.LastIndexOf('/');
+            var name = plain[(slash + 1)..];
+            if (name is "..") throw new ScopeException($"{path}: what is before `..` does not exist");
+            if (name is not ".") rest.Push(name);
+            path = slash == 0 ? "/" : plain[..slash];
+        }
     }
 
     private static string? RealPath(string path) => Libc.RealPath(path) ?? Marshal.GetLastPInvokeError() switch

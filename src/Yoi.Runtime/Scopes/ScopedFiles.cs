@@ -53,8 +53,6 @@ internal sealed record WrittenFile(string Path, bool Created, bool InPlace);
 /// <param name="mark">Where what a killed write leaves is noted; null: nowhere.</param>
 internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationToken, ValueTask<IDisposable>> holdWrite, string cwd, SpareMark? mark = null) : IDisposable
 {
-    private const int LongestPath = 4095;
-
     /// <summary>Writes of this Pod's file tools, one at a time: what a change saw is what it replaces.</summary>
     private readonly SemaphoreSlim _writing = new(1);
 
@@ -74,7 +72,7 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
         if (path.Contains('\0')) throw new PathException($"the path has a NUL in it: {PathText.Shown(path)}");
         var absolute = path[0] == '/' ? path : ScopePath.Join(cwd, path);
         var length = Encoding.UTF8.GetByteCount(absolute);
-        return length <= LongestPath ? absolute : throw new PathException($"the path is too long: {length} bytes; at most {LongestPath}");
+        return length <= ScopePath.MostBytes ? absolute : throw new PathException($"the path is too long: {length} bytes; at most {ScopePath.MostBytes}");
     }
 
     /// <summary>Where a path leads now, for what only compares paths; by the letter where that cannot be told. Opens and judges nothing.</summary>

@@ -38,6 +38,9 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string? 
 {
     internal const string Step = "validate";
 
+    /// <summary>As many as there may be mounts. Each is compared with each of every row of the table, which all Pods share.</summary>
+    private const int MostRules = SandboxView.MostPlaces;
+
     /// <summary>Checks a request against the spawner's scope as it is now.</summary>
     /// <exception cref="SpawnException">Refused, with what would have worked; nothing was changed.</exception>
     internal static SpawnPlan Make(SpawnRequest request, LaunchDocument own, ScopePolicy policy, PodRegistry registry, TimeProvider time)
@@ -102,10 +105,12 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string? 
     /// <summary>Absolute targets without links: a link is judged by where it leads, before anything is lent.</summary>
     private static List<ScopeRule> Resolve(IReadOnlyList<ScopeRule> rules, LaunchDocument own, ScopePolicy policy)
     {
+        if (rules.Count > MostRules) throw Refused($"`scope` has {rules.Count} rules and at most {MostRules} are lent to a pod: name directories instead of what is in them");
         List<ScopeRule> resolved = [];
         foreach (var rule in rules)
         {
             if (rule.Target.Length == 0 || rule.Target.Contains('\0')) throw Refused("a scope rule needs a `target`: an absolute path, or one relative to your working directory");
+            if (ScopePath.IsTooLong(rule.Target)) throw Refused($"a `target` is longer than {ScopePath.MostBytes} bytes: no path is");
             var written = rule with { Target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(rule.Target, own.Cwd)) };
             // First as it is written: of what lies outside, not even the existence is looked up.
             if (policy.WhyNotLendable([written]) is { } why)
@@ -146,6 +151,7 @@ internal sealed record SpawnPlan(LaunchDocument Document, TableRow Row, string? 
         bool Readable(string path) => child.AccessAt(path) >= Access.Read;
         if (request.Cwd is { Length: > 0 } asked)
         {
+            if (asked.Contains('\0') || ScopePath.IsTooLong(asked)) throw Refused($"`cwd` has a NUL in it, or is longer than {ScopePath.MostBytes} bytes");
             var cwd = WithoutLinks(Path.TrimEndingDirectorySeparator(Path.GetFullPath(asked, own.Cwd)));
             if (!Readable(cwd)) throw Refused($"working directory `{cwd}` would not be readable for `{request.Name}`: add {{\"target\": \"{cwd}\", \"permission\": \"read\"}} to `scope`, or choose another `cwd`");
             return Directory.Exists(cwd) ? cwd : throw Refused($"working directory `{cwd}` does not exist");

@@ -71,6 +71,7 @@ public sealed class SettingsTests : IDisposable
     [InlineData("""{ "providers": { "openai": { "api_key_env": "A", "api_key_file": "/b" } } }""", "more than one source for its key")]
     [InlineData("""{ "providers": { "openai": { "api_key_file": "keys/b" } } }""", "absolute or begins with ~/")]
     [InlineData("""{ "scope": { "write": ["src"] } }""", "`scope.write`: \"src\" is neither absolute nor begins with ~/")]
+    [InlineData("""{ "scope": { "deny_read": ["a", "b\u0000c"] } }""", "`scope.deny_read` has a path with a NUL in it")]
     [InlineData("""{ "platform_set": ["tools"] }""", "`platform_set`: \"tools\" is neither absolute nor begins with ~/")]
     [InlineData("""{ "platform_set": ["~/"] }""", "cannot be read by every Pod: it is the home, or holds it")]
     [InlineData("""{ "platform_set": ["/"] }""", "cannot be read by every Pod: it is the home, or holds it")]

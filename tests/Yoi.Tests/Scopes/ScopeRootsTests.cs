@@ -41,6 +41,47 @@ public sealed class ScopeRootsTests : IDisposable
         await _room.Table.AcquireAsync(_room.Row("third", "write:" + _room.Root + "/w/other"), Ct);
     }
 
+    [Fact, Trait("case", "P14")]
+    public void A_path_of_as_many_names_as_anybody_writes_is_resolved_or_refused_and_takes_no_stack()
+    {
+        var many = string.Concat(Enumerable.Repeat("/a", 60_000));
+        Assert.Contains("longer than 4095 bytes", Assert.Throws<ScopeException>(() => ScopeRoots.Resolve(_room.Root + many, "/")).Message, StringComparison.Ordinal);
+        // Each link leads on to the next, behind as many names as fit.
+        var most = string.Concat(Enumerable.Repeat("/a", 2000));
+        for (var i = 0; i < 39; i++) File.CreateSymbolicLink($"{_room.Root}/l{i}", $"l{i + 1}{most}");
+        Exception? refused = null;
+        var thread = new Thread(() => refused = Record.Exception(() => ScopeRoots.Resolve(_room.Root + "/l0", "/")), 256 * 1024);
+        thread.Start();
+        thread.Join();
+        Assert.IsType<ScopeException>(refused);
+        Assert.Equal(_room.Root + "/l39" + most, ScopeRoots.Resolve(_room.Root + "/l38", "/"));
+    }
+
+    [Theory, Trait("case", "P14")]
+    [InlineData("[core]\n\thooksPath = {0}\n")]
+    [InlineData("[include]\n\tpath = {0}\n")]
+    [InlineData("[core]\n\tworktree = {0}\n\thooksPath = x\n")]
+    public void Settings_of_a_repository_that_name_a_path_longer_than_any_name_none(string settings)
+    {
+        var git = Directory.CreateDirectory(_room.Root + "/w/.git").FullName;
+        File.WriteAllText(git + "/config", settings.Replace("{0}", string.Concat(Enumerable.Repeat("a/", 60_000)), StringComparison.Ordinal));
+        Assert.DoesNotContain(GitNames.Of(git, null), path => ScopePath.Problem(path) is not null);
+        File.WriteAllText(git + "/config", settings.Replace("{0}", "a/b", StringComparison.Ordinal));
+        Assert.Contains(GitNames.Of(git, null), path => path.Contains("/a/b", StringComparison.Ordinal));
+    }
+
+    [Theory, Trait("case", "P25")]
+    [InlineData("dangling", "w/later")]
+    [InlineData("dangling/x/./y", "w/later/x/y")]
+    [InlineData("w/none/x//", "w/none/x")]
+    [InlineData("link/none/x", "w/real/none/x")]
+    public void What_is_not_there_is_resolved_as_far_as_it_is(string path, string resolved)
+    {
+        Assert.Equal($"{_room.Root}/{resolved}", ScopeRoots.Resolve(path, _room.Root));
+        Assert.Throws<ScopeException>(() => ScopeRoots.Resolve(path + "/../x", _room.Root));
+        Assert.Throws<ScopeException>(() => ScopeRoots.Resolve("loop/x", _room.Root));
+    }
+
     [Fact, Trait("case", "P25")]
     public async Task A_rule_whose_target_leads_elsewhere_does_not_enter_the_table()
     {

@@ -67,11 +67,13 @@ public sealed class SpawnRefusalTests : IAsyncDisposable
     [InlineData("{W}/flat/sub", "write", false, "not within your scope")]
     [InlineData("shut", "write", true, "is denied by")]
     [InlineData("", "write", true, "needs a `target`")]
+    [InlineData("{LONG}", "write", true, "is longer than 4095 bytes")]
     [InlineData("/proc/self/root{W}/rw", "write", true, "is not within your scope")]
     public async Task A_scope_that_is_not_the_spawners_is_refused_before_anything_starts(string target, string permission, bool recursive, string why)
     {
         var tool = await SpawnToolAsync();
         var before = Everything();
+        target = target.Replace("{LONG}", string.Concat(Enumerable.Repeat("a/", 60_000)), StringComparison.Ordinal);
         var refusal = (await Assert.ThrowsAsync<ToolFailure>(() => Spawn(tool, target.Replace("{W}", _root.Work, StringComparison.Ordinal), permission, recursive))).Message;
         Assert.Contains(why, refusal, StringComparison.Ordinal);
         Assert.EndsWith("pod `child` was not spawned (step `validate`). Nothing was changed.", refusal, StringComparison.Ordinal);
@@ -92,6 +94,20 @@ public sealed class SpawnRefusalTests : IAsyncDisposable
         Assert.True(File.Exists(Marker));
         Assert.Equal("lead", Assert.Single(_table.Read().Pods).Name);
         Assert.Equal(Access.Write, _scope!.Current().AccessAt(_root.Work + "/rw/a/f"));
+    }
+
+    [Theory, Trait("case", "P23")]
+    [InlineData(257, "a", "`scope` has 257 rules and at most 256 are lent to a pod")]
+    [InlineData(1, "a\0b", "`cwd` has a NUL in it, or")]
+    public async Task More_rules_than_can_be_held_and_a_directory_that_is_none_are_refused_before_anything_starts(int rules, string cwd, string why)
+    {
+        var tool = await SpawnToolAsync();
+        var before = Everything();
+        System.Text.Json.Nodes.JsonNode[] scope = [.. Enumerable.Range(0, rules).Select(i => new System.Text.Json.Nodes.JsonObject { ["target"] = $"a/{i}", ["permission"] = "write" })];
+        var call = new ToolCall("call", "SpawnPod", FileRoom.Json(("name", "child"), ("task", "work"), ("cwd", cwd), ("scope", new System.Text.Json.Nodes.JsonArray(scope))));
+        Assert.Contains(why, (await Assert.ThrowsAsync<ToolFailure>(() => tool.RunAsync(call, Ct))).Message, StringComparison.Ordinal);
+        Assert.Equal(before, Everything());
+        Assert.False(File.Exists(Marker));
     }
 
     private async Task<SpawnPodTool> SpawnToolAsync()

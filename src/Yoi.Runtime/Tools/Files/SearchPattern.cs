@@ -9,6 +9,9 @@ namespace Yoi.Runtime.Tools.Files;
 /// </summary>
 internal sealed class SearchPattern
 {
+    /// <summary>Building an expression has no limit of time as matching has, and can take the square of its length.</summary>
+    private const int MostCharacters = 8192;
+
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
     private readonly Regex _regex;
@@ -32,6 +35,7 @@ internal sealed class SearchPattern
     internal static SearchPattern Compile(string pattern, bool ignoreCase, bool multiline)
     {
         if (pattern.Length == 0) throw new ToolFailure("the pattern is empty; it would match everything. Glob lists files.");
+        if (pattern.Length > MostCharacters) throw new ToolFailure($"the pattern is longer than {MostCharacters} characters; make it simpler.");
         var options = RegexOptions.CultureInvariant | RegexOptions.Multiline
             | (ignoreCase ? RegexOptions.IgnoreCase : 0) | (multiline ? RegexOptions.Singleline : 0);
         // What files hold that is no text is searched as U+FFFD.

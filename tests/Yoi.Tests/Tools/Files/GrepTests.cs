@@ -86,6 +86,7 @@ public sealed class GrepTests : IDisposable
         Assert.Contains("the pattern is empty", await _room.Refused("Grep", ("pattern", "")), StringComparison.Ordinal);
         _room.Put("f", new string('a', 40));
         Assert.Equal("No matches found", (await Grep("(a+)+b")).Summary); // Linear.
+        Assert.Contains("longer than 8192 characters", await _room.Refused("Grep", ("pattern", string.Concat(Enumerable.Repeat("(?!", 30_000)) + "a" + new string(')', 30_000))), StringComparison.Ordinal);
         Assert.Contains("takes too long", await _room.Refused("Grep", ("pattern", @"(a+)+(?=b)c")), StringComparison.Ordinal);
         Assert.Contains("It must be one of: files_with_matches, content, count", await _room.Refused("Grep", ("pattern", "a"), ("output_mode", "lines")), StringComparison.Ordinal);
     }

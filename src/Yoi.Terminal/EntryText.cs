@@ -153,7 +153,7 @@ internal static class EntryText
 
     /// <summary>A model as people name it.</summary>
     internal static string ModelName(ModelChoice model) =>
-        model.Provider == "scripted" ? "scripted:" + System.IO.Path.GetFileName(model.Script) : $"{model.Alias ?? model.Provider}/{model.Model}";
+        model is { Provider: "scripted", Script: null } ? "scripted" : model.Provider == "scripted" ? "scripted:" + System.IO.Path.GetFileName(model.Script) : $"{model.Alias ?? model.Provider}/{model.Model}";
 
     /// <summary>Where a key came from.</summary>
     internal static string KeyText(string source) => source == "none" ? "no key" : "key from " + Safe(source);

@@ -29,6 +29,7 @@ internal sealed class ModelResolver(Settings settings, Func<string, string?> env
             ?? throw new ModelChoiceException(
                 "no model is chosen; set ANTHROPIC_API_KEY or OPENAI_API_KEY, or name one: --model ollama/qwen3, --model openai/NAME --base-url http://127.0.0.1:8000/v1");
         if (baseUrl is not null && ProviderAddress.Problem(baseUrl) is { } wrong) throw new ModelChoiceException($"--base-url: {wrong}");
+        if (name == "scripted") return new ResolvedModel(name, Sized(new ModelChoice(name, name)), null, "none", []); // It knows the commands only.
         if (name.StartsWith("scripted:", StringComparison.Ordinal)) return Scripted(name["scripted:".Length..]);
         var (providerName, modelName) = Split(name);
         var provider = Provider(providerName);
@@ -49,6 +50,7 @@ internal sealed class ModelResolver(Settings settings, Func<string, string?> env
     private ResolvedModel Scripted(string file)
     {
         var path = System.IO.Path.GetFullPath(Settings.Expand(file, home), cwd);
+        if (file.Length == 0 || Directory.Exists(path)) throw new ModelChoiceException($"\"scripted:{file}\" names no file; write --model scripted:FILE");
         if (!File.Exists(path)) throw new ModelChoiceException($"the script {path} does not exist; --model scripted:FILE names one");
         return new ResolvedModel("scripted:" + path, Sized(new ModelChoice("scripted", "scripted", Script: path)), null, "none", []);
     }

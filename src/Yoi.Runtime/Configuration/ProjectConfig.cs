@@ -91,7 +91,7 @@ internal static class ProjectConfig
 
     private static string? WhyNotModel(Settings user, string model)
     {
-        if (model.StartsWith("scripted:", StringComparison.Ordinal)) return "a script is the human's to choose";
+        if (model == "scripted" || model.StartsWith("scripted:", StringComparison.Ordinal)) return "a script is the human's to choose";
         var provider = model.Split('/')[0];
         return provider == user.Model?.Split('/')[0] || user.Providers.ContainsKey(provider)
             ? null : $"\"{provider}\" is no provider of yours";

@@ -143,6 +143,8 @@ public sealed class ModelResolverTests : IDisposable
     [InlineData("openai/", "write provider/model")]
     [InlineData("anthropic/x", "set ANTHROPIC_API_KEY")]
     [InlineData("scripted:no-such-file", "does not exist")]
+    [InlineData("scripted:", "names no file")]
+    [InlineData("scripted:.", "names no file")]
     public async Task What_cannot_be_used_is_refused_with_what_helps(string? name, string words) =>
         Assert.Contains(words, (await Assert.ThrowsAsync<ModelChoiceException>(() => _room.ResolveAsync(name))).Message, StringComparison.Ordinal);
 
@@ -152,5 +154,6 @@ public sealed class ModelResolverTests : IDisposable
         _room.Write(_room.Project + "/play.jsonc", "{}");
         var model = await _room.ResolveAsync("scripted:play.jsonc");
         Assert.Equal(("scripted", _room.Project + "/play.jsonc", "none"), (model.Choice.Provider, model.Choice.Script, model.KeySource));
+        Assert.Null((await _room.ResolveAsync("scripted")).Choice.Script); // One that knows the commands only.
     }
 }

@@ -168,6 +168,7 @@ public sealed class SettingsTests : IDisposable
     [Theory]
     [InlineData("evil/model", "\"evil\" is no provider of yours")]
     [InlineData("scripted:/tmp/x", "a script is the human's to choose")]
+    [InlineData("scripted", "a script is the human's to choose")]
     public void A_project_s_model_that_is_not_the_user_s_is_passed_over_and_shuts_nobody_out(string model, string why)
     {
         _room.User("""{ "model": "anthropic/a" }""").OfProject($$"""{ "model": "{{model}}", "limits": { "children": 3 } }""");

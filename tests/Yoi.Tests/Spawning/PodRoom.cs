@@ -186,6 +186,7 @@ internal sealed class RoomPod(PodRoom room, LaunchDocument document, LaunchedPod
     internal Task<Entry.ToolResult> Spawn(string name, string task = "hello", string scope = "[]", string more = "") =>
         Call("SpawnPod", SpawnArguments(name, task, scope, more));
 
+    /// <summary>A command in the task stands behind a line break: its first line begins with who sent it.</summary>
     internal static string SpawnArguments(string name, string task = "hello", string scope = "[]", string more = "") =>
         $$"""{"name":"{{name}}","task":{{JsonSerializer.Serialize(task)}},"scope":{{scope}}{{more}}}""";
 

@@ -37,6 +37,9 @@ internal sealed record SandboxProof(string Level, string? Warning)
     }
 
     /// <summary>Every finding is an attempt that a command in a sandbox of this level makes now.</summary>
-    internal static Task<IReadOnlyList<SandboxFinding>> TryAsync(string level, Surroundings s, CancellationToken ct) =>
-        SandboxTrial.RunAsync(level, s.Keeper(), s.Directories, s.Environment, s.Time, ct);
+    internal static async Task<IReadOnlyList<SandboxFinding>> TryAsync(string level, Surroundings s, CancellationToken ct)
+    {
+        await DelegatedGroup.MakeReadyAsync(s.Time, ct); // Before the first command, and before the Pod, which begins in the same group.
+        return await SandboxTrial.RunAsync(level, s.Keeper(), s.Directories, s.Environment, s.Time, ct);
+    }
 }

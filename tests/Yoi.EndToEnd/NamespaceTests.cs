@@ -18,6 +18,7 @@ public sealed class NamespaceTests : IAsyncDisposable
     [Fact, Trait("case", "L19")]
     public async Task Pods_of_two_pid_namespaces_are_judged_by_their_life_locks_and_never_signalled_across()
     {
+        Needs.Namespaces();
         await using var server = await ModelServer.StartAsync();
         _room.UseModel(server, "tools-only");
         var (inside, outside) = (Directory.CreateDirectory(_room.Root + "/inside").FullName, Directory.CreateDirectory(_room.Root + "/outside").FullName);

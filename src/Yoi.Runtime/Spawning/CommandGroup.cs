@@ -14,6 +14,7 @@ internal sealed class CommandGroup
 {
     private const uint Open = 0x1ED; // rwxr-xr-x, as all groups are.
 
+    private static readonly string[] MostUsed = ["/memory.max_usage_in_bytes", "/memory.memsw.max_usage_in_bytes"]; // Their failcnt stays 0 on new kernels.
     private static readonly string Prefix = string.Create(CultureInfo.InvariantCulture, $"yoi-{Environment.ProcessId}-{PodProcess.StartTimeOf(Environment.ProcessId)}");
     private static readonly Lazy<IReadOnlyList<GroupRoot>> Roots = new(FindRoots);
     private static int _number;
@@ -24,6 +25,9 @@ internal sealed class CommandGroup
 
     /// <summary>True if groups count the processes of a command here, or its memory.</summary>
     internal static (bool Processes, bool Memory) Counts => (Roots.Value.Any(root => root.Processes), Roots.Value.Any(root => root.Memory));
+
+    /// <summary>Where they are made: one that counts both, or one each.</summary>
+    internal static IReadOnlyList<GroupRoot> Usable => Roots.Value;
 
     /// <summary>Makes one, with its limits; null if that cannot be done here.</summary>
     internal static CommandGroup? TryMake(CommandLimits limits) => TryMake(Roots.Value, limits);
@@ -49,9 +53,9 @@ internal sealed class CommandGroup
     }
 
     /// <summary>Which limits the kernel had to enforce.</summary>
-    internal (bool Processes, bool Memory) Reached() => (
+    internal (bool Processes, MemoryLack Memory) Reached() => (
         _parts.Any(part => part.Root.Processes && Count(part.Directory + "/pids.events", "max") > 0),
-        _parts.Any(part => part.Root.Memory && Count(part.Directory + (part.Root.Unified ? "/memory.events" : "/memory.oom_control"), "oom_kill") > 0));
+        _parts.Select(Lack).Append(MemoryLack.None).Max());
 
     /// <summary>Forgets the group. Nothing runs in it any more.</summary>
     internal void Remove()
@@ -59,7 +63,18 @@ internal sealed class CommandGroup
         foreach (var (_, directory) in _parts) TryRemove(directory);
     }
 
-    private static CommandGroup? TryMake(IReadOnlyList<GroupRoot> roots, CommandLimits limits)
+    /// <summary>The kernel counts in the group whom it ended, wherever memory ran out: what ran into its own limit it counts besides.</summary>
+    private static MemoryLack Lack((GroupRoot Root, string Directory) part)
+    {
+        var (root, directory) = part;
+        if (!root.Memory || Count(directory + (root.Unified ? "/memory.events" : "/memory.oom_control"), "oom_kill") == 0) return MemoryLack.None;
+        var isOwn = root.Unified ? Count(directory + "/memory.events", "oom") > 0
+            : MostUsed.Any(name => File.Exists(directory + name) && Number(directory + name) > Number(directory + "/memory.limit_in_bytes") - (1 << 20)); // It counts in batches.
+        return isOwn ? MemoryLack.Limit : MemoryLack.Elsewhere;
+    }
+
+    /// <summary>The same in places of the caller's choice.</summary>
+    internal static CommandGroup? TryMake(IReadOnlyList<GroupRoot> roots, CommandLimits limits)
     {
         if (roots.Count == 0) return null;
         var name = string.Create(CultureInfo.InvariantCulture, $"{Prefix}-{Interlocked.Increment(ref _number)}");
@@ -96,7 +111,9 @@ internal sealed class CommandGroup
     {
         try
         {
-            var all = GroupRoot.Find(File.ReadAllText("/proc/self/cgroup"), File.ReadAllText("/proc/self/mountinfo"), Controllers, path => Libc.Attribute(path, "user.delegate") == "1");
+            var (own, mounts) = (File.ReadAllText("/proc/self/cgroup"), File.ReadAllText("/proc/self/mountinfo"));
+            DelegatedGroup.SwitchOnAbove(own, mounts);
+            var all = GroupRoot.Find(own, mounts, Controllers, DelegatedGroup.SaysSo);
             List<GroupRoot> usable = [];
             foreach (var root in all)
             {
@@ -144,6 +161,8 @@ internal sealed class CommandGroup
             if (line.Split(' ') is [var word, var count] && word == name) return long.Parse(count, CultureInfo.InvariantCulture);
         return 0;
     }
+
+    private static long Number(string path) => long.Parse(File.ReadAllText(path).AsSpan().Trim(), CultureInfo.InvariantCulture);
 
     private static SafeFileHandle OpenEntrance(string path)
     {

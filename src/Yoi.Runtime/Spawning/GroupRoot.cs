@@ -2,7 +2,7 @@ namespace Yoi.Runtime.Spawning;
 
 /// <summary>
 /// A control group beneath which this process may make groups of its own: the one it is in; on a machine with one hierarchy also the one
-/// above it, if that was delegated to us with a subgroup for our processes. Controllers that are not on there are not switched on.
+/// above it, if that was delegated to us with a subgroup for our processes. What must be on there is on, or <see cref="DelegatedGroup"/> sees to it.
 /// </summary>
 /// <param name="Unified">True: the one hierarchy (version 2). False: one of a controller alone (version 1).</param>
 /// <param name="Processes">True: it counts processes.</param>
@@ -37,6 +37,19 @@ internal sealed record GroupRoot(string Directory, bool Unified, bool Processes,
         return found;
     }
 
+    /// <summary>The group of this process on the one hierarchy, and where that is mounted, by the same two texts; null where there is none.</summary>
+    internal static (string Directory, string Top)? OwnInOne(string own, string mounts) =>
+        own.Split('\n').FirstOrDefault(line => line.StartsWith("0::", StringComparison.Ordinal)) is { } line
+        && mounts.Split('\n').Select(Parse).OfType<Mount>().FirstOrDefault(mount => mount.Unified) is { } one && Below(one, line[3..]) is { } directory
+            ? (directory, one.Place) : null;
+
+    /// <summary>
+    /// The group right above, if that was delegated to us; null if not. It is if it says so. A manager of services says so of its own, and
+    /// of its users' managers, but those say nothing: there it is seen by the subgroup, which a manager makes below a service or a scope only if told to delegate.
+    /// </summary>
+    internal static string? DelegatedAbove(string directory, string top, Func<string, bool> delegated) =>
+        directory != top && !IsUnit(directory) && Path.GetDirectoryName(directory) is { } above && (IsUnit(above) || delegated(above)) ? above : null;
+
     /// <summary>The group that counts this process's memory, by the same two texts; null where none does.</summary>
     internal static (string Directory, bool Unified)? MemoryOf(string own, string mounts)
     {
@@ -50,14 +63,18 @@ internal sealed record GroupRoot(string Directory, bool Unified, bool Processes,
 
     private static IEnumerable<GroupRoot> InOne(string directory, string top, Func<string, string> controllers, Func<string, bool> delegated)
     {
-        for (var at = directory; ; at = Path.GetDirectoryName(at)!)
+        foreach (var at in (string?[])[directory, DelegatedAbove(directory, top, delegated)])
         {
+            if (at is null) break;
             var given = controllers(at).Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
             var root = new GroupRoot(at, true, given.Contains("pids"), given.Contains("memory"));
             if (root.Processes || root.Memory) return [root];
-            if (at != directory || at == top || !delegated(Path.GetDirectoryName(at)!)) return [];
         }
+        return [];
     }
+
+    /// <summary>Of a service or a scope: whoever started it has a group that is the manager's unless it was delegated. Slices hold no processes.</summary>
+    private static bool IsUnit(string directory) => Path.GetExtension(directory) is ".service" or ".scope";
 
     private static string? Below(Mount mount, string path)
     {

@@ -18,8 +18,21 @@ internal interface ICommandHold : IDisposable
 /// <summary>How a command ended: its tree is gone.</summary>
 /// <param name="Exit">The shell's exit; null if it was killed.</param>
 /// <param name="Processes">True if the kernel refused it more processes.</param>
-/// <param name="Memory">True if the kernel ended processes of it for lack of memory.</param>
-internal sealed record CommandEnd(ProcessExit? Exit, bool Processes, bool Memory);
+/// <param name="Memory">Of what memory there was too little, if the kernel ended processes of it for that.</param>
+internal sealed record CommandEnd(ProcessExit? Exit, bool Processes, MemoryLack Memory);
+
+/// <summary>Why the kernel ended processes of a command for lack of memory.</summary>
+internal enum MemoryLack
+{
+    /// <summary>It ended none.</summary>
+    None,
+
+    /// <summary>There was none left on the machine, or in a group above the command's own.</summary>
+    Elsewhere,
+
+    /// <summary>The command's own limit.</summary>
+    Limit,
+}
 
 /// <summary>
 /// One command in a sandbox, from the gate to the end of its tree. Started, it waits at the gate inside: nothing of it has run. Whoever

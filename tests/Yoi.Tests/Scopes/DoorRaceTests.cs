@@ -2,6 +2,7 @@ using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Tools;
+using Yoi.Shared;
 using Yoi.Tests.Tools.Files;
 
 namespace Yoi.Tests.Scopes;
@@ -122,6 +123,7 @@ public sealed class DoorRaceTests : IDisposable
     [Trait("case", "P15")]
     public async Task What_is_mounted_inside_the_scope_belongs_to_it_and_what_is_denied_stays_denied()
     {
+        Needs.Namespaces();
         _room.Put("mounted/keep", "");
         _room.Put("hidden/keep", "");
         const string script = "mount --bind \"$1/d\" mounted && mount -t tmpfs none hidden && echo in-tmpfs > hidden/f && shift && exec \"$@\"";

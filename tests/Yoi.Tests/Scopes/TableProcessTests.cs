@@ -223,6 +223,7 @@ public sealed class TableProcessTests : IDisposable
     [Fact, Trait("case", "L04")]
     public async Task On_a_disk_that_is_really_full_the_old_table_stays_and_the_next_change_works_once_there_is_space()
     {
+        Needs.Namespaces();
         var state = Directory.CreateDirectory(_room.Directories.State).FullName;
         var steps = $"mount -t tmpfs -o size=64k,mode=700 small {state} && \"$0\"; cat /dev/zero >{state}/filler 2>/dev/null; \"$0\"; cat {state}/scopes.json; echo; rm {state}/filler; \"$0\"";
         using var process = ScopeChild.Start(["hold", _room.Root, "lead", "write:/w"], through: ["unshare", "-rm", "sh", "-c", steps]);
@@ -259,6 +260,7 @@ public sealed class TableProcessTests : IDisposable
     [Fact, Trait("case", "P25")]
     public async Task A_bind_mount_is_no_second_way_to_write()
     {
+        Needs.Namespaces();
         Directory.CreateDirectory(_room.Root + "/w/a");
         Directory.CreateDirectory(_room.Root + "/x");
         using var table = Real();

@@ -3,6 +3,7 @@ using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Spawning;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Spawning;
 
@@ -39,6 +40,7 @@ public sealed class DiskFaultTests
     [Fact, Trait("case", "G03"), Trait("case", "G04")]
     public async Task A_full_disk_ends_the_run_before_the_next_tool_and_work_goes_on_once_there_is_space()
     {
+        Needs.Namespaces();
         using var root = new SpawningRoot();
         var (document, launched) = await OnSmallDiskAsync(root, "512k");
         using var process = launched.Process;
@@ -101,6 +103,7 @@ public sealed class DiskFaultTests
     {
         if (level == "kernel" && !File.Exists("/usr/bin/bwrap")) Assert.Skip("needs bubblewrap");
         if (level == "kernel" && Environment.UserName != "root") Assert.Skip("in a namespace of an ordinary user's bubblewrap is not root's, and is not taken");
+        Needs.Namespaces();
         using var root = new SpawningRoot();
         var (document, launched) = await OnSmallDiskAsync(root, "4m", level);
         using var process = launched.Process;
@@ -162,7 +165,7 @@ public sealed class DiskFaultTests
     [Fact, Trait("case", "G04")]
     public async Task After_a_sync_that_failed_a_Pod_answers_and_takes_nothing_until_it_is_started_again()
     {
-        if (!Strace.IsThere) Assert.Skip("needs strace to make system calls fail");
+        Needs.Tracing();
         await using var pod = await RealPod.StartAsync();
         await using var client = await pod.ClientAsync();
         await client.RunAsync("hello", ct: Ct);
@@ -191,7 +194,7 @@ public sealed class DiskFaultTests
     [InlineData("EROFS")]
     public async Task Over_quota_or_read_only_nothing_is_accepted_and_afterwards_work_goes_on(string error)
     {
-        if (!Strace.IsThere) Assert.Skip("needs strace to make system calls fail");
+        Needs.Tracing();
         await using var pod = await RealPod.StartAsync();
         await using var client = await pod.ClientAsync();
         var journal = $"{pod.Directory}/{PodFiles.Journal}";
@@ -209,7 +212,7 @@ public sealed class DiskFaultTests
     [Fact, Trait("case", "T38")]
     public async Task On_a_stalled_disk_status_cancel_and_ListPods_answer_and_nothing_is_acknowledged_early()
     {
-        if (!Strace.IsThere) Assert.Skip("needs strace to hold system calls up");
+        Needs.Tracing();
         await using var room = new PodRoom();
         var root = await room.Root();
         Assert.False((await root.Spawn("kid")).IsError);

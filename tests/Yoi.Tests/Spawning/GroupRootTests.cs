@@ -30,8 +30,20 @@ public sealed class GroupRootTests
     public void The_group_above_is_taken_only_if_it_was_delegated()
     {
         Assert.Empty(Find("0::/app.slice/shell.scope\n", One, "/sys/fs/cgroup/app.slice", "memory pids\n"));
-        Assert.Equal([new("/sys/fs/cgroup/run.service", true, true, true)], Find("0::/run.service/yoi\n", One, "/sys/fs/cgroup/run.service", "memory pids", "/sys/fs/cgroup/run.service"));
-        Assert.Empty(Find("0::/run.service/a/b\n", One, "/sys/fs/cgroup/run.service", "memory pids", "/sys/fs/cgroup/run.service/a"));
+        Assert.Equal([new("/sys/fs/cgroup/box", true, true, true)], Find("0::/box/yoi\n", One, "/sys/fs/cgroup/box", "memory pids", "/sys/fs/cgroup/box"));
+        Assert.Empty(Find("0::/box/yoi\n", One, "/sys/fs/cgroup/box", "memory pids"));
+        Assert.Empty(Find("0::/box/a/b\n", One, "/sys/fs/cgroup/box", "memory pids", "/sys/fs/cgroup/box/a"));
+    }
+
+    [Fact]
+    public void A_subgroup_of_a_service_or_a_scope_shows_that_it_was_delegated_and_one_manager_does_not_take_what_is_anothers()
+    {
+        const string users = "/sys/fs/cgroup/user.slice/user-1.slice/user@1.service";
+        foreach (var unit in (string[])["run-p1-i1.scope", "run-p1-i1.service"])
+            Assert.Equal([new($"{users}/app.slice/{unit}", true, true, true)], Find($"0::/user.slice/user-1.slice/user@1.service/app.slice/{unit}/yoi\n", One, $"{users}/app.slice/{unit}", "memory pids"));
+        // It was delegated to the manager of that user's services, and this scope is its.
+        Assert.Empty(Find("0::/user.slice/user-1.slice/user@1.service/run-p1-i1.scope\n", One, users, "memory pids", users));
+        Assert.Empty(Find("0::/user.slice/user-1.slice/session-1.scope\n", One, "/sys/fs/cgroup/user.slice/user-1.slice", "memory pids"));
     }
 
     [Fact]

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Spawning;
@@ -26,7 +25,7 @@ public sealed class OutOfMemoryTests : IAsyncLifetime
     public async Task A_child_that_the_kernel_ends_for_want_of_memory_is_named_as_that_and_one_that_is_killed_is_not()
     {
         _group = MemoryGroup.TryMake(LimitMb);
-        if (_group is null) Assert.Skip("needs a control group beneath our own");
+        if (_group is null) Assert.Skip(MemoryGroup.Needed);
         var root = await _room.Root();
         _group.Add(root.Launched.Pid);
         foreach (var name in (string[])["large", "other", "orphan"]) Assert.False((await root.Spawn(name)).IsError);
@@ -64,36 +63,5 @@ public sealed class OutOfMemoryTests : IAsyncLifetime
         using var hungry = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", $"echo $$ > {_group!.Processes} && exec /usr/bin/python3 -c 'x = bytearray({2 * LimitMb} << 20)'"]))!;
         await process.Exited.WaitAsync(PodRoom.Patience, _room.Ct);
         await hungry.WaitForExitAsync(_room.Ct);
-    }
-
-    /// <summary>A control group with a limit of memory.</summary>
-    private sealed record MemoryGroup(string Directory)
-    {
-        internal string Processes => Directory + "/cgroup.procs";
-
-        /// <summary>Null where none can be made.</summary>
-        internal static MemoryGroup? TryMake(int limitMb)
-        {
-            if (!CommandGroup.Counts.Memory || GroupRoot.MemoryOf(File.ReadAllText("/proc/self/cgroup"), File.ReadAllText("/proc/self/mountinfo")) is not var (root, unified)) return null;
-            var group = new MemoryGroup(System.IO.Directory.CreateDirectory($"{root}/test-{Guid.NewGuid():n}").FullName);
-            File.WriteAllText(group.Directory + (unified ? "/memory.max" : "/memory.limit_in_bytes"), ((long)limitMb << 20).ToString(CultureInfo.InvariantCulture));
-            return group;
-        }
-
-        internal void Add(int pid) => File.WriteAllText(Processes, pid.ToString(CultureInfo.InvariantCulture));
-
-        /// <summary>The kernel lets it go a moment after the last process.</summary>
-        internal Task RemoveAsync() => Eventually.Holds(() =>
-        {
-            try
-            {
-                System.IO.Directory.Delete(Directory);
-                return true;
-            }
-            catch (IOException)
-            {
-                return false;
-            }
-        });
     }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Xunit;
 using Yoi.Protocol;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Spawning;
 
@@ -22,7 +23,7 @@ public sealed class QuietTests : IAsyncLifetime
     [Fact]
     public async Task A_waiting_pod_its_silent_child_and_an_idle_pod_make_no_system_calls_and_do_not_wake()
     {
-        Assert.SkipUnless(File.Exists("/usr/bin/strace"), "needs strace");
+        Needs.Tracing();
         _room.Variables.Add("DOTNET_ThreadPool_ThreadTimeoutMs=1000"); // Else threads without work end after 20 s, one by one.
         var (idle, root) = (await _room.Root(name: "idle", with: d => d with { Scope = ScopeRules.None }), await _room.Root());
         await root.Spawn("a", "\nSLOW 600000");

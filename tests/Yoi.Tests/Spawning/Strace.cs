@@ -7,7 +7,7 @@ namespace Yoi.Tests.Spawning;
 /// <summary>strace on a process that runs: as long as this lives, its system calls fail or are held up as told.</summary>
 internal sealed class Strace : IAsyncDisposable
 {
-    internal const string Path = "/usr/bin/strace";
+    private const string Path = "/usr/bin/strace";
 
     private readonly Process _process;
     private readonly Task _draining;
@@ -17,8 +17,6 @@ internal sealed class Strace : IAsyncDisposable
         _process = process;
         _draining = process.StandardError.ReadToEndAsync(CancellationToken.None);
     }
-
-    internal static bool IsThere => File.Exists(Path);
 
     /// <param name="what">As behind <c>-e inject=</c>: <c>fdatasync:error=EIO</c>.</param>
     /// <param name="only">Only calls on this file.</param>

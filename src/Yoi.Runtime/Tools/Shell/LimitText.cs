@@ -17,7 +17,8 @@ internal static class LimitText
     internal static IReadOnlyList<string> Met(CommandEnd end, CommandLimits limits)
     {
         List<string> met = [];
-        if (end.Memory) met.Add(Text($"the limit of {limits.MemoryMb} MiB of memory was reached and processes were ended for it; {Raised}"));
+        if (end.Memory == MemoryLack.Elsewhere) met.Add("the machine, or what Yoi may have of it, ran out of memory and processes were ended for it; it was not the limit of commands");
+        if (end.Memory == MemoryLack.Limit) met.Add(Text($"the limit of {limits.MemoryMb} MiB of memory was reached and processes were ended for it; {Raised}"));
         if (end.Processes) met.Add(Text($"the limit of {limits.Processes} processes and threads was reached and no more were given; {Raised}"));
         return met;
     }

@@ -55,12 +55,12 @@ public sealed class OutOfMemoryTests : IAsyncLifetime
 
     private static Entry.ChildEnded Ended(IReadOnlyList<Entry> entries) => (Entry.ChildEnded)entries[^1];
 
-    /// <summary>Takes more memory than there is, in the Pod's place: it is the one that the kernel likes least.</summary>
+    /// <summary>Takes more memory than there is, in the Pod's place: it is the one that the kernel likes least, also where all of a session's processes come before others (systemd).</summary>
     private async Task EndForWantOfMemory(KnownPod pod)
     {
         using var process = pod.FindProcess()!;
         await File.WriteAllTextAsync($"/proc/{process.Pid}/oom_score_adj", "1000", _room.Ct);
-        using var hungry = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", $"echo $$ > {_group!.Processes} && exec /usr/bin/python3 -c 'x = bytearray({2 * LimitMb} << 20)'"]))!;
+        using var hungry = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", $"echo $$ > {_group!.Processes} && for i in 1 2 3 4; do /usr/bin/python3 -c 'x = bytearray({LimitMb / 2} << 20)' & done; wait"]))!;
         await process.Exited.WaitAsync(PodRoom.Patience, _room.Ct);
         await hungry.WaitForExitAsync(_room.Ct);
     }

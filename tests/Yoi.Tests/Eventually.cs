@@ -22,4 +22,18 @@ internal static class Eventually
             throw new TimeoutException("it never came true: " + what);
         }
     }
+
+    /// <summary>Removes a directory with all in it, also one into which a Pod puts its socket back meanwhile.</summary>
+    internal static Task Removed(string directory) => Holds(() =>
+    {
+        try
+        {
+            Directory.Delete(directory, recursive: true);
+            return true;
+        }
+        catch (IOException) when (Directory.Exists(directory))
+        {
+            return false;
+        }
+    });
 }

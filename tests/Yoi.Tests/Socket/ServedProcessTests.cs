@@ -205,7 +205,7 @@ public sealed class ServedProcessTests(ITestOutputHelper output)
         var kid = Assert.Single((await human.StatusAsync(ServedRoom.Ct)).Children).PodId;
         var token = await File.ReadAllTextAsync(pod.Root.Directories.Token(kid), ServedRoom.Ct);
 
-        Directory.Delete(pod.Root.Directories.Runtime, recursive: true);
+        await Eventually.Removed(pod.Root.Directories.Runtime);
         string[] back = [pod.Socket, pod.Root.Directories.Socket(kid), pod.Root.Directories.Token(kid)];
         await Eventually.Holds(() => back.All(Path.Exists), RealPod.Patience);
 

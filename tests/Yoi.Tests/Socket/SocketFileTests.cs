@@ -148,7 +148,7 @@ public sealed class SocketFileTests : IDisposable
     {
         await using var room = await new ServedRoom().StartAsync();
         await using var before = await room.ClientAsync();
-        Directory.Delete(room.Runtime, recursive: true);
+        await Eventually.Removed(room.Runtime);
         await Reconnect(room);
         Directory.Move(room.Runtime, room.Runtime + ".moved");
         await Reconnect(room);

@@ -47,7 +47,7 @@ public sealed class LostTableTests : IAsyncLifetime
         using (var table = _room.Table()) generation = table.Read().Generation;
         File.Delete(_room.Directories.ScopeTable);
         if (alsoTheLock) File.Delete(_room.Directories.ScopeLock);
-        Directory.Delete(_room.Directories.Runtime, recursive: true);
+        await Eventually.Removed(_room.Directories.Runtime);
 
         var back = await _room.Restore(root);
 

@@ -43,6 +43,9 @@ public sealed record YoiDirectories(string State, string Runtime, string Config)
 
     /// <summary>File with the token by which a child proves itself to its spawner.</summary>
     public string Token(string childId) => $"{Runtime}/{childId}.token";
+
+    /// <summary>All that one Pod has in the runtime directory, also what is on its way to its name.</summary>
+    internal IReadOnlyList<string> RuntimeFiles(string podId) => Directory.Exists(Runtime) ? Directory.GetFiles(Runtime, podId + ".*") : [];
 }
 
 /// <summary>Durable files of one Pod.</summary>

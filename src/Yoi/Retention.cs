@@ -75,8 +75,7 @@ internal sealed class Retention(Surroundings s)
         PrivateFile.CreateDirectory(Graves);
         PrivateFile.Replace($"{Graves}/{pod.Name}.{pod.PodId}.json",
             JsonSerializer.SerializeToUtf8Bytes(new Tombstone(pod.PodId, pod.Name, end, last?.Seq ?? 0, s.Time.GetUtcNow()), TerminalJson.Default.Tombstone), durable: true);
-        foreach (var leftover in new[] { s.Directories.Socket(pod.PodId), s.Directories.Token(pod.PodId) })
-            if (File.Exists(leftover)) File.Delete(leftover);
+        EndRecord.RemoveRuntimeFiles(pod, s.Directories);
         // What commands filled goes first: what fails there leaves a Pod, not half of one.
         DeepTree.Remove(pod.Directory + "/sandbox");
         DeepTree.Remove(pod.Directory);
@@ -94,7 +93,7 @@ internal sealed class Retention(Surroundings s)
     {
         foreach (var path in Files(s.Directories.Runtime))
         {
-            if (Path.GetExtension(path) is not (".sock" or ".token") || Path.GetFileNameWithoutExtension(path) is not { Length: 32 } id) continue;
+            if (Path.GetFileName(path).Split('.') is not [{ Length: 32 } id, "sock" or "token" or "new", ..]) continue;
             // A Pod's directory is there before its socket.
             if (!s.Registry.All().Any(pod => pod.PodId == id && pod.IsAlive)) yield return Leftover(path, remove);
         }

@@ -78,5 +78,5 @@ internal static class Failpoints
         StopShutdown = "stop.shutdown", StopVerified = "stop.verified", StopReturned = "stop.returned", StopEndEntry = "stop.end_entry",
         DeliverRead = "deliver.read", DeliverAppend = "deliver.append", FileBeforeRename = "file.before_rename", ToolBeforeResult = "tool.before_result", CommandGate = "command.gate",
         QuarantineMove = "quarantine.move", QuarantineMoved = "quarantine.moved",
-        KeeperRestricted = "keeper.restricted", KeeperStarted = "keeper.started";
+        KeeperRestricted = "keeper.restricted", KeeperStarted = "keeper.started", SocketBound = "socket.bound";
 }

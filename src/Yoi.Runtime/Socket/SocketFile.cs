@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Protocol;
+using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using NetSocket = System.Net.Sockets.Socket;
 using Sys = Yoi.Runtime.Linux.Libc.Sockets;
@@ -15,7 +16,7 @@ namespace Yoi.Runtime.Socket;
 /// </summary>
 internal sealed class SocketFile : IDisposable
 {
-    private const int Backlog = 512;
+    private const int Backlog = 512, PodIdLength = 32;
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private readonly SafeFileHandle _directory;
@@ -55,13 +56,14 @@ internal sealed class SocketFile : IDisposable
         {
             var name = Path.GetFileName(path);
             RefuseWhatIsNotStale(directory, name, path);
-            var passing = $".{Guid.NewGuid():n}";
+            var passing = $"{name[..Math.Min(PodIdLength, name.Length)]}.new.{Guid.NewGuid():n}"; // Whose it is can be seen if we are killed on the way.
             listener = new NetSocket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             // Disposing a .NET socket unlinks the path that it bound: bound under a passing name, it can unlink no successor.
             listener.Bind(new UnixDomainSocketEndPoint(UnixAddress.Through(directory, passing)));
             if (Sys.ChmodAt(directory, passing, 0x180 /* 0600 */, 0) != 0) throw Libc.Failed($"chmod {path}");
             if (!TryStat(directory, passing, out var identity, out _)) throw Libc.Failed($"stat {path}");
             listener.Listen(Backlog);
+            Failpoint.Pass(Failpoints.SocketBound);
             if (Sys.RenameAt(directory, passing, directory, name) != 0) throw Libc.Failed($"rename to {path}");
             return new SocketFile(listener, path, directory, identity);
         }

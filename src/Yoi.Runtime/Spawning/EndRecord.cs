@@ -99,8 +99,7 @@ internal static class EndRecord
     {
         try
         {
-            File.Delete(directories.Token(pod.PodId));
-            File.Delete(directories.Socket(pod.PodId));
+            foreach (var path in directories.RuntimeFiles(pod.PodId)) File.Delete(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -17,7 +17,7 @@ internal static class Plan
         Failpoints.TableWrite, Failpoints.TableSync, Failpoints.TableRename, Failpoints.TableDirectorySync,
         Failpoints.LendIntended, Failpoints.LendPending, Failpoints.SpawnExec, Failpoints.ChildStarted,
         Failpoints.ChildAdopt, Failpoints.ChildReady, Failpoints.ChildAccepted, Failpoints.SpawnTask, Failpoints.SpawnUndo,
-        Failpoints.SpawnRecord, Failpoints.PodEnding,
+        Failpoints.SpawnRecord, Failpoints.PodEnding, Failpoints.SocketBound,
         Failpoints.StopShutdown, Failpoints.StopVerified, Failpoints.StopReturned, Failpoints.StopEndEntry,
         Failpoints.DeliverRead, Failpoints.DeliverAppend, Failpoints.FileBeforeRename, Failpoints.ToolBeforeResult, Failpoints.CommandGate,
         Failpoints.QuarantineMove, Failpoints.QuarantineMoved,

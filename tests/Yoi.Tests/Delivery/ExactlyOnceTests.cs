@@ -40,14 +40,17 @@ public sealed class ExactlyOnceTests : IAsyncLifetime
     /// <summary>Seqs of all that is news in the children's journals.</summary>
     private List<(string Child, long Seq)> Items(RoomPod root) =>
     [
-        .. root.All<Entry.ChildSpawned>().SelectMany(child => new KnownPod(child.Child, child.ChildId, _room.Directories.Pod(child.Child, child.ChildId)).Journal
-            .ReadAfter(Cursor.Start, out _).Where(record => record.Entry is Entry.RunEnded or Entry.PodEnded).Select(record => (child.ChildId, record.Seq))),
+        .. Children(root).SelectMany(child => child.Journal
+            .ReadAfter(Cursor.Start, out _).Where(record => record.Entry is Entry.RunEnded or Entry.PodEnded).Select(record => (child.PodId, record.Seq))),
     ];
 
-    /// <summary>Waits until everything is told and the root rests; each item was told once, no entry doubles another.</summary>
+    private IEnumerable<KnownPod> Children(RoomPod root) =>
+        root.All<Entry.ChildSpawned>().Select(child => new KnownPod(child.Child, child.ChildId, _room.Directories.Pod(child.Child, child.ChildId)));
+
+    /// <summary>Waits until all ends are recorded, everything is told and the root rests; each item was told once, no entry doubles another.</summary>
     private async Task AllToldOnce(RoomPod root)
     {
-        await Eventually.Holds(() => Items(root) is var items && Told(root).Count >= items.Count && items.All(Told(root).Contains)
+        await Eventually.Holds(() => Children(root).All(child => child.IsAlive || child.Journal.Last()?.Entry is Entry.PodEnded) && Items(root) is var items && Told(root).Count >= items.Count && items.All(Told(root).Contains)
             && root.Client.StatusAsync(_room.Ct).GetAwaiter().GetResult() is { State: PodState.Idle, UnreadNews: 0 });
         Assert.Equal(Items(root).Order(), Told(root).Order());
         Assert.Equal(News(root).Distinct().Count(), News(root).Count);

@@ -53,13 +53,13 @@ internal sealed class PodHost : IAsyncDisposable
         var proof = _document.Spawner is not null && _secrets.SpawnerToken is { } own ? Own(new TokenFile(_document.Directories, _document.PodId, own)) : null;
         var home = PlatformSet.HomeOf(Environment.GetEnvironmentVariable);
         var platform = PlatformSet.Find(home, CommandGate.PathOf(Environment.GetEnvironmentVariable), _document.Network, _document.PlatformSet);
-        var scope = Own(new LiveScope(_document.Directories, _document.PodId, platform.Reach(_document.Directories, home, _document.Scope.Allow)));
+        var keeper = new ChildKeeper(_document, _time);
+        var scope = Own(new LiveScope(_document.Directories, _document.PodId, platform.Reach(_document.Directories, home, _document.Scope.Allow), () => keeper.Lent));
         var files = Own(new ScopedFiles(scope, _document.Cwd, new SpareMark(Directory)));
 
         var ledger = new PodLedger();
         var conversation = new Conversation(Path.Combine(Directory, PodFiles.Journal));
         var news = new NewsDesk(_document.Directories);
-        var keeper = new ChildKeeper(_document, _time);
         var poker = _document.Spawner is { } spawner && _secrets.SpawnerToken is { } token
             ? new Poker(() => SocketOfSpawner(table, spawner), token, _document.Name, _document.PodId, _time) : null;
         var limits = new RunLimits(_document.Limits.TurnsPerRun, new CircleGuard(), new TokenBudget(
@@ -73,7 +73,7 @@ internal sealed class PodHost : IAsyncDisposable
         var shell = new Shell(_document, scope, platform, journal, running, launcher, Environment.GetEnvironmentVariable, _time);
         var hasShell = SandboxLevel.HasBash(_document.SandboxLevel);
         Tool[] tools = [.. FileTools.All(files, _time), .. hasShell ? ShellTools.All(shell, _time) : [], .. PodTools.All(_document, children, keeper, news, _time)];
-        var runner = new ToolRunner(tools, journal);
+        var runner = new ToolRunner(tools, journal, keeper.CaughtUpAsync);
         var livedBefore = ledger.Created is not null;
         var processSeq = await BeginJournalAsync(ledger, journal, scope, files, tools, generation);
         await TellFoundAsync(table, journal);

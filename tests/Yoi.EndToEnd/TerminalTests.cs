@@ -39,6 +39,7 @@ public sealed class TerminalTests : IAsyncDisposable
     {
         await using var server = await ModelServer.StartAsync();
         _room.UseModel(server);
+        server.Enqueue(Answer.Says("Good day.")); // No other answer begins like that of the run that is cancelled.
         (await _room.RunAsync("start", "talker", "--task", "hello")).Expect(0);
         (await _room.RunAsync("wait", "talker")).Expect(0);
         await using var attached = AtTerminal("attach", "talker");

@@ -11,18 +11,20 @@ namespace Yoi.Runtime.Spawning;
 /// </summary>
 internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJournalFold, IAsyncDisposable
 {
-    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(20), LongestPause = TimeSpan.FromSeconds(1), RetryPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(20), LongestPause = TimeSpan.FromSeconds(1), RetryPause = TimeSpan.FromSeconds(5),
+        CaughtUpLimit = TimeSpan.FromSeconds(5);
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Entry.ChildSpawned> _open = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Entry.LendIntended> _intended = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, Kept> _kept = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, KeptChild> _kept = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _restart = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _closing = new();
 
     /// <summary>Held from the look at who came until that is in the journal: of two children that end at once both would bring the same.</summary>
     private readonly SemaphoreSlim _taking = new(1);
 
+    private IReadOnlyList<LentRules>? _lent;
     private JournalWriter _journal = null!;
     private ScopeTable _table = null!;
     private LiveScope _scope = null!;
@@ -37,6 +39,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     {
         lock (_gate)
         {
+            if (record.Entry is Entry.ChildSpawned or Entry.ChildEnded or Entry.ChildHandedOver) _lent = null;
             switch (record.Entry)
             {
                 case Entry.LendIntended intended: _intended[intended.ChildId] = intended; break;
@@ -81,11 +84,30 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         if (watching is not null) await watching.WaitAsync(ct);
     }
 
+    /// <summary>Waits until the journal has the ends of children whose scope the table has back: whoever hears of an end may use what came back.</summary>
+    internal async Task CaughtUpAsync(CancellationToken ct)
+    {
+        try
+        {
+            List<Task> going = [];
+            foreach (var child in _scope.Back())
+            {
+                lock (_gate)
+                    if (_kept.TryGetValue(child.ChildId, out var kept)) going.Add(kept.Watching);
+            }
+            await Task.WhenAll(going).WaitAsync(CaughtUpLimit, time, ct);
+        }
+        catch (Exception e) when (e is TimeoutException or ScopeException)
+        {
+            // What is there stays lent, and whoever needs it is refused with the reason.
+        }
+    }
+
     /// <summary>These are another's from here on; those that are not ours anyway are passed over.</summary>
     internal async Task HandOverAsync(string to, IReadOnlyList<string> childIds)
     {
-        Kept[] all;
-        lock (_gate) all = [.. childIds.Select(id => _kept.GetValueOrDefault(id)).OfType<Kept>()];
+        KeptChild[] all;
+        lock (_gate) all = [.. childIds.Select(id => _kept.GetValueOrDefault(id)).OfType<KeptChild>()];
         foreach (var kept in all)
         {
             await kept.Busy.WaitAsync();
@@ -120,13 +142,22 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         get { lock (_gate) return [.. _open.Keys]; }
     }
 
+    /// <summary>
+    /// What the own journal says is lent for writing: of children whose end is not recorded yet. The table may have it back already.
+    /// The same object until that changes.
+    /// </summary>
+    internal IReadOnlyList<LentRules> Lent
+    {
+        get { lock (_gate) return _lent ??= [.. _open.Values.Select(LentTo).Where(lent => lent.Rules.Count > 0)]; }
+    }
+
     /// <summary>Stops a child and everything below it; its end is in the own journal when this returns. Idempotent.</summary>
     /// <exception cref="StopException">Something of it still lives.</exception>
     internal async Task<StopOutcome> StopAsync(string name, string childId, bool force, CancellationToken ct)
     {
         var stopper = new TreeStopper(own.Directories, _table, time);
         var pod = PodOf(name, childId);
-        Kept? kept;
+        KeptChild? kept;
         lock (_gate) kept = _kept.GetValueOrDefault(childId);
         if (kept is null) return await stopper.StopAsync(pod, own.Name, force, ct);
         await kept.Busy.WaitAsync(ct);
@@ -147,7 +178,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     {
         await _closing.CancelAsync();
         await Undoing;
-        Kept[] all;
+        KeptChild[] all;
         lock (_gate) all = [.. _kept.Values];
         foreach (var kept in all)
         {
@@ -158,16 +189,19 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         _taking.Dispose();
     }
 
+    private static LentRules LentTo(Entry.ChildSpawned child) =>
+        new(child.Child, child.ChildId, [.. child.Rules.Where(rule => rule.Permission == Permission.Write)], child.Generation);
+
     private KnownPod PodOf(string name, string id) => new(name, id, own.Directories.Pod(name, id));
 
     private void Keep(Entry.ChildSpawned child, KnownPod pod, PodProcess? process)
     {
-        var kept = new Kept(child, pod, process);
+        var kept = new KeptChild(child, pod, process);
         lock (_gate) _kept[child.ChildId] = kept;
         kept.Watching = WatchAsync(kept, _closing.Token);
     }
 
-    private async Task WatchAsync(Kept kept, CancellationToken ct)
+    private async Task WatchAsync(KeptChild kept, CancellationToken ct)
     {
         try
         {
@@ -204,7 +238,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     }
 
     /// <summary>False if it lives again, or the table or a disk would not let us: a lock is held, or there is no space. Tried again.</summary>
-    private async Task<bool> TryRecordAsync(Kept kept, ProcessExit? exit, CancellationToken ct)
+    private async Task<bool> TryRecordAsync(KeptChild kept, ProcessExit? exit, CancellationToken ct)
     {
         try
         {
@@ -236,7 +270,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         }
     }
 
-    private async Task RecordAsync(Kept kept, ProcessExit? exit, IReadOnlyList<ScopeRule>? returned, CancellationToken ct)
+    private async Task RecordAsync(KeptChild kept, ProcessExit? exit, IReadOnlyList<ScopeRule>? returned, CancellationToken ct)
     {
         if (kept.Recorded) return;
         var back = returned ?? await _table.ReleaseAsync(kept.Pod.PodId, ct);
@@ -265,7 +299,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
             await _journal.AppendAsync(Durability.Synced,
             [
                 ended,
-                new Entry.ScopeChanged(policy.Rules, policy.Lent, policy.Generation, $"pod `{pod.Name}` ended"),
+                new Entry.ScopeChanged(policy.Rules, [.. policy.Lent.Where(lent => lent.ChildId != pod.PodId)], policy.Generation, $"pod `{pod.Name}` ended"),
                 .. came,
                 .. Heirs.Words(came),
             ]);
@@ -349,19 +383,5 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
                 // The intent stays open in the journal: the next start tries again.
             }
         }
-    }
-
-    /// <summary>One child whose end is not recorded yet.</summary>
-    private sealed class Kept(Entry.ChildSpawned child, KnownPod pod, PodProcess? process)
-    {
-        internal Entry.ChildSpawned Child { get; } = child;
-        internal KnownPod Pod { get; } = pod;
-        internal PodProcess? Process { get; } = process;
-
-        /// <summary>Held by whoever ends it or records its end.</summary>
-        internal SemaphoreSlim Busy { get; } = new(1, 1);
-        internal volatile bool Recorded;
-        internal bool Reported { get; set; }
-        internal Task Watching { get; set; } = Task.CompletedTask;
     }
 }

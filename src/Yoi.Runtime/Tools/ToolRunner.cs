@@ -10,7 +10,8 @@ namespace Yoi.Runtime.Tools;
 /// Runs the calls of one message: beside each other where that is safe, same-file writes in call order, barriers alone.
 /// The one place where exceptions become results. Every call gets exactly one result, journalled in call order.
 /// </summary>
-internal sealed class ToolRunner(IReadOnlyList<Tool> tools, JournalWriter journal)
+/// <param name="before">Waited for before each call: what the call is to know of.</param>
+internal sealed class ToolRunner(IReadOnlyList<Tool> tools, JournalWriter journal, Func<CancellationToken, Task>? before = null)
 {
     /// <summary>Most bytes of a result's content that reach the model.</summary>
     internal const int MaxContentBytes = 48 * 1024;
@@ -61,13 +62,13 @@ internal sealed class ToolRunner(IReadOnlyList<Tool> tools, JournalWriter journa
         {
             var (tool, parsed, refusal) = Prepare(call, index);
             var order = refusal is null ? tool!.Order(parsed!.Arguments) : ToolOrder.Beside;
-            Task before = order switch
+            Task earlier = order switch
             {
                 ToolOrder.Barrier => Task.WhenAll(begun),
                 ToolOrder.OnPath mine => Task.WhenAll(onPaths.Where(other => Touch(mine, other.Order)).Select(other => other.Task).Append(barrier)),
                 _ => barrier,
             };
-            var task = refusal is not null ? Task.FromResult(refusal) : RunOneAsync(tool!, parsed!, before, beside, ct);
+            var task = refusal is not null ? Task.FromResult(refusal) : RunOneAsync(tool!, parsed!, earlier, beside, ct);
             begun.Add(task);
             if (order is ToolOrder.Barrier) barrier = task;
             if (order is ToolOrder.OnPath path) onPaths.Add((path, task));
@@ -99,14 +100,15 @@ internal sealed class ToolRunner(IReadOnlyList<Tool> tools, JournalWriter journa
         static (Tool?, ToolCall?, ToolOutcome?) Refuse(string why) => (null, null, new ToolOutcome(why, IsError: true));
     }
 
-    private static async Task<ToolOutcome> RunOneAsync(Tool tool, ToolCall call, Task before, SemaphoreSlim beside, CancellationToken ct)
+    private async Task<ToolOutcome> RunOneAsync(Tool tool, ToolCall call, Task earlier, SemaphoreSlim beside, CancellationToken ct)
     {
-        await before;
+        await earlier;
         try
         {
             await beside.WaitAsync(ct);
             try
             {
+                if (before is not null) await before(ct);
                 // File tools work synchronously on handles: off to the pool, so that the calls beside them begin.
                 return await Task.Run(() => tool.RunAsync(call, ct), ct);
             }

@@ -52,6 +52,14 @@ internal sealed class SmallDisk : IAsyncDisposable
     /// <summary>Gives it back.</summary>
     internal void Free() => File.Delete(Seen + "/filler");
 
+    /// <summary>Copies what is on it to its directory as everybody else sees that: evidence outlives the disk.</summary>
+    internal async Task CopyOutAsync()
+    {
+        using var copy = Process.Start("cp", ["-a", Seen + "/.", _directory]);
+        await copy.WaitForExitAsync();
+        if (copy.ExitCode != 0) throw new IOException($"cp could not copy {Seen} to {_directory}");
+    }
+
     public async ValueTask DisposeAsync()
     {
         _holder.StandardInput.Close();

@@ -63,6 +63,7 @@ internal sealed class Stage : IAsyncDisposable
         {
             stage._violations.Add(new("commands answer", e.ToString()));
         }
+        if (stage is { _violations.Count: > 0, _disk: { } disk }) await disk.CopyOutAsync();
         return stage.Outcome();
     }
 

@@ -34,6 +34,36 @@ public sealed class ChildKeeperTests : IDisposable
     }
 
     [Fact]
+    public async Task What_an_ended_child_gave_back_is_written_again_when_the_journal_has_its_end_and_not_before()
+    {
+        await using var lead = await Lead.MakeAsync(_root, new ManualTime(runDelays: true));
+        ScopeRule part = new($"{_root.Work}/part", Permission.Write);
+        var kid = await Stand.MakeAsync(lead, _root.Document("kid", new([part], [])), lead.Own);
+        await lead.Journal.AppendAsync(Durability.Synced, Spawned("kid", kid.Own.PodId) with { Rules = [part] });
+        kid.Dispose();
+        await lead.Table.ReleaseAsync(kid.Own.PodId, Ct); // As a child does, last thing.
+        List<Access> meanwhile = [];
+        lead.File.OnWrite = () =>
+        {
+            if (meanwhile.Count == 2) return null;
+            meanwhile.Add(lead.Scope.Current().AccessAt(part.Target));
+            return (Errno.NoSpc, 10);
+        };
+        var ended = new TaskCompletionSource<string>();
+        lead.Keeper.Ended += ended.SetResult;
+        Assert.Equal("kid", lead.Scope.Current().Decide(part.Target).Holder?.Child);
+        Assert.Equal(Access.Write, lead.Scope.Current().AccessAt($"{_root.Work}/other"));
+
+        lead.Start();
+        await ended.Task.WaitAsync(TimeSpan.FromMinutes(1), Ct);
+        await lead.Keeper.DisposeAsync();
+
+        Assert.Equal([Access.Read, Access.Read], meanwhile);
+        Assert.Equal(Access.Write, lead.Scope.Current().AccessAt(part.Target));
+        Assert.Empty(Assert.Single(lead.Entries.OfType<Entry.ScopeChanged>()).Lent);
+    }
+
+    [Fact]
     public async Task A_child_of_which_nobody_can_say_whether_it_lives_keeps_neither_a_stop_nor_a_handing_over_waiting()
     {
         await using var lead = await Lead.MakeAsync(_root, TimeProvider.System);
@@ -60,7 +90,7 @@ public sealed class ChildKeeperTests : IDisposable
         await using var lead = await Lead.MakeAsync(_root, TimeProvider.System);
         await lead.Journal.AppendAsync(Durability.Synced, Spawned("kid", "0001"));
         var kid = new KnownPod("kid", "0001", _root.Directories.Pod("kid", "0001"));
-        using var orphan = await Stand.MakeAsync(lead, _root.Document("orphan"), lead.Own);
+        using var orphan = await Stand.MakeAsync(lead, _root.Document("orphan", ScopeRules.None), lead.Own);
         foreach (var pod in new[] { kid, orphan.Pod })
         {
             Directory.CreateDirectory(pod.Directory);
@@ -83,11 +113,11 @@ public sealed class ChildKeeperTests : IDisposable
     public async Task Of_children_that_end_at_once_each_brings_its_own_and_once()
     {
         await using var lead = await Lead.MakeAsync(_root, TimeProvider.System);
-        var below = _root.Document("leaf");
-        using var middle = await Stand.MakeAsync(lead, _root.Document("middle"), lead.Own, Spawned("leaf", below.PodId));
+        var below = _root.Document("leaf", ScopeRules.None);
+        using var middle = await Stand.MakeAsync(lead, _root.Document("middle", ScopeRules.None), lead.Own, Spawned("leaf", below.PodId));
         using var leaf = await Stand.MakeAsync(lead, below, middle.Own);
         List<Stand> others = [];
-        for (var i = 0; i < 6; i++) others.Add(await Stand.MakeAsync(lead, _root.Document($"other-{i}"), lead.Own));
+        for (var i = 0; i < 6; i++) others.Add(await Stand.MakeAsync(lead, _root.Document($"other-{i}", ScopeRules.None), lead.Own));
         foreach (var child in others.Prepend(middle)) await lead.Journal.AppendAsync(Durability.Synced, Spawned(child.Own.Name, child.Own.PodId));
         using var ended = new CountdownEvent(others.Count + 1);
         using var allDead = new ManualResetEventSlim();
@@ -118,6 +148,7 @@ public sealed class ChildKeeperTests : IDisposable
     private sealed class Lead(LaunchDocument own, ScopeTable table, PodLock podLock, LiveScope scope, ChildKeeper keeper, string directory) : IAsyncDisposable
     {
         internal LaunchDocument Own => own;
+        internal LiveScope Scope => scope;
         internal ScopeTable Table => table;
         internal ChildKeeper Keeper => keeper;
         internal FaultyFile File { get; private set; } = null!;
@@ -133,7 +164,8 @@ public sealed class ChildKeeperTests : IDisposable
             var directory = root.Directories.Pod(own.Name, own.PodId);
             var podLock = PodLock.TryTake(directory)!;
             await table.AcquireAsync(new TableRow(own.PodId, own.Name, directory, null, own.RootId, 0, false, 0, own.Scope, own.Limits, Environment.ProcessId), Ct);
-            var lead = new Lead(own, table, podLock, new LiveScope(root.Directories, own.PodId), new ChildKeeper(own, time), directory);
+            var keeper = new ChildKeeper(own, time);
+            var lead = new Lead(own, table, podLock, new LiveScope(root.Directories, own.PodId, lent: () => keeper.Lent), keeper, directory);
             lead.Journal = JournalWriter.Open(directory, podLock, [lead.Keeper], TimeProvider.System, path => lead.File = new FaultyFile(path));
             return lead;
         }
@@ -159,12 +191,11 @@ public sealed class ChildKeeperTests : IDisposable
         {
             var directory = own.Directories.Pod(own.Name, own.PodId);
             var podLock = PodLock.TryTake(directory)!;
-            var nothing = new ScopeRules([], []);
-            var generation = await lead.Table.LendAsync(spawner.PodId, new TableRow(own.PodId, own.Name, directory, spawner.PodId, lead.Own.RootId, 1, true, 0, nothing, own.Limits, null), Ct);
+            var generation = await lead.Table.LendAsync(spawner.PodId, new TableRow(own.PodId, own.Name, directory, spawner.PodId, lead.Own.RootId, 1, true, 0, own.Scope, own.Limits, null), Ct);
             await lead.Table.AdoptAsync(own.PodId, generation, Environment.ProcessId, Ct);
             await using var journal = JournalWriter.Open(directory, podLock, [], TimeProvider.System);
             await journal.AppendAsync(Durability.Synced, [new Entry.PodCreated(
-                JournalCodec.Version, own.PodId, own.Name, own.Cwd, own.Model, nothing, 1, new SpawnerRef(spawner.Name, spawner.PodId, ""), 1, null, own.Limits, "none", "test"), .. more]);
+                JournalCodec.Version, own.PodId, own.Name, own.Cwd, own.Model, own.Scope, 1, new SpawnerRef(spawner.Name, spawner.PodId, ""), 1, null, own.Limits, "none", "test"), .. more]);
             return new(own, podLock);
         }
 

@@ -61,7 +61,11 @@ internal static class Present
         if (journal.Created is not { } created) yield break;
         if (journal.Processes == 1 && row.Generation != created.Generation)
             yield return new(Same, $"{journal} was given generation {created.Generation}, and the table says {row.Generation}");
-        if (!SameRules(row.Scope, created.Scope)) yield return new(Same, $"{journal} was given {Text(created.Scope)}, and the table says {Text(row.Scope)}");
+        // Restored without a spawner that lives it has less: what the settings deny by now.
+        var given = journal.Records.Select(record => record.Entry).OfType<Entry.ScopeChanged>().LastOrDefault()?.Scope ?? created.Scope;
+        if (!SameRules(row.Scope, given)) yield return new(Same, $"{journal} was given {Text(given)}, and the table says {Text(row.Scope)}");
+        if (!SameRules(given with { Deny = created.Scope.Deny }, created.Scope) || created.Scope.Deny.Except(given.Deny).Any())
+            yield return new(Same, $"{journal} was created with {Text(created.Scope)}, and has {Text(given)}");
         // The nearest ancestor that lives, by the journals alone.
         var above = created.Spawner?.PodId;
         while (above is not null && table.Find(above) is null) above = byId.GetValueOrDefault(above)?.Created?.Spawner?.PodId;

@@ -137,6 +137,20 @@ public sealed class CheckerTests : IDisposable
         Finds("was given +write:/w/other");
     }
 
+    /// <summary>Of one that was restored, what the settings deny by now is no surprise, and more than it was created with is.</summary>
+    [Theory]
+    [InlineData("/w/kid", true, null)]
+    [InlineData("/w/kid", false, "was given +write:/w/kid -write:/w/kid/.git")]
+    [InlineData("/w", true, "was created with +write:/w/kid, and has +write:/w -write:/w/kid/.git")]
+    public void What_one_was_restored_with(string writable, bool inTable, string? found)
+    {
+        ScopeRules given = new(Write(writable).Allow, Write("/w/kid/.git").Allow);
+        Of(Kid).Add(new Entry.ScopeChanged(given, [], 2, "restored"));
+        if (inTable) _root.Tables[^1] = _root.Tables[^1] with { Pods = [_root.Tables[^1].Pods[0], _root.Row("kid", Kid, given, 2, Lead)] };
+        if (found is null) Assert.Empty(_root.Judge());
+        else Finds(found);
+    }
+
     [Fact]
     public void A_child_that_its_spawner_does_not_know()
     {

@@ -1,19 +1,21 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Yoi.Protocol;
 using Yoi.Runtime.Turns;
 
 namespace Yoi.Shared.Invariants;
 
 /// <summary>What holds of journals at any moment, whatever was killed: nothing damaged, nothing twice, nothing out of order.</summary>
-internal static class Histories
+internal static partial class Histories
 {
     internal static IEnumerable<Violation> Check(Evidence evidence, IReadOnlyList<PodJournal> journals)
     {
+        var byId = journals.ToDictionary(journal => journal.PodId, StringComparer.Ordinal);
         foreach (var journal in journals)
         {
             if (journal.Health.DamagedLines > 0) yield return new("journals parse", $"{journal}: {journal.Health.DamagedLines} damaged lines, the first at {journal.Health.FirstDamage}");
             if (journal.Records.Count > 0 && journal.Records[0] is not { Seq: 1, Entry: Entry.PodCreated }) yield return new("journals parse", $"{journal} begins with {journal.Records[0]}");
-            foreach (var violation in Calls(journal).Concat(LentWrites(journal)).Concat(News(journal)).Concat(Ends(journal))) yield return violation;
+            foreach (var violation in Calls(journal).Concat(LentWrites(journal)).Concat(News(journal)).Concat(Ends(journal)).Concat(Messages(journal, byId))) yield return violation;
         }
         foreach (var violation in Inputs(evidence, journals).Concat(Requests(evidence, journals))) yield return violation;
     }
@@ -50,17 +52,18 @@ internal static class Histories
             yield return new("one result a call", $"{journal} rests and owes results of {string.Join(", ", open)}");
     }
 
-    /// <summary>While a part is lent, its spawner's tools wrote nothing there.</summary>
+    /// <summary>While a part is lent, neither its spawner's tools nor its commands wrote there. A command's file is one that only that call writes.</summary>
     private static IEnumerable<Violation> LentWrites(PodJournal journal)
     {
         var lent = new Dictionary<string, (string Child, IReadOnlyList<ScopeRule> Rules)>(StringComparer.Ordinal);
         var calls = new Dictionary<string, AssistantBlock.ToolCall>(StringComparer.Ordinal);
+        var lentAtCall = new Dictionary<string, HashSet<string>>(StringComparer.Ordinal);
         foreach (var record in journal.Records)
         {
             switch (record.Entry)
             {
                 case Entry.Assistant message:
-                    foreach (var call in message.Blocks.OfType<AssistantBlock.ToolCall>()) calls[call.CallId] = call;
+                    foreach (var call in message.Blocks.OfType<AssistantBlock.ToolCall>()) (calls[call.CallId], lentAtCall[call.CallId]) = (call, [.. lent.Keys]);
                     break;
                 case Entry.ChildSpawned child:
                     lent[child.ChildId] = (child.Child, child.Rules);
@@ -73,15 +76,67 @@ internal static class Histories
                         if (rules.Any(rule => rule.Permission == Permission.Write && Writers.Covers(rule, path)))
                             yield return new("one writer", $"{journal} seq {record.Seq}: it wrote {path} while that was lent to {child}");
                     break;
+                case Entry.ToolResult { Name: "Bash" } result when WrittenBy(calls.GetValueOrDefault(result.CallId)) is { } path && (!result.IsError || File.Exists(path)):
+                    foreach (var (child, rules) in lent.Where(one => lentAtCall[result.CallId].Contains(one.Key)).Select(one => one.Value))
+                        if (rules.Any(rule => rule.Permission == Permission.Write && Writers.Covers(rule, path)))
+                            yield return new("one writer", $"{journal} seq {record.Seq}: a command of it wrote {path} while that was lent to {child}");
+                    break;
             }
         }
     }
 
-    private static string? PathOf(AssistantBlock.ToolCall? call)
+    private static string? PathOf(AssistantBlock.ToolCall? call) => Argument(call, "file_path");
+
+    /// <summary>The file that a command puts all its output in.</summary>
+    private static string? WrittenBy(AssistantBlock.ToolCall? call) =>
+        Argument(call, "command") is { } command && Target().Match(command) is { Success: true } found ? found.Groups["path"].Value : null;
+
+    [GeneratedRegex(@" > (?<path>/\S+)$")]
+    private static partial Regex Target();
+
+    private static string? Argument(AssistantBlock.ToolCall? call, string name)
     {
         if (call is null) return null;
         using var arguments = JsonDocument.Parse(call.Arguments);
-        return arguments.RootElement.TryGetProperty("file_path", out var path) ? path.GetString() : null;
+        return arguments.RootElement.TryGetProperty(name, out var value) ? value.GetString() : null;
+    }
+
+    /// <summary>
+    /// What a call says was accepted is in that child's journal, as often as it was said. Children are told apart by id: a name can be used again.
+    /// One whose directory was removed says nothing any more.
+    /// </summary>
+    private static IEnumerable<Violation> Messages(PodJournal journal, Dictionary<string, PodJournal> byId)
+    {
+        var calls = new Dictionary<string, AssistantBlock.ToolCall>(StringComparer.Ordinal);
+        var (spawned, newest) = (new Dictionary<string, string>(StringComparer.Ordinal), new Dictionary<string, string>(StringComparer.Ordinal));
+        var accepted = new List<(string? ChildId, string Text, long Seq)>();
+        foreach (var (seq, entry) in journal.Records.Select(record => (record.Seq, record.Entry)))
+        {
+            switch (entry)
+            {
+                case Entry.Assistant message:
+                    foreach (var call in message.Blocks.OfType<AssistantBlock.ToolCall>()) calls[call.CallId] = call;
+                    break;
+                case Entry.ChildSpawned child:
+                    newest[child.Child] = child.ChildId;
+                    if (child.CallId is not null) spawned[child.CallId] = child.ChildId;
+                    break;
+                case Entry.ToolResult { IsError: false, Name: "SpawnPod" } result when Argument(calls.GetValueOrDefault(result.CallId), "task") is { } task:
+                    accepted.Add((spawned.GetValueOrDefault(result.CallId), task, seq));
+                    break;
+                case Entry.ToolResult { IsError: false, Name: "SendToPod" } result when Argument(calls.GetValueOrDefault(result.CallId), "message") is { } text:
+                    accepted.Add((newest.GetValueOrDefault(Argument(calls[result.CallId], "name")!), text, seq));
+                    break;
+            }
+        }
+        foreach (var (_, text, seq) in accepted.Where(one => one.ChildId is null))
+            yield return new("accepted is kept", $"{journal} seq {seq}: \"{text}\" was accepted by a child that the journal does not know");
+        foreach (var same in accepted.GroupBy(one => (one.ChildId, one.Text)))
+        {
+            if (same.Key.ChildId is not { } id || byId.GetValueOrDefault(id) is not { } child) continue;
+            var kept = child.Records.Count(record => record.Entry is Entry.Input input && input.Text == same.Key.Text && input.From == journal.Name);
+            if (kept < same.Count()) yield return new("accepted is kept", $"{journal} seq {same.Last().Seq}: {child} accepted \"{same.Key.Text}\" {same.Count()} times and has it {kept} times");
+        }
     }
 
     /// <summary>Cursors over a child's news only go forward: no item is told twice.</summary>

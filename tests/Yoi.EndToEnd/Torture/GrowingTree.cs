@@ -52,7 +52,7 @@ internal sealed class GrowingTree
         yield return Answer.Says($"{name} has ", "done all.");
     }
 
-    private Answer Step(string name, string directory, string child) => _random.Next(7) switch
+    private Answer Step(string name, string directory, string child) => _random.Next(8) switch
     {
         0 => Minds.Call("SendToPod", new { name = child, message = "one thing more", mode = "queue" }),
         1 => Minds.Call("ReadPodOutput", new { name = child, wait_seconds = 1 }),
@@ -60,6 +60,7 @@ internal sealed class GrowingTree
         3 => Minds.Call("Write", Text($"{directory}/{child}", "foreign.txt", name)), // Lent: refused, as long as the child has it.
         4 => Minds.Call("StopPod", new { name = child, force = _random.Next(2) == 0 }),
         5 => Minds.Call("WaitForPods", new { until = "any", timeout_seconds = 2 }),
+        6 => Minds.Call("Bash", new { command = string.Create(CultureInfo.InvariantCulture, $"echo {name} > {directory}/{child}/foreign-{_random.Next()}.txt") }), // Lent: refused by the kernel, too.
         _ => Own(name, directory),
     };
 

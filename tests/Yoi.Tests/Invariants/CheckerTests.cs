@@ -21,6 +21,8 @@ public sealed class CheckerTests : IDisposable
 
     private List<Entry> Of(string id) => _root.Journals[id];
 
+    private void Insert(string id, int at, params Entry[] entries) => Of(id).InsertRange(at, entries);
+
     private void Replace<T>(string id, Func<T, Entry> with) where T : Entry
     {
         var at = Of(id).FindIndex(entry => entry is T);
@@ -47,6 +49,48 @@ public sealed class CheckerTests : IDisposable
     {
         Replace<Entry.Assistant>(Lead, _ => Calls(("a", "SpawnPod", "{}"), ("b", "Write", """{"file_path":"/w/kid/f"}""")));
         Finds("it wrote /w/kid/f while that was lent to kid");
+    }
+
+    [Fact]
+    public void A_command_that_wrote_into_what_is_lent()
+    {
+        Insert(Lead, 12, Calls(("c", "Bash", """{"command":"echo lead > /w/kid/f"}""")), Result("c", "Bash"), new Entry.TurnStart(2));
+        Finds("a command of it wrote /w/kid/f while that was lent to kid");
+    }
+
+    [Fact]
+    public void A_file_that_a_command_left_in_what_is_lent_though_it_failed()
+    {
+        var mark = $"{_root.Directories.Runtime}/f";
+        Replace<Entry.ChildSpawned>(Lead, child => child with { Rules = Write(_root.Directories.Runtime).Allow });
+        Insert(Lead, 12, Calls(("c", "Bash", $$"""{"command":"echo lead > {{mark}}"}""")), Result("c", "Bash") with { IsError = true }, new Entry.TurnStart(2));
+        Assert.DoesNotContain(_root.Judge(), violation => violation.Contains("a command of it", StringComparison.Ordinal));
+        File.WriteAllText(mark, "lead");
+        Assert.Contains(_root.Judge(), violation => violation.Contains($"a command of it wrote {mark}", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_task_that_a_child_accepted_and_does_not_have()
+    {
+        Replace<Entry.Assistant>(Lead, _ => Calls(("a", "SpawnPod", """{"name":"kid","task":"task"}"""), ("b", "Write", """{"file_path":"/w/mine"}""")));
+        Assert.Empty(_root.Judge());
+        Replace<Entry.Input>(Kid, input => input with { Text = "another" });
+        Finds("kid (0000bb) accepted \"task\" 1 times and has it 0 times");
+    }
+
+    [Fact]
+    public void A_message_that_a_child_accepted_once_and_its_spawner_counts_twice()
+    {
+        Insert(Lead, 12, Calls(("c", "SendToPod", """{"name":"kid","message":"task"}"""), ("d", "SendToPod", """{"name":"kid","message":"task"}""")), Result("c", "SendToPod"), Result("d", "SendToPod"), new Entry.TurnStart(2));
+        Finds("kid (0000bb) accepted \"task\" 2 times and has it 1 times");
+    }
+
+    [Fact]
+    public void A_child_that_accepted_something_and_is_not_known()
+    {
+        Replace<Entry.ChildSpawned>(Lead, child => child with { CallId = "elsewhere" });
+        Replace<Entry.Assistant>(Lead, _ => Calls(("a", "SpawnPod", """{"name":"kid","task":"task"}"""), ("b", "Write", """{"file_path":"/w/mine"}""")));
+        Finds("\"task\" was accepted by a child that the journal does not know");
     }
 
     [Fact]

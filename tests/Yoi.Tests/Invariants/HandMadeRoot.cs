@@ -78,7 +78,7 @@ internal sealed class HandMadeRoot : IDisposable
     internal IReadOnlyList<string> Judge(bool stopped = false)
     {
         foreach (var (id, entries) in Journals) Put(id, entries);
-        foreach (var id in Living) _lives[id] = PodLock.TryTake(PodDirectory(id))!;
+        foreach (var id in Living.Where(id => !_lives.ContainsKey(id))) _lives[id] = PodLock.TryTake(PodDirectory(id))!;
         if (Tables.Count > 0) WriteTable(Tables[^1]);
         var evidence = new Evidence(Directories, Tables, Inputs, Requests, new OpenAiWire());
         var journals = evidence.Journals();

@@ -3,12 +3,15 @@ using Yoi.Runtime.Journal;
 namespace Yoi.EndToEnd.Torture;
 
 /// <summary>
-/// All scenarios in an order that follows from the seed: each failpoint with each action, once and twice in a row, and as many
-/// strikes, and half as many full disks, at random moments. When all have been, they come again with other trees.
+/// All scenarios in an order that follows from the seed. First each failpoint with each action, alone; between them strikes and full disks at
+/// random moments. Then the same with a second fault behind. When all have been, they come again with other trees.
 /// </summary>
 internal static class Plan
 {
-    private static readonly string[] Actions = ["kill", "stop", "eio", "enospc"];
+    internal static IReadOnlyList<string> Actions { get; } = ["kill", "stop", "eio", "enospc"];
+
+    /// <summary>Of so many scenarios with a fault at a failpoint, how many come before one with a strike or a full disk.</summary>
+    private const int Between = 2;
 
     /// <summary>Every name that is declared. Kept equal to <see cref="Failpoints"/> by a test.</summary>
     internal static IReadOnlyList<string> Points { get; } =
@@ -28,21 +31,32 @@ internal static class Plan
         var random = new Random(seed);
         while (true)
         {
-            List<IReadOnlyList<Fault>> round = [[]];
+            List<IReadOnlyList<Fault>> singles = [[]], doubles = [], others = [];
             foreach (var point in Points)
             {
                 foreach (var action in Actions)
                 {
-                    round.Add([At(point, action, random)]);
-                    round.Add([At(point, action, random), Recovering(random, action)]);
+                    singles.Add([At(point, action, random)]);
+                    doubles.Add([At(point, action, random), Recovering(random, action)]);
                 }
             }
-            for (var strikes = 0; strikes < 2 * Points.Count; strikes++) round.Add([Strike(random)]);
-            for (var fills = 0; SmallDisk.IsPossible && fills < Points.Count; fills++) round.Add([new Fault.Fill(random.Next(1, 30))]);
-            var shuffled = round.ToArray();
-            random.Shuffle(shuffled);
-            foreach (var faults in shuffled) yield return new Scenario(random.Next(), faults);
+            for (var strikes = 0; strikes < 2 * Points.Count; strikes++) others.Add([Strike(random)]);
+            for (var fills = 0; SmallDisk.IsPossible && fills < Points.Count; fills++) others.Add([new Fault.Fill(random.Next(1, 30))]);
+            var between = new Queue<IReadOnlyList<Fault>>(Shuffled(others, random));
+            foreach (var (at, faults) in Shuffled(singles, random).Concat(Shuffled(doubles, random)).Index())
+            {
+                yield return new Scenario(random.Next(), faults);
+                if (at % Between == 1 && between.TryDequeue(out var other)) yield return new Scenario(random.Next(), other);
+            }
+            while (between.TryDequeue(out var left)) yield return new Scenario(random.Next(), left);
         }
+    }
+
+    private static IReadOnlyList<Fault>[] Shuffled(List<IReadOnlyList<Fault>> all, Random random)
+    {
+        var shuffled = all.ToArray();
+        random.Shuffle(shuffled);
+        return shuffled;
     }
 
     private static Fault.At At(string point, string action, Random random) =>

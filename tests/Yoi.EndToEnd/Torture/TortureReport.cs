@@ -12,6 +12,7 @@ internal static class TortureReport
     {
         var struck = outcomes.SelectMany(outcome => outcome.Struck).ToList();
         var points = struck.Select(fault => fault.Split(':')[0]).Where(Plan.Points.Contains).Distinct().Count();
+        var pairs = struck.Where(fault => Plan.Points.Contains(fault.Split(':')[0])).Distinct().Count();
         var text = new StringBuilder("| | |\n|---|---|\n");
         void Row(string what, object count) => text.Append(CultureInfo.InvariantCulture, $"| {what} | {count} |\n");
         Row("command", $"`make torture SECONDS={seconds} SEED={seed}`");
@@ -20,6 +21,7 @@ internal static class TortureReport
         foreach (var action in new[] { "kill", "stop", "eio", "enospc", "fill" })
             Row($"faults struck: `{action}`", struck.Count(fault => fault.EndsWith(":" + action, StringComparison.Ordinal) || fault.StartsWith(action + ":", StringComparison.Ordinal)));
         Row("failpoints at which a fault struck", $"{points} of {Plan.Points.Count}");
+        Row("pairs of a failpoint and an action that struck", $"{pairs} of {Plan.Points.Count * Plan.Actions.Count}");
         Row("versions of the scope table judged", outcomes.Sum(outcome => outcome.Tables));
         Row("journal entries judged", outcomes.Sum(outcome => outcome.Entries));
         Row("violations", outcomes.Sum(outcome => outcome.Violations.Count));

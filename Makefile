@@ -39,8 +39,8 @@ torture: publish ## faults at every step for SECONDS (60) from SEED, real proces
 	YOI_BIN=$(CURDIR)/dist/yoi YOI_TORTURE_SECONDS=$(or $(SECONDS),60) YOI_TORTURE_SEED=$(SEED) YOI_TORTURE_ONLY=$(ONLY) YOI_TORTURE_REPORT=$(abspath $(REPORT)) \
 	  dotnet run --project tests/Yoi.EndToEnd -- --no-progress --output Detailed --filter-method '*Whatever_is_killed*'
 
-load: publish ## the large cases in full: 100 Pods in one tree for SECONDS (600), then the others
-	YOI_BIN=$(CURDIR)/dist/yoi YOI_FULL=1 YOI_LOAD_SECONDS=$(or $(SECONDS),600) dotnet run --project tests/Yoi.EndToEnd -- --no-progress --output Detailed --filter-class '*LoadTests'
+load: publish ## the large cases in full: 100 Pods in one tree for SECONDS (600) from SEED, then the others
+	YOI_BIN=$(CURDIR)/dist/yoi YOI_FULL=1 YOI_LOAD_SECONDS=$(or $(SECONDS),600) YOI_LOAD_SEED=$(SEED) dotnet run --project tests/Yoi.EndToEnd -- --no-progress --output Detailed --filter-class '*LoadTests'
 	YOI_FULL=1 dotnet run --project tests/Yoi.Tests -- --no-progress --output Detailed --filter-class '*ManyTests' '*ExactlyOnceTests' '*CrowdTests' '*AttachTests' '*TableProcessTests' '*SpawnTests'
 
 bench: publish ## writes docs/performance.md from figures taken now, on this machine

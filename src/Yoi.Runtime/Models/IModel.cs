@@ -7,7 +7,8 @@ internal interface IModel : IDisposable
 {
     /// <summary>
     /// Streams one message. The last event is <see cref="ModelEvent.Completed"/>; nothing comes after it.
-    /// Retries what may be retried before anything was produced; throws <see cref="ModelException"/> otherwise.
+    /// Repeats, a bounded number of times, what may be repeated: a try that failed before anything was produced, and one whose stream broke
+    /// (told by <see cref="ModelEvent.WaitsForRetry"/>). Throws <see cref="ModelException"/> otherwise.
     /// </summary>
     /// <exception cref="OperationCanceledException"><paramref name="ct"/> was cancelled.</exception>
     IAsyncEnumerable<ModelEvent> StreamAsync(ModelRequest request, CancellationToken ct);
@@ -54,9 +55,12 @@ internal abstract record ModelEvent
     /// </summary>
     internal sealed record UsageSoFar(Usage Usage) : ModelEvent;
 
-    /// <summary>A try failed before it handed out anything and is repeated after a wait that somebody who watches would notice.</summary>
+    /// <summary>
+    /// A try failed and is repeated. Told if somebody who watches would notice the wait, and always if something was handed out.
+    /// </summary>
     /// <param name="Tries">Tries made so far.</param>
-    internal sealed record WaitsForRetry(string Failure, TimeSpan Wait, int Tries, int MaxTries) : ModelEvent;
+    /// <param name="Anew">Deltas were handed out: the message begins anew, and they are no part of it.</param>
+    internal sealed record WaitsForRetry(string Failure, TimeSpan Wait, int Tries, int MaxTries, bool Anew) : ModelEvent;
 
     /// <summary>The message is whole.</summary>
     /// <param name="CutOff">True if it ended at the output limit: a last, unfinished call is not among the blocks.</param>
@@ -73,12 +77,14 @@ internal enum ModelFailure { Connect, Timeout, RateLimited, Overloaded, Server, 
 /// <param name="produced">True if deltas of the failed message were already handed out.</param>
 /// <param name="retryable">True if asking again may help.</param>
 /// <param name="retryAfter">How long the provider asks to wait, if it does.</param>
+/// <param name="broke">True if the provider just went away or fell silent. Only such a failure is repeated when deltas were handed out.</param>
 internal sealed class ModelException(
-    ModelFailure kind, string message, bool produced, bool retryable, Exception? inner = null, TimeSpan? retryAfter = null)
+    ModelFailure kind, string message, bool produced, bool retryable, Exception? inner = null, TimeSpan? retryAfter = null, bool broke = false)
     : Exception(message, inner)
 {
     internal ModelFailure Kind { get; } = kind;
     internal bool Produced { get; } = produced;
     internal bool Retryable { get; } = retryable;
     internal TimeSpan? RetryAfter { get; } = retryAfter;
+    internal bool Broke { get; } = broke;
 }

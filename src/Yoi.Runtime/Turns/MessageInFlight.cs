@@ -10,7 +10,8 @@ namespace Yoi.Runtime.Turns;
 /// </summary>
 internal sealed class MessageInFlight(JournalWriter journal)
 {
-    private readonly long _seq = journal.HeadSeq;
+    private long _seq = journal.HeadSeq;
+    private bool _anew;
     private readonly SortedDictionary<int, (string Type, StringBuilder Text)> _blocks = [];
 
     /// <summary>Tokens as far as the provider has reported them.</summary>
@@ -28,7 +29,8 @@ internal sealed class MessageInFlight(JournalWriter journal)
             case ModelEvent.ToolCallStart start: Pass(start.Block, "tool_call", "", start.Name, start.CallId); break;
             case ModelEvent.ToolArgumentsDelta arguments: Pass(arguments.Block, "tool_call", arguments.Json, callId: arguments.CallId); break;
             case ModelEvent.UsageSoFar soFar: Usage = soFar.Usage; break;
-            case ModelEvent.WaitsForRetry or ModelEvent.Completed: break;
+            case ModelEvent.WaitsForRetry waits: _anew |= waits.Anew; break;
+            case ModelEvent.Completed: break;
         }
     }
 
@@ -38,8 +40,16 @@ internal sealed class MessageInFlight(JournalWriter journal)
 
     private void Pass(int number, string type, string text, string? name = null, string? callId = null)
     {
+        if (_anew) Begin();
         if (!_blocks.TryGetValue(number, out var block)) _blocks[number] = block = (type, new StringBuilder());
         journal.PublishDelta(new Event.Delta(_seq, number, block.Text.Length, type, text, name, callId));
         block.Text.Append(text);
+    }
+
+    /// <summary>What a try that broke has said stands until the next says something: a cancel in between still keeps it.</summary>
+    private void Begin()
+    {
+        (_seq, _anew) = (journal.HeadSeq, false);
+        _blocks.Clear();
     }
 }

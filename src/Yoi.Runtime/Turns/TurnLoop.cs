@@ -39,7 +39,6 @@ internal sealed class TurnLoop(
     JournalWriter journal, Conversation conversation, IModel model, ToolRunner tools, RunLimits limits, Func<CancellationToken, Task> beforeTurn)
 {
     private const int MaxCutOffs = 2;
-    private const int MaxRetries = 2;
 
     private static readonly string Circling =
         $"[yoi] Your last {CircleGuard.WarnAfter} turns made the same calls and had the same results. Do something else, or say what keeps you; the run ends if this goes on. "
@@ -89,30 +88,22 @@ internal sealed class TurnLoop(
     {
         var start = await journal.AppendAsync(Durability.Written, new Entry.TurnStart(turn));
         var request = conversation.RequestAt(start[0].Seq);
-        for (var attempt = 0; ; attempt++)
+        var inFlight = new MessageInFlight(journal);
+        try
         {
-            var inFlight = new MessageInFlight(journal);
-            try
-            {
-                var message = await StreamAsync(request, inFlight, ct);
-                await journal.AppendAsync(Durability.Synced, new Entry.Assistant(turn, message.Blocks, message.Usage, message.StopReason));
-                return message;
-            }
-            catch (OperationCanceledException) when (ct.IsCancellationRequested)
-            {
-                await CommitPartialAsync(turn, inFlight, "cancelled");
-                throw;
-            }
-            catch (ModelException e) when (e is { Produced: true, Retryable: true } && attempt < MaxRetries)
-            {
-                await journal.AppendAsync(Durability.Written,
-                    new Entry.Notification("warn", "worker", $"the provider's stream broke ({e.Message}); asking again ({attempt + 1} of {MaxRetries})"));
-            }
-            catch (ModelException)
-            {
-                await CommitPartialAsync(turn, inFlight, "failed");
-                throw;
-            }
+            var message = await StreamAsync(request, inFlight, ct);
+            await journal.AppendAsync(Durability.Synced, new Entry.Assistant(turn, message.Blocks, message.Usage, message.StopReason));
+            return message;
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            await CommitPartialAsync(turn, inFlight, "cancelled");
+            throw;
+        }
+        catch (ModelException)
+        {
+            await CommitPartialAsync(turn, inFlight, "failed");
+            throw;
         }
     }
 
@@ -124,8 +115,9 @@ internal sealed class TurnLoop(
             if (streamed is ModelEvent.Completed completed) return completed;
             if (streamed is ModelEvent.WaitsForRetry waits)
             {
+                var when = waits.Wait.TotalSeconds < 1 ? "" : $" in {Math.Round(waits.Wait.TotalSeconds)} s";
                 await journal.AppendAsync(Durability.Written,
-                    new Entry.Notification("warn", "worker", $"{waits.Failure}; asking again in {Math.Round(waits.Wait.TotalSeconds)} s (try {waits.Tries + 1} of {waits.MaxTries})"));
+                    new Entry.Notification("warn", "worker", $"{waits.Failure}; asking again{when} (try {waits.Tries + 1} of {waits.MaxTries})"));
             }
         }
         throw new ModelException(ModelFailure.Incomplete, "the stream ended before the message did", inFlight.Produced, retryable: true);

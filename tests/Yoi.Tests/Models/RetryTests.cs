@@ -148,34 +148,47 @@ public sealed class RetryTests
 
     [Theory, InlineData(OnAnthropic), InlineData(OnOpenAi)]
     [Trait("case", "V05"), Trait("case", "V11")]
-    public async Task A_connection_cut_behind_any_event_gives_the_message_once_or_fails(string provider)
+    public async Task A_connection_cut_behind_any_event_gives_the_message_once(string provider)
     {
         var answer = new Answer { Pieces = [new Piece.Text("Now."), new Piece.Call("a", "Write", "{\"path\":", "\"x\"}")] };
         var frames = provider == OnOpenAi ? OpenAiFrames.Of(answer).Count : AnthropicFrames.Of(answer).Count;
         await using var server = await ModelServer.StartAsync(_ => answer);
-        var (repeated, failed) = (0, 0);
+        var (repeated, anew) = (0, 0);
         for (var cut = 0; cut < frames; cut++)
         {
             var before = server.Requests.Count;
             server.Enqueue(answer with { CutAfter = cut });
-            var heard = await server.HearAsync(provider, Ct);
+            var time = new ManualTime(runDelays: true);
+            var heard = await server.HearAsync(provider, Ct, time: time);
             var tries = server.Requests.Count - before;
-            if (heard.Failure is { } failure)
-            {
-                failed++;
-                Assert.Equal((ModelFailure.Incomplete, true, true), (failure.Kind, failure.Produced, failure.Retryable));
-                Assert.Equal(1, tries);
-                Assert.DoesNotContain(heard.Events, next => next is ModelEvent.Completed);
-            }
-            else
-            {
-                repeated += tries - 1;
-                Assert.Single(heard.Events.OfType<ModelEvent.Completed>());
-                Assert.Single(heard.Events.OfType<ModelEvent.ToolCallStart>());
-                Assert.Equal("Now.", heard.Text);
-            }
+            Assert.InRange(tries, 1, 2);
+            Assert.Equal(tries - 1, time.Delays.Count);
+            var began = heard.Events.FindIndex(next => next is ModelEvent.WaitsForRetry { Anew: true });
+            Assert.Equal(heard.Events.Take(began + 1).Any(next => next is ModelEvent.TextDelta or ModelEvent.ToolCallStart), began >= 0);
+            var message = heard with { Events = heard.Events[(began + 1)..] };
+            Assert.Single(heard.Events.OfType<ModelEvent.Completed>());
+            Assert.Single(message.Events.OfType<ModelEvent.ToolCallStart>());
+            Assert.Equal("Now.", message.Text);
+            Assert.Equal([new AssistantBlock.Text("Now."), new AssistantBlock.ToolCall("a", "Write", "{\"path\":\"x\"}")], message.Whole.Blocks);
+            repeated += tries - 1;
+            anew += began >= 0 ? 1 : 0;
         }
-        Assert.True(repeated >= 2 && failed >= 3, $"{repeated} repeated, {failed} failed");
+        Assert.True(anew >= 3 && repeated >= anew + 2, $"{repeated} repeated, {anew} of them anew");
+    }
+
+    [Theory, InlineData(OnAnthropic), InlineData(OnOpenAi)]
+    [Trait("case", "V05")]
+    public async Task A_stream_that_breaks_again_and_again_fails_when_the_tries_are_used_up(string provider)
+    {
+        await using var server = await ModelServer.StartAsync(_ => Answer.Says("Half", "whole") with { CutAfter = 4 - (provider == OnOpenAi ? 2 : 0) });
+        var time = new ManualTime(runDelays: true);
+        var heard = await server.HearAsync(provider, Ct, new ModelTiming(MaxTries: 4, MaxBackoffMs: 1_000), time);
+        Assert.Equal((ModelFailure.Incomplete, true, true), (heard.Failed.Kind, heard.Failed.Produced, heard.Failed.Broke));
+        Assert.EndsWith("(tried 4 times)", heard.Failed.Message, StringComparison.Ordinal);
+        Assert.Equal("HalfHalfHalfHalf", heard.Text);
+        Assert.Equal([(1, 4), (2, 4), (3, 4)], heard.Events.OfType<ModelEvent.WaitsForRetry>().Select(told => (told.Tries, told.MaxTries)));
+        Assert.Equal((4, 3), (server.Requests.Count, time.Delays.Count));
+        Assert.All(time.Delays.Zip([500.0, 1_000, 1_000]), pair => Assert.InRange(pair.First.TotalMilliseconds, pair.Second / 2, pair.Second));
     }
 
     [Fact]

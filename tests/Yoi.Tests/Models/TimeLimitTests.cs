@@ -72,7 +72,7 @@ public sealed class TimeLimitTests
         await time.SomethingWaitsAsync(Ct);
         time.Advance(TimeSpan.FromMilliseconds(Timing.SilenceMs));
         var result = await heard;
-        Assert.Equal(ModelFailure.Timeout, result.Failed.Kind);
+        Assert.Equal((ModelFailure.Timeout, true), (result.Failed.Kind, result.Failed.Broke));
         Assert.Equal("Hello", result.Text);
     }
 

@@ -22,7 +22,7 @@ internal sealed class Deadline : IDisposable
 
     /// <summary>What passed, or null.</summary>
     internal ModelException? Failure => _passed
-        ? new ModelException(ModelFailure.Timeout, $"{_waitingFor} within {_ms / 1000.0:0.###} s", produced: false, retryable: true)
+        ? new ModelException(ModelFailure.Timeout, $"{_waitingFor} within {_ms / 1000.0:0.###} s", produced: false, retryable: true, broke: true)
         : null;
 
     internal void Start(int ms, string waitingFor)

@@ -34,7 +34,7 @@ internal static class EventStream
         while (message.Events.TryDequeue(out var next))
             yield return next;
         if (!message.CanEnd)
-            throw new ModelException(ModelFailure.Incomplete, "the provider's stream ended before the message was whole", produced: false, retryable: true);
+            throw new ModelException(ModelFailure.Incomplete, "the provider's stream ended before the message was whole", produced: false, retryable: true, broke: true);
         yield return message.Complete();
     }
 
@@ -63,7 +63,7 @@ internal static class EventStream
             ct.ThrowIfCancellationRequested();
             if (message.CanEnd)
                 return false;
-            throw new ModelException(ModelFailure.Incomplete, $"the provider's stream was cut: {ProviderError.Plain(e.Message, LongestWords)}", produced: false, retryable: true, e);
+            throw new ModelException(ModelFailure.Incomplete, $"the provider's stream was cut: {ProviderError.Plain(e.Message, LongestWords)}", produced: false, retryable: true, e, broke: true);
         }
     }
 }

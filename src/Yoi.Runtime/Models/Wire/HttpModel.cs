@@ -8,7 +8,7 @@ using Yoi.Protocol;
 namespace Yoi.Runtime.Models.Wire;
 
 /// <summary>
-/// A model behind HTTP: sends requests, repeats those that failed before anything was handed out, keeps limits of time. The key goes
+/// A model behind HTTP: sends requests, repeats those that failed before anything was handed out or broke off, keeps limits of time. The key goes
 /// to the configured origin only: redirects are never followed. Idle connections close after seconds, so an idle Pod has none.
 /// </summary>
 internal sealed class HttpModel : IModel
@@ -42,9 +42,9 @@ internal sealed class HttpModel : IModel
     public async IAsyncEnumerable<ModelEvent> StreamAsync(ModelRequest request, [EnumeratorCancellation] CancellationToken ct)
     {
         var body = _wire.Write(request);
-        var produced = false;
         for (var tries = 1; ; tries++)
         {
+            var produced = false;
             ModelException? failure = null;
             using (var deadline = new Deadline(_time, ct))
             {
@@ -71,8 +71,8 @@ internal sealed class HttpModel : IModel
             ct.ThrowIfCancellationRequested();
             var hidden = _key.Hide(failure, produced);
             var wait = _retry.WaitOrThrow(hidden, tries);
-            if (wait >= WorthTelling)
-                yield return new ModelEvent.WaitsForRetry(hidden.Message, wait, tries, _timing.MaxTries);
+            if (produced || wait >= WorthTelling)
+                yield return new ModelEvent.WaitsForRetry(hidden.Message, wait, tries, _timing.MaxTries, Anew: produced);
             await Task.Delay(wait, _time, ct);
         }
     }

@@ -35,7 +35,7 @@ internal sealed class Key
     internal ModelException Hide(ModelException failure, bool produced)
     {
         var inner = failure.InnerException is { } cause && Hide(cause.ToString()) == cause.ToString() ? cause : null;
-        return new ModelException(failure.Kind, Hide(failure.Message), produced, failure.Retryable, inner, failure.RetryAfter);
+        return new ModelException(failure.Kind, Hide(failure.Message), produced, failure.Retryable, inner, failure.RetryAfter, failure.Broke);
     }
 
     public override string ToString() => _value is null ? "no key" : "[key]";

@@ -14,7 +14,8 @@ internal sealed class Retry(ModelTiming timing, TimeProvider time, Random jitter
     /// <exception cref="ModelException">There is no next try.</exception>
     internal TimeSpan WaitOrThrow(ModelException failure, int tries)
     {
-        if (!failure.Retryable || failure.Produced)
+        // What the provider says in the middle of a message is its answer; a line that broke there says nothing.
+        if (!failure.Retryable || (failure.Produced && !failure.Broke))
             throw failure;
         if (failure.RetryAfter is { } demanded && demanded.TotalMilliseconds > timing.MaxBackoffMs)
         {
@@ -24,7 +25,7 @@ internal sealed class Retry(ModelTiming timing, TimeProvider time, Random jitter
         }
         if (tries >= timing.MaxTries)
         {
-            throw tries == 1 ? failure : new ModelException(failure.Kind, $"{failure.Message} (tried {tries} times)", produced: false, retryable: true, failure);
+            throw tries == 1 ? failure : new ModelException(failure.Kind, $"{failure.Message} (tried {tries} times)", failure.Produced, retryable: true, failure, broke: failure.Broke);
         }
         var doubled = Math.Min(FirstWaitMs * Math.Pow(2, Math.Min(tries - 1, 30)), timing.MaxBackoffMs);
         var wait = TimeSpan.FromMilliseconds(doubled * (0.5 + jitter.NextDouble() / 2));

@@ -97,10 +97,16 @@ internal sealed class ScopedFiles(Func<ScopePolicy> policy, Func<CancellationTok
         path != cwd && ScopePath.IsAtOrBelow(path, cwd) ? Door.Below(cwd, path) : path);
 
     /// <summary>
-    /// Whether anything has this name, for who asks for names that mostly nothing has: a refusal with its words is dear. Opens and judges nothing; what
-    /// is there may still be refused.
+    /// Whether something may have this name, for who asks for names that mostly nothing has: a refusal with its words is dear. Looks only where the
+    /// scope, by the letter, lets one read, and through the door; what is there may still be refused.
     /// </summary>
-    internal static bool IsThere(string path) => Libc.Identify(path, out _) == 0;
+    internal bool MayBeThere(string path)
+    {
+        var now = policy();
+        if (now.AccessAt(path) == Access.None) return false;
+        using var found = Open(now, path, out var error);
+        return found is not null || error is not (Errno.NoEnt or Errno.NotDir);
+    }
 
     /// <summary>Opens a regular file for reading.</summary>
     /// <exception cref="PathException">Outside the scope, missing, or no regular file.</exception>

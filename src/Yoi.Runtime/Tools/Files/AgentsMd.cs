@@ -21,8 +21,7 @@ internal static class AgentsMd
         for (var directory = cwd; ; directory = Parent(directory))
         {
             var path = ScopePath.Join(directory, "AGENTS.md");
-            // Mostly there is none, and a refusal for each parent costs every start of a Pod its exceptions.
-            if (ScopedFiles.IsThere(path) && Read(files, path) is { } file) found.Insert(0, file);
+            if (Read(files, path) is { } file) found.Insert(0, file);
             if (directory is "/" or "") return found;
         }
     }
@@ -31,6 +30,8 @@ internal static class AgentsMd
     {
         try
         {
+            // Mostly there is none, and a refusal for each parent costs every start of a Pod its exceptions.
+            if (!files.MayBeThere(path)) return null;
             using var opened = files.OpenRead(path);
             var shown = PathText.Shown(path);
             var bytes = ScopedFiles.ReadAll(opened, MaxBytes + 1);

@@ -43,6 +43,17 @@ public sealed class AgentsMdTests : IDisposable
         Assert.Equal(["outer", "outer"], Find("/inside").Select(file => file.Text));
     }
 
+    [Fact, Trait("case", "P02")]
+    public void Above_the_scope_nothing_is_looked_for_though_it_leads_into_it()
+    {
+        _room.Put("a/AGENTS.md", "inside");
+        _room.Link("AGENTS.md", "a/AGENTS.md");
+        File.CreateSymbolicLink(_room.Root + "/AGENTS.md", _room.W + "/a/AGENTS.md");
+        Assert.Equal(["inside"], Find("").Select(file => file.Text));
+        _room.Allow(new ScopeRule(_room.Root, Permission.Read));
+        Assert.Equal(["inside", "inside"], Find("").Select(file => file.Text));
+    }
+
     [Fact, Trait("case", "P16")]
     public void What_is_no_text_is_left_out()
     {

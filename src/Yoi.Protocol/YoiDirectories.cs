@@ -58,6 +58,9 @@ public static class PodFiles
     /// <summary>What its process wrote to stderr; begun anew when it is large.</summary>
     public const string Stderr = "stderr.log";
 
+    /// <summary>That the journal was found sound, and as which file with which times; may be missing.</summary>
+    public const string Verdict = "journal.sound";
+
     /// <summary>Directory with one file for each command that may be running.</summary>
     public const string Commands = "commands";
 }

@@ -6,7 +6,7 @@ namespace Yoi;
 
 /// <summary>
 /// The rows of <c>yoi ps</c>. A living Pod answers <c>status</c> within a limit; of one that does not live the first and the last record say what
-/// it was, and the checksum of every line is looked at: that costs a pass over its journal. A directory whose journal cannot be read is shown, never hidden.
+/// it was, and the checksum of every line is looked at, once: not again while the journal stays the same. A directory whose journal cannot be read is shown, never hidden.
 /// </summary>
 internal static class PodListing
 {
@@ -14,7 +14,7 @@ internal static class PodListing
     internal static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(3);
 
     internal static async Task<IReadOnlyList<PodRow>> CollectAsync(Surroundings s, IEnumerable<KnownPod> pods, CancellationToken ct) =>
-        await Task.WhenAll(pods.Select(pod => Task.Run(async () => WithDamage(pod, await RowAsync(s, pod, ct)), ct)));
+        await Task.WhenAll(pods.Select(pod => Task.Run(async () => WithDamage(s, pod, await RowAsync(s, pod, ct)), ct)));
 
     internal static async Task<PodRow> RowAsync(Surroundings s, KnownPod pod, CancellationToken ct)
     {
@@ -49,13 +49,13 @@ internal static class PodListing
 
     /// <summary>
     /// What lives keeps its state, and its damage is a note: that which it says it found when it opened its journal. Of all others every
-    /// line's checksum is looked at.
+    /// line's checksum is looked at, or was before.
     /// </summary>
-    private static PodRow WithDamage(KnownPod pod, PodRow row)
+    private static PodRow WithDamage(Surroundings s, KnownPod pod, PodRow row)
     {
         if (row.State is "idle" or "running" or "paused" or "stopping")
             return row.Note is null ? row : row with { Note = $"{row.Note}; `yoi stop {pod.Name}`, then `yoi repair {pod.Name}`, restores what can be restored" };
-        if (PodRepair.Look(pod) is not { Count: > 0 } found) return row;
+        if (PodRepair.LookIfChanged(pod, s.Time) is not { Count: > 0 } found) return row;
         var note = $"{found[0]}{(found.Count > 1 ? $", and {found.Count - 1} more" : "")}; `yoi repair {pod.Name}` restores what can be restored";
         return row with { State = row.State is "ended" or "dead" || found[0].File == PodFiles.Lock ? "damaged" : row.State, Note = note };
     }

@@ -19,6 +19,9 @@ internal sealed class Retention(Surroundings s)
     /// <summary>No trial of a sandbox takes so long.</summary>
     private static readonly TimeSpan TrialLimit = TimeSpan.FromHours(1);
 
+    /// <summary>So many listings may come between while a Pod's last files go.</summary>
+    private const int MostListings = 10;
+
     private readonly Dictionary<string, ChildBook> _books = new(StringComparer.Ordinal);
 
     internal IReadOnlyList<KnownPod> Pods => _pods;
@@ -78,7 +81,24 @@ internal sealed class Retention(Surroundings s)
         EndRecord.RemoveRuntimeFiles(pod, s.Directories);
         // What commands filled goes first: what fails there leaves a Pod, not half of one.
         DeepTree.Remove(pod.Directory + "/sandbox");
-        DeepTree.Remove(pod.Directory);
+        RemoveLast(pod.Directory);
+    }
+
+    /// <summary>A listing that has read the journal may put its verdict beside it this moment. Once the journal is gone, none begins to.</summary>
+    private static void RemoveLast(string directory)
+    {
+        for (var again = 0; ; again++)
+        {
+            try
+            {
+                DeepTree.Remove(directory);
+                return;
+            }
+            catch (LinuxException e) when (e.Errno is Errno.NotEmpty or Errno.NoEnt && again < MostListings)
+            {
+                // What came, or went to its name, after the directory was listed.
+            }
+        }
     }
 
     /// <summary>Bytes of a file, or of all files below a directory; links are not followed.</summary>
@@ -109,7 +129,7 @@ internal sealed class Retention(Surroundings s)
         {
             using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
             if (right is null) continue; // It comes back this moment, and what it left with it.
-            foreach (var name in (string[])[PodFiles.Journal + ".new", "killed.txt.new", "sandbox"])
+            foreach (var name in (string[])[PodFiles.Journal + ".new", PodFiles.Verdict + ".new", "killed.txt.new", "sandbox"])
                 if (Path.Exists($"{pod.Directory}/{name}")) yield return Leftover($"{pod.Directory}/{name}", remove);
         }
     }

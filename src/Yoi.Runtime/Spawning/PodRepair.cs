@@ -14,7 +14,12 @@ internal sealed class RepairException(string message) : Exception(message);
 internal static class PodRepair
 {
     /// <summary>What is damaged, the worst first. Changes nothing; costs a pass over the journal.</summary>
-    internal static IReadOnlyList<Damage> Look(KnownPod pod)
+    internal static IReadOnlyList<Damage> Look(KnownPod pod) => Look(pod, JournalCheck.Look);
+
+    /// <summary>The same for listings: a journal that was found sound is not read again as long as it is the same.</summary>
+    internal static IReadOnlyList<Damage> LookIfChanged(KnownPod pod, TimeProvider time) => Look(pod, directory => JournalCheck.LookIfChanged(directory, time));
+
+    private static List<Damage> Look(KnownPod pod, Func<string, IReadOnlyList<Damage>> look)
     {
         var found = new List<Damage>();
         try
@@ -27,7 +32,7 @@ internal static class PodRepair
         }
         try
         {
-            found.AddRange(JournalCheck.Look(pod.Directory));
+            found.AddRange(look(pod.Directory));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

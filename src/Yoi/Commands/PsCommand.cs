@@ -13,7 +13,7 @@ internal static class PsCommand
         var command = new Command("ps", "List Pods as a tree: state, scope, model, turns, tokens, last activity.") { living, json };
         command.SetAction(async (parsed, ct) =>
         {
-            // Of those that do not live, whole journals would be read.
+            // Of those that do not live, journals would be opened, and read as a whole if they have changed.
             var pods = s.Registry.All();
             var rows = await PodListing.CollectAsync(s, pods.Where(pod => !parsed.GetValue(living) || pod.IsAlive), ct);
             if (parsed.GetValue(living)) rows = [.. rows.Where(row => row.State is not ("ended" or "dead" or "damaged"))];

@@ -13,7 +13,7 @@ internal sealed class CliRoom : IDisposable
     private readonly StringWriter _out = new();
     private readonly StringWriter _error = new();
 
-    internal CliRoom(string input = "", bool inputIsTerminal = false)
+    internal CliRoom(string input = "", bool inputIsTerminal = false, TimeProvider? time = null)
     {
         Root = Directory.CreateTempSubdirectory("yoi-cli-").FullName;
         _environment["HOME"] = Root;
@@ -21,7 +21,7 @@ internal sealed class CliRoom : IDisposable
         Directory.CreateDirectory(Cwd);
         Surroundings = new Surroundings(
             new Screen(_out, _error), new YoiDirectories(Root + "/y/state", Root + "/y/run", Root + "/y/config"), _environment.GetValueOrDefault, Cwd,
-            TimeProvider.System, new StringReader(input), inputIsTerminal)
+            time ?? TimeProvider.System, new StringReader(input), inputIsTerminal)
         { Keeper = () => new(RealPod.Yoi, [RealPod.Yoi, Runtime.Spawning.PodProgram.Keep]) };
     }
 

@@ -106,7 +106,7 @@ public sealed class GcTests : IDisposable
         var directories = _room.Surroundings.Directories;
         Directory.CreateDirectory(directories.Runtime);
         string[] stale = [directories.Socket(dead.PodId), directories.Token(dead.PodId), directories.State + "/scopes.lock.tmp.999999999.abc",
-            directories.State + "/.lock-test-999999999-abc", dead.Directory + "/" + PodFiles.Journal + ".new"];
+            directories.State + "/.lock-test-999999999-abc", dead.Directory + "/" + PodFiles.Journal + ".new", dead.Directory + "/" + PodFiles.Verdict + ".new"];
         string[] good = [directories.Socket(alive.PodId), directories.Token(alive.PodId), directories.State + $"/scopes.lock.tmp.{Environment.ProcessId}.abc", directories.Runtime + "/notes.txt"];
         foreach (var path in stale.Concat(good)) File.WriteAllText(path, "x");
         var (old, young) = (Directory.CreateTempSubdirectory("yoi-trial-").FullName, Directory.CreateTempSubdirectory("yoi-trial-").FullName);

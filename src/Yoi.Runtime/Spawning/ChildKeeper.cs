@@ -28,6 +28,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     private JournalWriter _journal = null!;
     private ScopeTable _table = null!;
     private LiveScope _scope = null!;
+    private SpawnUndo? _undo;
 
     /// <summary>Raised (on any thread) with a child whose end this process recorded. Must not block.</summary>
     internal event Action<Entry.ChildSpawned, Entry.ChildEnded>? Died;
@@ -61,7 +62,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     /// </summary>
     internal void Start(JournalWriter journal, ScopeTable table, LiveScope scope)
     {
-        (_journal, _table, _scope) = (journal, table, scope);
+        (_journal, _table, _scope, _undo) = (journal, table, scope, new SpawnUndo(own, table, journal, time));
         Entry.ChildSpawned[] open;
         Entry.LendIntended[] cutOff;
         lock (_gate) (open, cutOff) = ([.. _open.Values], [.. _intended.Values]);
@@ -124,8 +125,14 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         }
     }
 
-    /// <summary>Completes when spawns that our own death cut off are undone.</summary>
+    /// <summary>Completes when it was tried to undo the spawns that our own death cut off.</summary>
     internal Task Undoing { get; private set; } = Task.CompletedTask;
+
+    /// <summary>What is left of its last start is being undone.</summary>
+    internal bool IsUndoing(string podId) => _undo?.IsOf(podId) == true;
+
+    /// <summary>A spawn that came to nothing and could not be undone yet: it is tried again, and recorded when it is done.</summary>
+    internal void UndoLater(Entry.SpawnFailed failed, ProcessExit? exit) => _undo!.Later(failed, exit);
 
     /// <summary>Watches a child that was just spawned. Takes the process over.</summary>
     internal void Track(Entry.ChildSpawned child, PodProcess process) => Keep(child, PodOf(child.Child, child.ChildId), process);
@@ -178,6 +185,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     {
         await _closing.CancelAsync();
         await Undoing;
+        if (_undo is not null) await _undo.DisposeAsync();
         KeptChild[] all;
         lock (_gate) all = [.. _kept.Values];
         foreach (var kept in all)
@@ -344,7 +352,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         {
             return; // The table still says whose they are: the next start finds them.
         }
-        await UndoCutOffAsync(cutOff);
+        foreach (var spawn in cutOff) await _undo!.BeginAsync(new Entry.SpawnFailed(spawn.Child, spawn.ChildId, "interrupted", "this Pod ended before the spawn was complete"));
     }
 
     /// <summary>The same at the start, of what came while this Pod was gone.</summary>
@@ -363,25 +371,6 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         finally
         {
             _taking.Release();
-        }
-    }
-
-    private async Task UndoCutOffAsync(Entry.LendIntended[] cutOff)
-    {
-        foreach (var spawn in cutOff)
-        {
-            try
-            {
-                var pod = PodOf(spawn.Child, spawn.ChildId);
-                if (Directory.Exists(pod.Directory)) await new TreeStopper(own.Directories, _table, time).StopAsync(pod, own.Name, force: true, _closing.Token);
-                var back = await _table.ReleaseAsync(spawn.ChildId, _closing.Token);
-                await EndRecord.RemoveUnbornAsync(pod, own.Directories, null, back, own.Name, time);
-                await _journal.AppendAsync(Durability.Synced, new Entry.SpawnFailed(spawn.Child, spawn.ChildId, "interrupted", "this Pod ended before the spawn was complete"));
-            }
-            catch (Exception e) when (e is ScopeException or StopException or JournalException or IOException or UnauthorizedAccessException or OperationCanceledException)
-            {
-                // The intent stays open in the journal: the next start tries again.
-            }
         }
     }
 }

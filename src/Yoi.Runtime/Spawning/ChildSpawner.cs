@@ -71,6 +71,7 @@ internal sealed class ChildSpawner(
             if (tree.LivingAbove(pod)?.PodId != own.PodId) throw SpawnPlan.Refused($"`{own.Name}` is not the nearest living pod above `{pod.Name}`");
             await EndAsync(pod, ct);
             await keeper.SettledAsync(podId, ct); // What it had is back, and its end stands before its second life.
+            if (keeper.IsUndoing(podId)) throw SpawnPlan.Refused($"the last start of pod `{pod.Name}` failed and could not be undone yet, on a full disk perhaps; that is tried again, try this again then");
             var record = LaunchRecord.Read(pod) ?? throw SpawnPlan.Refused($"the journal of pod `{pod.Name}` does not say who it is");
             var plan = SpawnPlan.Again(record, own, scope.Current(), withoutHeld) with { Restart = keeper.RestartOf(podId) };
             if (record.Created.Spawner is { } spawner && spawner.PodId != own.PodId)
@@ -129,9 +130,9 @@ internal sealed class ChildSpawner(
         }
         catch (Exception e) when (e is ScopeException or IOException or OperationCanceledException)
         {
-            await UndoAsync(plan, null, "lend", e);
+            var left = await UndoAsync(plan, null, "lend", e);
             if (e is OperationCanceledException) throw;
-            throw new SpawnException("lend", e.Message);
+            throw new SpawnException("lend", e.Message) { Left = left };
         }
     }
 
@@ -188,9 +189,9 @@ internal sealed class ChildSpawner(
         catch (Exception e) when (e is LaunchException or IOException or ScopeException or JournalException or UnauthorizedAccessException or OperationCanceledException)
         {
             if (e is LaunchException failed) step = failed.Step;
-            await UndoAsync(plan, launched?.Process, step, e);
+            var left = await UndoAsync(plan, launched?.Process, step, e);
             if (e is OperationCanceledException or JournalException) throw;
-            throw new SpawnException(step, e.Message);
+            throw new SpawnException(step, e.Message) { Left = left };
         }
     }
 
@@ -229,21 +230,24 @@ internal sealed class ChildSpawner(
 
     /// <summary>
     /// Takes everything back, each step even if one before it fails: process gone, grant withdrawn, files of a Pod that never
-    /// had a task removed, outcome in the journal. A grant whose process still lives is not given back.
+    /// had a task removed, outcome in the journal. A grant whose process still lives is not given back. What cannot be done now is done later.
     /// </summary>
-    private async Task UndoAsync(SpawnPlan plan, PodProcess? process, string step, Exception cause)
+    /// <returns>What is left to do; null if nothing is.</returns>
+    private async Task<string?> UndoAsync(SpawnPlan plan, PodProcess? process, string step, Exception cause)
     {
         var pod = new KnownPod(plan.Document.Name, plan.Document.PodId, plan.Row.Directory);
         List<string> failures = [];
-        async Task Try(string what, Func<Task> undo)
+        async Task<bool> Try(string what, Func<Task> undo)
         {
             try
             {
                 await undo();
+                return true;
             }
             catch (Exception e) when (e is IOException or ScopeException or StopException or UnauthorizedAccessException)
             {
                 failures.Add($"{what}: {e.Message}");
+                return false;
             }
         }
 
@@ -265,13 +269,17 @@ internal sealed class ChildSpawner(
             gone = false;
             failures.Add($"pod `{pod.Name}` was killed and still holds its life-lock; its scope stays held");
         }
+        var whole = gone;
         if (gone)
         {
             IReadOnlyList<ScopeRule> back = [];
-            await Try("taking the grant back", async () => back = await table.ReleaseAsync(pod.PodId, CancellationToken.None));
-            await Try("removing its files", () => EndRecord.RemoveUnbornAsync(pod, own.Directories, exit, back, own.Name, time));
+            whole = await Try("taking the grant back", async () => back = await table.ReleaseAsync(pod.PodId, CancellationToken.None));
+            whole &= await Try("removing its files", () => EndRecord.RemoveUnbornAsync(pod, own.Directories, exit, back, own.Name, time));
         }
         var why = failures.Count == 0 ? cause.Message : $"{cause.Message} (not all could be undone: {string.Join("; ", failures)})";
-        if (cause is not JournalException) await journal.AppendAsync(Durability.Synced, new Entry.SpawnFailed(pod.Name, pod.PodId, step, why));
+        var failed = new Entry.SpawnFailed(pod.Name, pod.PodId, step, why);
+        if (!whole) keeper.UndoLater(failed, exit);
+        else if (cause is not JournalException) await journal.AppendAsync(Durability.Synced, failed);
+        return whole ? null : string.Join("; ", failures);
     }
 }

@@ -21,11 +21,14 @@ internal sealed record SpawnRequest(
     internal const string OnCrash = "on_crash";
 }
 
-/// <summary>A spawn that came to nothing. Whatever had been done before was undone.</summary>
+/// <summary>A spawn that came to nothing. Whatever had been done before was undone, or is being.</summary>
 /// <param name="step">The step that failed.</param>
 internal sealed class SpawnException(string step, string message) : Exception(message)
 {
     internal string Step { get; } = step;
+
+    /// <summary>What could not be undone yet and is tried again; null if all of it was.</summary>
+    internal string? Left { get; init; }
 }
 
 /// <summary>

@@ -82,6 +82,20 @@ internal sealed class Processes(YoiRoom room, Random random)
         }
     }
 
+    /// <summary>Gives it something to do; the seq under which it was accepted, null if it was not.</summary>
+    internal async Task<long?> SendAsync(string podId, string text, CancellationToken ct)
+    {
+        try
+        {
+            await using var client = await PodClient.ConnectAsync(room.Directories.Socket(podId), ct: ct);
+            return await client.AskAsync(new Method.Run(text, SendMode.Queue), ct) is ReplyResult.Accepted accepted ? accepted.Seq : null;
+        }
+        catch (Exception e) when (e is IOException or SocketException or TimeoutException or PodRefusedException)
+        {
+            return null; // It ended, or its disk fails once more.
+        }
+    }
+
     /// <summary>How far all have come; null while somebody works.</summary>
     private async Task<string?> RestingAsync(CancellationToken ct)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Models.OpenAi;
@@ -21,6 +22,12 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>Several times what a scenario writes.</summary>
     private const int SmallDiskMib = 8;
 
+    /// <summary>A fault strikes once in a process: whoever is asked that often has had both.</summary>
+    private const int MostTries = 3;
+
+    /// <summary>Longer than any pause after which a Pod tries again by itself.</summary>
+    private static readonly TimeSpan RetryLimit = TimeSpan.FromSeconds(20);
+
     private readonly Scenario _scenario;
     private readonly YoiRoom _room;
     private readonly GrowingTree _tree;
@@ -33,6 +40,8 @@ internal sealed class Stage : IAsyncDisposable
     private readonly List<string> _struck = [];
     private readonly ModelServer _server;
     private int _requests, _entries;
+
+    private bool HasDiskFault => _scenario.Faults.Any(fault => fault is Fault.Fill or Fault.At { Action: "eio" or "enospc" });
 
     private Stage(Scenario scenario, SmallDisk? disk, YoiRoom room, Func<Func<ReceivedRequest, Answer>, ModelServer> start)
     {
@@ -85,7 +94,8 @@ internal sealed class Stage : IAsyncDisposable
         _room.Variable("YOI_FAILPOINT_LOG", _log);
         await StartAsync(Phase.Work);
         await _processes.RestAsync(ct);
-        JudgeAtRest(await _processes.StatusesAsync(ct));
+        // Who cannot write its journal, or its table, cannot say what it sees: that is judged when it can again.
+        JudgeAtRest(await _processes.StatusesAsync(ct), everything: !HasDiskFault);
         _disk?.Free();
         await RestoreAsync(ct);
         await StopAsync(Phase.Stop, mayFail: true);
@@ -126,22 +136,63 @@ internal sealed class Stage : IAsyncDisposable
         }
     }
 
-    /// <summary>Who died comes back, the second time without a fault, goes on, and rests again.</summary>
+    /// <summary>Who died comes back, the second time without a fault; all go on, and rest again.</summary>
     private async Task RestoreAsync(CancellationToken ct)
     {
         foreach (var phase in new Phase?[] { Phase.Restore, null })
         {
             Arm(phase);
             if (phase is not null && !_scenario.Faults.OfType<Fault.At>().Any(fault => fault.Phase == phase)) continue;
-            if (Evidence.Of(_room.Directories).Journals().All(journal => journal.IsAlive)) return;
-            var restored = await RunAsync("restore", "--all");
-            // 3: something of it is held by another, who is named.
-            if (phase is null && restored.ExitCode is not (0 or 3)) _violations.Add(new("commands answer", $"yoi restore ended with {restored.ExitCode}: {restored.Error}"));
-            await _processes.RestAsync(ct);
+            if (Evidence.Of(_room.Directories).Journals().All(journal => journal.IsAlive)) continue;
+            await RestoreAsync(phase is null, ct, "--all");
         }
+        await _processes.RestAsync(ct); // What was full has space again.
         await _processes.ResumeAsync(ct);
         await _processes.RestAsync(ct);
-        JudgeAtRest(await _processes.StatusesAsync(ct));
+        for (var tries = 0; tries < MostTries && await HinderedAsync(ct) is { Count: > 0 } hindered; tries++) await GoOnAsync(hindered, ct);
+        foreach (var status in await HinderedAsync(ct)) _violations.Add(new("work goes on", $"{status.Name} says \"{status.WaitingFor}\", and nothing is wrong with its disk"));
+        if (HasDiskFault) await SettleAsync(ct);
+        JudgeAtRest(await _processes.StatusesAsync(ct), everything: true);
+    }
+
+    /// <summary>What a disk held up is tried again by whom it concerns, within seconds.</summary>
+    private async Task SettleAsync(CancellationToken ct)
+    {
+        var began = Stopwatch.GetTimestamp();
+        var statuses = await _processes.StatusesAsync(ct);
+        while (Seen() is var evidence && Present.AtRest(evidence, evidence.Journals(), statuses).Any() && Stopwatch.GetElapsedTime(began) < RetryLimit)
+        {
+            await _processes.RestAsync(ct);
+            statuses = await _processes.StatusesAsync(ct);
+        }
+    }
+
+    private async Task RestoreAsync(bool mustWork, CancellationToken ct, params string[] pods)
+    {
+        var restored = await RunAsync(["restore", .. pods]);
+        // 3: something of it is held by another, who is named.
+        if (mustWork && restored.ExitCode is not (0 or 3)) _violations.Add(new("commands answer", $"yoi restore ended with {restored.ExitCode}: {restored.Error}"));
+        await _processes.RestAsync(ct);
+    }
+
+    /// <summary>Who says that its disk stands in the way.</summary>
+    private async Task<IReadOnlyList<PodStatus>> HinderedAsync(CancellationToken ct) =>
+        [.. (await _processes.StatusesAsync(ct)).Values.Where(status => status.WaitingFor?.StartsWith("disk", StringComparison.Ordinal) == true)];
+
+    /// <summary>Space is back: new input is worked. Whose disk failed for good, by what it says, is stopped and restored first.</summary>
+    private async Task GoOnAsync(IReadOnlyList<PodStatus> hindered, CancellationToken ct)
+    {
+        string[] broken = [.. hindered.Where(status => status.WaitingFor!.Contains("until this Pod is restarted", StringComparison.Ordinal)).Select(status => status.PodId).Order(StringComparer.Ordinal)];
+        if (broken.Length > 0)
+        {
+            var stopped = await RunAsync(["stop", .. broken]);
+            if (stopped.ExitCode != 0) _violations.Add(new("commands answer", $"yoi stop ended with {stopped.ExitCode}: {stopped.Error}"));
+            await RestoreAsync(mustWork: true, ct, broken);
+            await _processes.ResumeAsync(ct);
+        }
+        foreach (var status in hindered.Where(status => !broken.Contains(status.PodId)))
+            if (await _processes.SendAsync(status.PodId, "there is space again", ct) is { } seq) _inputs.Add(new Acknowledged(status.PodId, seq, "there is space again"));
+        await _processes.RestAsync(ct);
     }
 
     /// <summary>What the dead held is free: another gets all of it, and its start drops rows that only their life-locks tell from the living.</summary>
@@ -205,13 +256,13 @@ internal sealed class Stage : IAsyncDisposable
 
     private Evidence Seen() => new(_room.Directories, _table.Seen, _inputs, [.. _server.Requests.Select(request => new SentRequest(Minds.Read(request.Body).Pod, request.Body))], new OpenAiWire());
 
-    private void JudgeAtRest(IReadOnlyDictionary<string, PodStatus> statuses)
+    /// <param name="everything">Also what is now, not only what was.</param>
+    private void JudgeAtRest(IReadOnlyDictionary<string, PodStatus> statuses, bool everything)
     {
         var evidence = Seen();
         var journals = evidence.Journals();
         _violations.AddRange(Histories.Check(evidence, journals));
-        // Who cannot write its journal, or its table, cannot say what it sees: that is judged when it was stopped.
-        if (!_scenario.Faults.Any(fault => fault is Fault.Fill or Fault.At { Action: "eio" or "enospc" })) _violations.AddRange(Present.AtRest(evidence, journals, statuses));
+        if (everything) _violations.AddRange(Present.AtRest(evidence, journals, statuses));
     }
 
     private void JudgeStopped()

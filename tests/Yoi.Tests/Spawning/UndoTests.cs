@@ -82,6 +82,21 @@ public sealed class UndoTests : IAsyncLifetime
         if (_room.Find("p") is { } left && left.Journal.First() is not null) Assert.IsType<Entry.PodEnded>(left.Journal.Last()!.Entry);
     }
 
+    [Fact, Trait("case", "L04"), Trait("case", "F08")]
+    public async Task What_a_full_disk_kept_from_being_undone_is_undone_when_there_is_space()
+    {
+        // The table is written when the root takes its scope, when it lends, and when it takes back what it had lent.
+        var root = await _room.Root("lend.pending:enospc,table.write#3:enospc");
+        var folder = _room.Folder("a");
+
+        var result = await root.Spawn("p", scope: RoomPod.Write(folder));
+
+        Assert.True(result.IsError, result.Summary);
+        Assert.Contains("Not all of it could be undone yet (taking the grant back: ", result.Summary, StringComparison.Ordinal);
+        await root.Until(entry => entry is Entry.SpawnFailed);
+        await AsBefore(root, folder, "lend");
+    }
+
     private async Task AsBefore(RoomPod root, string folder, string step)
     {
         Assert.Equal([root.Document.PodId], _room.Rows.Select(row => row.PodId));

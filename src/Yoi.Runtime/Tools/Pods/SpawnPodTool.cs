@@ -30,7 +30,8 @@ internal sealed class SpawnPodTool(ChildSpawner spawner) : Tool
         }
         catch (SpawnException e)
         {
-            var nothing = e.Step == SpawnPlan.Step ? "Nothing was changed." : "It was undone: no pod runs, and the scope is yours as before.";
+            var nothing = e.Left is { } left ? $"Not all of it could be undone yet ({left}); that is tried again by itself, and until it is done what was meant for the pod can be read, not written."
+                : e.Step == SpawnPlan.Step ? "Nothing was changed." : "It was undone: no pod runs, and the scope is yours as before.";
             throw new ToolFailure($"{e.Message}\npod `{request.Name}` was not spawned (step `{e.Step}`). {nothing}");
         }
     }

@@ -3,6 +3,7 @@ using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Spawning;
 using Yoi.Shared;
+using Yoi.Tests.Socket;
 
 namespace Yoi.Tests.Spawning;
 
@@ -105,6 +106,48 @@ public sealed class SpawnTests : IAsyncLifetime
         Assert.False(result.IsError, result.Summary);
         var input = Assert.Single(root.Child("a").Journal.ReadAfter(Cursor.Start, out _).Select(record => record.Entry).OfType<Entry.Input>());
         Assert.Equal((task, "root"), (input.Text, input.From));
+    }
+
+    [Fact, Trait("case", "T03")]
+    public async Task A_task_of_two_mebibytes_is_handed_over_while_as_much_history_is_on_the_way_to_clients_that_do_not_read()
+    {
+        const int size = 2 << 20;
+        var (history, task) = (new string('h', size), new string('t', size));
+        var root = await _room.Root();
+        await root.Spawn("a", history); // It is in both journals from here on: the spawner's model asked for it.
+        await root.Call("WaitForPods", """{"names":["a"]}""");
+        string[] sockets = [root.Launched.Socket, _room.Directories.Socket(root.Child("a").PodId)];
+        var attaches = await Task.WhenAll(sockets.Select(socket => Unread(socket, "attach", ",\"params\":{\"from_seq\":1}")));
+        var asks = await Task.WhenAll(sockets.Select(socket => Unread(socket, "get_history")));
+
+        var sent = await root.Call("SendToPod", $$"""{"name":"a","message":"{{task}}"}""");
+        var spawned = await root.Spawn("b", task);
+
+        Assert.False(sent.IsError || spawned.IsError, sent.Summary + spawned.Summary);
+        Assert.Equal([history, task], InputsOf("a"));
+        Assert.Equal([task], InputsOf("b"));
+        foreach (var client in attaches.Concat(asks))
+        {
+            Assert.InRange(client.Socket.Available, 1, size - 1); // It was on its way all the time.
+            string? line;
+            do line = await client.LineAsync();
+            while (line?.Contains(history, StringComparison.Ordinal) == false);
+            Assert.NotNull(line);
+            client.Dispose();
+        }
+
+        IEnumerable<string> InputsOf(string name) => root.Child(name).Journal.ReadAfter(Cursor.Start, out _).Select(record => record.Entry).OfType<Entry.Input>().Select(input => input.Text);
+    }
+
+    /// <summary>A client that asked for more than the kernel holds for it, and has read nothing of it.</summary>
+    private static async Task<RawClient> Unread(string socket, string method, string parameters = "")
+    {
+        var client = await RawClient.ConnectAsync(socket, PodRoom.Patience);
+        await client.SendAsync("""{"id":0,"method":"hello","params":{"min_version":1,"max_version":1}}""");
+        Assert.Equal("reply", await client.KindAsync());
+        await client.SendAsync($$"""{"id":1,"method":"{{method}}"{{parameters}}}""");
+        await Eventually.Holds(() => client.Socket.Available > 64 << 10);
+        return client;
     }
 
     [Fact, Trait("case", "T06")]

@@ -94,8 +94,12 @@ internal sealed class ControlledPod : IAsyncDisposable
         Journal = JournalWriter.Open(directory, _lock, [Ledger, conversation, _news, runLimits.Circles, runLimits.Tokens], TimeProvider.System,
             file ?? (path => new JournalFile(path)));
         _news.Start(Journal);
-        var runner = new ToolRunner(tools, Journal);
-        var turns = new TurnLoop(Journal, conversation, model, runner, runLimits, ct => _news.TellAsync(ct));
+        var runner = new ToolRunner(tools, Journal, ct => BeforeCall(ct));
+        var turns = new TurnLoop(Journal, conversation, model, runner, runLimits, async ct =>
+        {
+            await BeforeTurn(ct);
+            await _news.TellAsync(ct);
+        });
         var status = new StatusSource(Ledger, Journal, _news, () => (ScopeRules.None, []), () => runner.Running);
         Controller = new PodController(Ledger, Journal, new RunWorker(Ledger, Journal, turns, _news), _news, status, () => [], TimeProvider.System, () => BeforeEnd());
     }
@@ -105,6 +109,12 @@ internal sealed class ControlledPod : IAsyncDisposable
     internal PodLedger Ledger { get; }
     internal JournalWriter Journal { get; }
     internal PodController Controller { get; }
+
+    /// <summary>What a turn waits for before its model is asked.</summary>
+    internal Func<CancellationToken, Task> BeforeTurn { private get; set; } = _ => Task.CompletedTask;
+
+    /// <summary>What a call waits for before its tool begins.</summary>
+    internal Func<CancellationToken, Task> BeforeCall { private get; set; } = _ => Task.CompletedTask;
 
     /// <summary>What is done before the end entry.</summary>
     internal Func<Task> BeforeEnd { private get; set; } = () => Task.CompletedTask;

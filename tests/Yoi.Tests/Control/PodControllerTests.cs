@@ -152,26 +152,44 @@ public sealed class PodControllerTests
     }
 
     [Theory, Trait("case", "T20")]
+    [InlineData("accepted")]
     [InlineData("before the first event")]
     [InlineData("streaming")]
+    [InlineData("between tools")]
     [InlineData("in a tool")]
     public async Task Cancel_works_at_every_await_and_the_next_run_is_unaffected(string where)
     {
-        var tool = new GatedTool("Gate", ToolOrder.Beside);
+        var tool = new GatedTool("Gate", where == "between tools" ? ToolOrder.Alone : ToolOrder.Beside);
         await using var pod = await ControlledPod.CreateAsync(tool);
+        using var held = new SemaphoreSlim(0);
+        var calls = 0;
+        Task HoldAsync(CancellationToken ct)
+        {
+            held.Release();
+            return new TaskCompletionSource().Task.WaitAsync(ct);
+        }
+        if (where == "accepted") pod.BeforeTurn = HoldAsync;
+        if (where == "between tools") pod.BeforeCall = ct => ++calls == 2 ? HoldAsync(ct) : Task.CompletedTask;
+        if (where == "between tools") tool.Gate.Release();
         if (where == "streaming") pod.Model.Stall(new ModelEvent.TextDelta(0, "Hel"), new ModelEvent.UsageSoFar(new Usage(10, 1)));
-        if (where == "in a tool") pod.Model.Call(Call("a"), Call("b"));
+        if (where is "in a tool" or "between tools") pod.Model.Call(Call("a"), Call("b"));
         await pod.AskAsync(new Method.Run("hi"));
-        await (where == "in a tool" ? tool.Begun : pod.Model.Asked).WaitAsync(Limit, TestContext.Current.CancellationToken);
+        var reached = where switch { "accepted" or "between tools" => held, "in a tool" => tool.Begun, _ => pod.Model.Asked };
+        Assert.True(await reached.WaitAsync(Limit, TestContext.Current.CancellationToken));
 
+        var asked = TimeProvider.System.GetTimestamp();
         await pod.AskAsync(new Method.Cancel());
         var end = await pod.SeeAsync<Entry.RunEnded>();
+        Assert.InRange(TimeProvider.System.GetElapsedTime(asked), TimeSpan.Zero, TimeSpan.FromSeconds(5)); // A second, the case says; a loaded machine is no fault.
         Assert.Equal((RunEnd.Cancelled, "human"), (end.Reason, end.By));
+        if (where == "accepted") Assert.Empty(pod.Model.Requests);
         if (where == "streaming")
             Assert.Equal("Hel", Assert.IsType<AssistantBlock.Text>(Assert.Single((await pod.SeeAsync<Entry.Assistant>(a => a.Partial)).Blocks)).Value);
-        if (where == "in a tool")
-            Assert.Equal(["a", "b"], pod.Records().Select(r => r.Entry).OfType<Entry.ToolResult>().Select(result => result.CallId));
+        if (where is "in a tool" or "between tools")
+            Assert.Equal([("a", where == "in a tool"), ("b", true)], pod.Records().Select(r => r.Entry).OfType<Entry.ToolResult>().Select(result => (result.CallId, result.IsError)));
+        if (where == "between tools") Assert.Equal(["begin a", "end a"], tool.Log);
 
+        pod.BeforeTurn = _ => Task.CompletedTask;
         pod.Model.Say("back");
         await pod.AskAsync(new Method.Run("again"));
         Assert.Equal(RunEnd.Completed, (await pod.SeeAsync<Entry.RunEnded>(nth: 2)).Reason);
@@ -249,9 +267,9 @@ public sealed class PodControllerTests
         await using var pod = await ControlledPod.CreateAsync(new GatedTool("Gate", ToolOrder.Beside));
         for (var run = 0; run < 20; run++)
         {
-            pod.Model.Call(Call("a", "NoTool"));
             await pod.AskAsync(new Method.Run("hi"));
             await pod.AskAsync(new Method.Pause());
+            pod.Model.Call(Call("a", "NoTool")); // Behind the pause: a turn that had ended before it would be followed by one that nobody answers.
             await pod.SeeAsync<Entry.RunPaused>(nth: run + 1);
 
             var cancelled = pod.AskAsync(new Method.Cancel());
@@ -269,9 +287,9 @@ public sealed class PodControllerTests
     public async Task A_held_run_is_not_given_up_behind_the_end_of_its_pod()
     {
         await using var pod = await ControlledPod.CreateAsync(new GatedTool("Gate", ToolOrder.Beside));
-        pod.Model.Call(Call("a", "NoTool"));
         await pod.AskAsync(new Method.Run("hi"));
         await pod.AskAsync(new Method.Pause());
+        pod.Model.Call(Call("a", "NoTool"));
         await pod.SeeAsync<Entry.RunPaused>();
 
         await pod.AskAsync(new Method.Shutdown());

@@ -173,6 +173,14 @@ internal sealed class RoomPod(PodRoom room, LaunchDocument document, LaunchedPod
         }
     }
 
+    /// <summary>From the message with the newest call of a tool to that call's result, with the calls of the message that came before it.</summary>
+    internal TimeSpan Took(string tool)
+    {
+        var journal = Journal;
+        var told = journal.Last(record => record.Entry is Entry.ToolResult result && result.Name == tool);
+        return told.Time - journal.Last(record => record.Seq < told.Seq && record.Entry is Entry.Assistant).Time;
+    }
+
     /// <summary>What ListPods says once each Pod has answered that can: a busy machine keeps one from it in time, and the list says so.</summary>
     internal async Task<string> List()
     {

@@ -97,6 +97,7 @@ public sealed class StopTests : IAsyncLifetime
         Assert.Equal("Hello from the mock.", results[1].Content);
         Assert.Contains("alive, not answering", results[1].Summary, StringComparison.Ordinal);
         Assert.Contains("alive, not answering (it is held by SIGSTOP); nothing was sent", results[2].Summary, StringComparison.Ordinal);
+        Assert.InRange(root.Took("SendToPod"), TimeSpan.Zero, TimeSpan.FromSeconds(5)); // With the two before it, which nobody waits in, either.
         Assert.Contains("lent to `a`", results[3].Summary, StringComparison.Ordinal);
         Assert.Contains("end: killed by root: it was held by SIGSTOP", results[4].Content, StringComparison.Ordinal);
         Assert.Contains($"reclaimed scope: write:{folder}", results[4].Summary, StringComparison.Ordinal);

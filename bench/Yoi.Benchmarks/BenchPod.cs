@@ -39,15 +39,22 @@ internal sealed class BenchPod : IAsyncDisposable
     /// Lets the Pod make one call: from the client's line to the call's result in the client's hands. Besides the tool that is a
     /// connection's round trip, a run's first three entries on disk and a scripted message; <c>Glob</c> in an empty folder shows what that costs.
     /// </summary>
-    internal async Task<TimeSpan> CallAsync(string tool, string arguments, bool mayFail = false)
+    internal Task<TimeSpan> CallAsync(string tool, string arguments, bool mayFail = false) => CallsAsync(tool, arguments, 1, mayFail);
+
+    /// <summary>The same call so many times in one turn, up to the last result.</summary>
+    internal async Task<TimeSpan> CallsAsync(string tool, string arguments, int count, bool mayFail = false)
     {
         var began = Stopwatch.GetTimestamp();
-        await _client.RunAsync($"CALL {tool} {arguments}", SendMode.Queue);
-        var result = await SeeAsync<Entry.ToolResult>(_ => true);
-        var taken = Stopwatch.GetElapsedTime(began);
-        if (result.IsError && !mayFail) throw new InvalidOperationException($"{tool} {arguments}: {result.Summary}\n{result.Content}");
-        await SeeAsync<Entry.RunEnded>(_ => true);
-        return taken;
+        await _client.RunAsync(string.Join('\n', Enumerable.Repeat($"CALL {tool} {arguments}", count)), SendMode.Queue);
+        for (var seen = 1; ; seen++)
+        {
+            var result = await SeeAsync<Entry.ToolResult>(_ => true);
+            var taken = Stopwatch.GetElapsedTime(began);
+            if (result.IsError && !mayFail) throw new InvalidOperationException($"{tool} {arguments}: {result.Summary}\n{result.Content}");
+            if (seen < count) continue;
+            await SeeAsync<Entry.RunEnded>(_ => true);
+            return taken;
+        }
     }
 
     /// <summary>What a call costs that does nothing: to be taken off the others. Its folder is made here.</summary>

@@ -2,7 +2,7 @@ using System.Globalization;
 using Yoi.Benchmarks;
 using Yoi.Benchmarks.Figures;
 
-// Usage: Yoi.Benchmarks [--write FILE] [--only start|read|list|idle|disk|long|commands|search|table] [NAME=BINARY …]. Measures the binaries that are built, or those that are
+// Usage: Yoi.Benchmarks [--write FILE] [--only start|read|list|idle|disk|long|commands|search|table|journal|repositories] [NAME=BINARY …]. Measures the binaries that are built, or those that are
 // named: two of them side by side show what a change does.
 var only = args.SkipWhile(word => word != "--only").Skip(1).FirstOrDefault();
 Binary[] named = [.. args.Where(word => word.Contains('=')).Select(word => word.Split('=', 2)).Select(pair => new Binary(pair[0], Path.GetFullPath(pair[1])))];
@@ -31,8 +31,8 @@ foreach (var binary in binaries)
     if (only is null or "search") await SearchFigures.MeasureAsync(report, binary);
 }
 if (only is null or "table") await TableFigures.MeasureAsync(report);
-if (only is null) await JournalFigures.MeasureAsync(report);
-if (only is null) RepositoryFigures.Measure(report);
+if (only is null or "journal") await JournalFigures.MeasureAsync(report);
+if (only is null or "repositories") RepositoryFigures.Measure(report);
 var memory = File.ReadLines("/proc/meminfo").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
 var text = report.Markdown(string.Create(
     CultureInfo.InvariantCulture,

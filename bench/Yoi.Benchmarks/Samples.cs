@@ -27,6 +27,14 @@ internal sealed class Samples
         return less;
     }
 
+    /// <summary>What each of so many things takes that were done together.</summary>
+    internal Samples Over(int together)
+    {
+        var each = new Samples();
+        foreach (var taken in _taken) each.Add(taken / together);
+        return each;
+    }
+
     /// <summary>How many times as long the median is.</summary>
     internal string Times(Samples other) => string.Create(CultureInfo.InvariantCulture, $"{Median / other.Median:0.0}×");
 

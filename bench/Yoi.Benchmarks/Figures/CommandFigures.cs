@@ -84,6 +84,7 @@ internal static class CommandFigures
         {
             string[] more = [.. Enumerable.Range(0, count).Select(i => place.Folder(string.Create(CultureInfo.InvariantCulture, $"more/{i}")))];
             await using var pod = await StartAsync(binary, place, level, $"with{count}", more);
+            Claim.Exactly(count, (await pod.StatusAsync()).Scope.Allow.Count(rule => rule.Permission == Permission.Read), "directories to read");
             report.Add(Section, $"Bash of `true`, {count} more directories to read, level {level}", binary, await CostAsync(pod, "true", 20));
         }
     }
@@ -92,6 +93,7 @@ internal static class CommandFigures
     {
         var folder = place.Folder("large-" + level);
         for (var i = 0; i < 5_000; i++) Directory.CreateDirectory(string.Create(CultureInfo.InvariantCulture, $"{folder}/{i % 50}/{i}"));
+        Claim.AtLeast(5_000, Directory.GetDirectories(folder, "*", SearchOption.AllDirectories).Length, "directories");
         await using var pod = await StartAsync(binary, place, level, "large");
         report.Add(Section, $"Bash of `true`, 5,000 directories to write, level {level}", binary, await CostAsync(pod, "true", 20));
     }
@@ -159,7 +161,7 @@ internal static class CommandFigures
     {
         for (var i = 0; i < 2_000; i++)
             File.WriteAllText(string.Create(CultureInfo.InvariantCulture, $"{Directory.CreateDirectory($"{folder}/d{i % 40}").FullName}/f{i}"), $"file {i}\n");
-        Plain.Bash($"cd {folder} && git init -q && git add . && git -c user.name=bench -c user.email=bench@localhost commit -qm all");
+        Plain.Bash($"cd {folder} && git init -q && git add . && git -c user.name=bench -c user.email=bench@localhost commit -qm all && test $(git ls-files | wc -l) -ge 2000");
     }
 
     private static void Project(string folder)

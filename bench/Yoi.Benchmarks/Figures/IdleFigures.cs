@@ -24,6 +24,7 @@ internal static class IdleFigures
             var woken = pods.Zip(wakes).Sum(pair => Switches(pair.First.Pid).Sum(thread => thread.Value - pair.Second.GetValueOrDefault(thread.Key)));
             var (pss, own) = (pods.Average(pod => Memory(pod.Pid, "Pss:")), pods.Average(pod => Memory(pod.Pid, "Private_Clean:", "Private_Dirty:")));
             var (all, who) = count == 1 ? ("1 Pod", "1 Pod") : ($"{count} Pods", $"{count} Pods, each");
+            Claim.Exactly(count, pods.Count(pod => !pod.Process.Exited.IsCompleted), "Pods that live");
             report.Add(Section, $"PSS, {who}", binary, Mib(pss), count == 50 ? "3.6 MB" : "", count == 1 ? "" : "2.5 MB");
             report.Add(Section, $"private memory, {who}", binary, Mib(own));
             report.Add(Section, $"processor time in 10 s, {all}", binary, $"{cpu * 10} ms", "0", "0");

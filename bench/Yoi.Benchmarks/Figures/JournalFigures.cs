@@ -22,7 +22,10 @@ internal static class JournalFigures
                 await journal.AppendAsync(Durability.Written, [.. Enumerable.Range(i, 100).Select(n => new Entry.Input($"entry {n} with some text in it, as long as a line is"))]);
         }
         var path = Path.Combine(directory, PodFiles.Journal);
-        nearEnd = new JournalReader(path).ReadAfter(Cursor.Start, out _)[^10].End;
+        var all = new JournalReader(path).ReadAfter(Cursor.Start, out _);
+        Claim.AtLeast(Entries, all.Count, "entries");
+        nearEnd = all[^10].End;
+        Claim.Exactly(9, new JournalReader(path).ReadAfter(nearEnd, out _).Count, "entries behind the cursor");
         report.Add(Section, "sequential read of the file, 20,000 entries", null, await Samples.OfAsync(10, _ => Timed(() => File.ReadAllBytes(path))));
         report.Add(Section, "open to write, 20,000 entries", null, await Samples.OfAsync(10, _ => OpenAsync(directory)), "", "200 ms");
         report.Add(Section, "read the last 9 of 20,000 entries from a cursor", null, await Samples.OfAsync(20, _ => Timed(() => new JournalReader(path).ReadAfter(nearEnd, out var _))));

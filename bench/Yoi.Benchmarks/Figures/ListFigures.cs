@@ -16,9 +16,11 @@ internal static class ListFigures
         {
             for (; living < count; living++) await pod.CallAsync("SpawnPod", StartFigures.Spawning($"c{living}", place.Folder($"c{living}")));
             var times = count == 1 ? "1 child" : $"{count} children";
+            await CountAsync(pod, living: count, dead: 0);
             report.Add(Section, $"ListPods, {times}", binary, await ListAsync(pod), original);
         }
         for (var i = 0; i < 10; i++) await pod.CallAsync("StopPod", $$"""{"name":"c{{i}}"}""");
+        await CountAsync(pod, living: 40, dead: 10);
         report.Add(Section, "ListPods, 40 children and 10 dead", binary, await ListAsync(pod));
 
         var held = (await pod.StatusAsync()).Children.Single(child => child.Name == "c49");
@@ -30,6 +32,14 @@ internal static class ListFigures
         report.Add(Section, "SendToPod to it, refused", binary, await Samples.OfAsync(5, _ => pod.CallAsync("SendToPod", """{"name":"c49","message":"x"}""", mayFail: true)), "5.0 s", "1 s");
         process.Signal(Libc.SigCont);
         for (; living > 10; living--) await pod.CallAsync("StopPod", $$"""{"name":"c{{living - 1}}"}""");
+    }
+
+    /// <summary>What its journal says: of all that were spawned, those that have not ended live.</summary>
+    private static async Task CountAsync(BenchPod pod, int living, int dead)
+    {
+        var children = (await pod.StatusAsync()).Children;
+        Claim.Exactly(living, children.Count(child => !child.Ended), "children that live");
+        Claim.Exactly(dead, children.Count(child => child.Ended), "children that are dead");
     }
 
     private static Task<Samples> ListAsync(BenchPod pod) => Samples.OfAsync(10, _ => pod.CallAsync("ListPods", "{}"));

@@ -21,6 +21,7 @@ internal static class LongLifeFigures
         await CallAsync(binary, place, "start", Pod, "--read", ".", "--model", "scripted:" + place.Script("""{ "pods": { "*": { "commands": true } } }"""));
         await KillAsync(pods);
         LongJournal.Append(Path.Combine(pods.Newest(Pod)!.Directory, PodFiles.Journal), Entries);
+        Claim.AtLeast(Entries, pods.Newest(Pod)!.Journal.Each().LongCount(), "entries");
         var back = new Samples();
         for (var i = 0; i < 5; i++)
         {

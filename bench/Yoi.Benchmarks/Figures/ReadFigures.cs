@@ -1,12 +1,6 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
-using Yoi.Protocol;
-using Yoi.Runtime.Delivery;
-using Yoi.Runtime.Journal;
-using Yoi.Runtime.Tools;
-using Yoi.Runtime.Tools.Pods;
+using Yoi.Runtime.Spawning;
 
 namespace Yoi.Benchmarks.Figures;
 
@@ -14,7 +8,8 @@ namespace Yoi.Benchmarks.Figures;
 internal static class ReadFigures
 {
     private const string Section = "Reading a child with a long journal";
-    private const int CallsInTurn = 8, EntriesInTurn = CallsInTurn + 2;
+    private const string Read = "ReadPodOutput", Name = """{"name":"talker"}""";
+    private const int CallsInTurn = 8, EntriesInTurn = CallsInTurn + 2, Further = 40;
 
     internal static async Task MeasureAsync(Report report, Binary binary)
     {
@@ -26,60 +21,47 @@ internal static class ReadFigures
         foreach (var (entries, nothing) in new[] { (10, "0.13 ms"), (1_000, "2.1 ms"), (20_000, "71 ms") })
         {
             using var place = Place.InMemory();
-            var script = place.Script(Talker(Math.Max(1, entries / EntriesInTurn)));
+            var folder = place.Folder("talker");
+            var script = place.Script(Talker((entries / EntriesInTurn) + 1, folder));
             await using var pod = await BenchPod.StartAsync(binary.Path, place.Document("lead", script));
-            await pod.CallAsync("SpawnPod", StartFigures.Spawning("talker", place.Folder("talker")));
+            await pod.CallAsync("SpawnPod", StartFigures.Spawning("talker", folder));
             await pod.CallAsync("WaitForPods", """{"names":["talker"]}""");
+            var child = (await pod.StatusAsync()).Children.Single();
+            Claim.AtLeast(entries, new KnownPod(child.Name, child.PodId, place.Directories.Pod(child.Name, child.PodId)).Journal.Each().Count(), "entries");
             var number = entries.ToString("#,0", CultureInfo.InvariantCulture);
             var all = new Samples();
-            all.Add(await pod.CallAsync("ReadPodOutput", """{"name":"talker"}"""));
+            all.Add(await pod.CallAsync(Read, Name));
             report.Add(Section, $"all new, {number} entries", binary, all);
-            await pod.CallAsync("ReadPodOutput", """{"name":"talker","max_bytes":40000}"""); // To the end.
-            report.Add(
-                Section, $"nothing new, {number} entries", binary, await Samples.OfAsync(30, _ => pod.CallAsync("ReadPodOutput", """{"name":"talker"}""")), nothing, "0.3 ms");
-            report.Add(Section, $"the tool alone, nothing new, {number} entries", binary, await AloneAsync(pod, place, living: true), target: "0.3 ms");
-            await pod.CallAsync("StopPod", """{"name":"talker"}""");
-            report.Add(Section, $"the tool alone, nothing new, {number} entries of a dead child", binary, await AloneAsync(pod, place, living: false), target: "0.3 ms");
+            await pod.CallAsync(Read, """{"name":"talker","max_bytes":40000}"""); // To the end.
+            report.Add(Section, $"nothing new, {number} entries", binary, await Samples.OfAsync(30, _ => pod.CallAsync(Read, Name)), nothing, "0.3 ms");
+            report.Add(Section, $"a further call in the same turn, nothing new, {number} entries", binary, await FurtherAsync(pod), target: "0.3 ms");
+            await pod.CallAsync("StopPod", Name);
+            await pod.CallAsync(Read, Name);
+            report.Add(Section, $"a further call in the same turn, nothing new, {number} entries of a dead child", binary, await FurtherAsync(pod), target: "0.3 ms");
         }
     }
 
     /// <summary>
-    /// Without a round trip, a run and a model: the tool in this process, called as ToolRunner calls it, over the journal of a real child. What is
-    /// compared between the columns is the child, which a living one is asked what it does.
+    /// The tool in the Pod that is measured, without a round trip, a run and a model: what a turn of many calls takes longer than one of a
+    /// single call, for each of them. To write the result's entry is in it.
     /// </summary>
-    private static async Task<Samples> AloneAsync(BenchPod spawner, Place place, bool living)
+    private static async Task<Samples> FurtherAsync(BenchPod pod)
     {
-        var name = living ? "reader" : "reader-of-the-dead";
-        var directory = place.Directories.Pod(name, PodName.NewId(TimeProvider.System));
-        using var podLock = PodLock.TryTake(directory) ?? throw new InvalidOperationException($"{directory} is taken");
-        await using var desk = new NewsDesk(place.Directories);
-        await using var journal = JournalWriter.Open(directory, podLock, [desk], TimeProvider.System);
-        await journal.AppendAsync(Durability.Written, await spawner.SeeFirstAsync<Entry.ChildSpawned>());
-        desk.Start(journal);
-        var tool = new ReadPodOutputTool(new Children(place.Directories, desk, TimeProvider.System), TimeProvider.System);
-        using var arguments = JsonDocument.Parse("""{"name":"talker","max_bytes":40000}""");
-        var call = new ToolCall("call", "ReadPodOutput", arguments.RootElement);
-        ToolOutcome read;
-        for (var warm = 0; warm < 100; warm++)
-        {
-            do read = await tool.RunAsync(call, CancellationToken.None);
-            while (read.Summary.Contains("has_more", StringComparison.Ordinal));
-        }
-        return await Samples.OfAsync(100, async _ =>
-        {
-            var began = Stopwatch.GetTimestamp();
-            var outcome = await tool.RunAsync(call, CancellationToken.None);
-            var taken = Stopwatch.GetElapsedTime(began);
-            return outcome.Content is null ? taken : throw new InvalidOperationException($"there was something new: {outcome.Content}");
-        });
+        var single = await Samples.OfAsync(30, _ => pod.CallAsync(Read, Name));
+        var many = await Samples.OfAsync(30, _ => pod.CallsAsync(Read, Name, 1 + Further));
+        return many.Less(single.Median).Over(Further);
     }
 
-    /// <summary>Ten entries a turn: its start, a message with a line of text and eight calls, their results.</summary>
-    private static string Talker(int turns)
+    /// <summary>
+    /// Ten entries a turn: its start, a message with a line of text and eight calls, their results. One of the calls is another in each turn:
+    /// a run that goes in circles is ended.
+    /// </summary>
+    private static string Talker(int turns, string folder)
     {
-        var calls = string.Join(',', Enumerable.Repeat("""{"name":"ListPods","arguments":{}}""", CallsInTurn));
+        var same = string.Join(',', Enumerable.Repeat("""{"name":"ListPods","arguments":{}}""", CallsInTurn - 1));
         var replies = new StringBuilder();
-        for (var i = 1; i < turns; i++) replies.Append($$$"""{"text":"line {{{i}}}","calls":[{{{calls}}}]},""");
+        for (var i = 1; i < turns; i++)
+            replies.Append($$$"""{"text":"line {{{i}}}","calls":[{"name":"Glob","arguments":{"pattern":"{{{i}}}","path":"{{{folder}}}"}},{{{same}}}]},""");
         return """{"pods":{"*":{"commands":true},"talker":{"replies":[""" + replies + """{"text":"done"}]}}}""";
     }
 }

@@ -20,12 +20,14 @@ internal static class RepositoryFigures
                 var made = Directory.CreateDirectory($"{top}/{i % 20}/{i}").FullName;
                 for (var file = 0; file < 10; file++) File.Create($"{made}/{file}").Dispose();
             }
+            Claim.AtLeast(10L * directories, Directory.GetFiles(top, "*", SearchOption.AllDirectories).Length, "files");
             WritablePart part = new([top], [top], []);
             var (first, again) = (new Samples(), new Samples());
             for (var i = 0; i < 20; i++)
             {
                 var index = new RepositoryIndex(new Later());
                 Time(first, index, part);
+                Claim.AtLeast(directories, index.Listed, "directories");
                 Time(again, index, part);
             }
             var number = directories.ToString("#,0", CultureInfo.InvariantCulture);

@@ -6,15 +6,16 @@ namespace Yoi.Benchmarks.Figures;
 /// <summary>Grep beside ripgrep, on a tree that both know well.</summary>
 internal static class SearchFigures
 {
-    private const string Section = "Searching 4,000 files of 6 KiB";
+    private const string Section = "Searching 4,000 files of 7 KiB";
     private const string Program = "/usr/bin/rg";
-    private const int Files = 4_000, Directories = 200, Lines = 110, Seed = 17;
+    private const int Files = 4_000, Directories = 200, Lines = 110, Seed = 17, Bytes = 7 * 1024;
 
     internal static async Task MeasureAsync(Report report, Binary binary)
     {
         using var place = Place.InMemory();
         var tree = place.Folder("tree");
         Plant(tree);
+        Count(tree);
         await using var pod = await BenchPod.StartAsync(binary.Path, place.Document("lead") with { Cwd = tree });
         foreach (var (what, pattern) in new[] { ("a word in 40 files", "needle"), ("a word in all files", "walk"), ("a pattern in 40 files", "need[a-z]+ [0-9]+"), ("a pattern in all files", "[a-z]+lk [0-9]+") })
         {
@@ -33,6 +34,16 @@ internal static class SearchFigures
                 if (File.Exists(Program)) report.Add(Section, $"… ripgrep alone, {flag}, {what}", binary, other);
             }
         }
+    }
+
+    /// <summary>What the rows say of the tree.</summary>
+    private static void Count(string tree)
+    {
+        string[] texts = [.. Directory.GetFiles(tree, "*.txt", SearchOption.AllDirectories).Select(File.ReadAllText)];
+        Claim.Exactly(Files, texts.Length, "files");
+        Claim.AtLeast(Bytes, texts.Sum(text => text.Length) / Files, "bytes in a file");
+        Claim.Exactly(40, texts.Count(text => text.Contains("needle", StringComparison.Ordinal)), "files with the rare word");
+        Claim.Exactly(Files, texts.Count(text => text.Contains("walk", StringComparison.Ordinal)), "files with the frequent word");
     }
 
     private static void Plant(string tree)

@@ -9,7 +9,7 @@ namespace Yoi.Benchmarks.Figures;
 /// <summary>Lending and return in a table with many Pods, all alive; in this process, without a child process.</summary>
 internal static class TableFigures
 {
-    private const string Section = "The scope table, in the benchmark's own process (compiled just in time)";
+    private const string Section = "The scope table";
 
     internal static async Task MeasureAsync(Report report)
     {
@@ -25,6 +25,7 @@ internal static class TableFigures
                 living.Add(PodLock.TryTake(row.Directory) ?? throw new InvalidOperationException("held"));
                 await table.AcquireAsync(row, CancellationToken.None);
             }
+            Claim.AtLeast(entries, table.Read().Pods.Count, "entries");
             var spawner = table.Read().Pods[0];
             var (lend, give) = (new Samples(), new Samples());
             for (var i = 0; i < 50; i++)

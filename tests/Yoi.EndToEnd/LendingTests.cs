@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Shared;
@@ -82,6 +84,33 @@ public sealed class LendingTests : IAsyncDisposable
         var entries = _room.Journal("lead");
         Assert.Contains("`writer`", entries.OfType<Entry.ToolResult>().First(result => result.Name == "SpawnPod").Summary, StringComparison.Ordinal);
         Assert.Equal("last", _room.Journal("worker").OfType<Entry.ToolResult>().Single().Content);
+    }
+
+    [Fact, Trait("case", "V12"), Trait("case", "S07")]
+    public async Task A_child_has_the_network_where_its_spawner_has_it_and_gives_it_and_nowhere_else()
+    {
+        using var collector = new TcpListener(IPAddress.Loopback, 0);
+        collector.Start();
+        var reach = Runs($"/usr/bin/python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {((IPEndPoint)collector.LocalEndpoint).Port}), 5)'");
+        static (string, object) Spawn(string name, bool network) => ("SpawnPod", new { name, task = "work", network, scope = Array.Empty<object>() });
+        await using var server = await ModelServer.StartAsync(new Minds()
+            .Of("lead", Calls(reach, Spawn("online", true), Spawn("offline", false)), Call("WaitForPods", new { until = "all" }))
+            .Of("online", Calls(reach))
+            .Of("offline", Calls(reach, Spawn("below", true), Spawn("quiet", false))).Answer);
+        _room.UseModel(server);
+        (await _room.RunAsync("run", "lend", "--name", "lead", "--network")).Expect(0);
+
+        Assert.Equal([false, false, true], Failed("lead").Concat(Failed("online")).Concat(Failed("offline")));
+        Assert.Equal([false, false], Failed("lead", "SpawnPod"));
+        Assert.Equal([true, false], Failed("offline", "SpawnPod"));
+        var refused = _room.Journal("offline").OfType<Entry.ToolResult>().First(result => result.Name == "SpawnPod");
+        Assert.Contains("`offline` has no network", refused.Summary + refused.Content, StringComparison.Ordinal);
+        foreach (var _ in (string[])["lead", "online"])
+        {
+            Assert.True(collector.Pending());
+            collector.AcceptSocket().Dispose();
+        }
+        Assert.False(collector.Pending());
     }
 
     [Fact]

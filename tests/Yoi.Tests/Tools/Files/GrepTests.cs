@@ -125,11 +125,29 @@ public sealed class GrepTests : IDisposable
         _room.Link("loop", ".");
         _room.Put(".ripgreprc", "--follow\n--pre=touch\n");
         _room.Put(".rgignore", "in\n");
+        _room.Put("rg.conf", "--follow\n--glob=!in\n");
         _room.RememberOutside();
-        Assert.Equal("in\n", (await Grep("secret")).Content);
+        Environment.SetEnvironmentVariable("RIPGREP_CONFIG_PATH", _room.W + "/rg.conf");
+        try
+        {
+            if (File.Exists("/usr/bin/rg")) Assert.DoesNotContain("in\n", await RipgrepAsync("-l", "secret", _room.W), StringComparison.Ordinal); // Whoever obeys it does not find it.
+            Assert.Equal("in\n", (await Grep("secret")).Content);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("RIPGREP_CONFIG_PATH", null);
+        }
         foreach (var path in (string[])["out", "leaf", "../O", _room.O, "out/d", "/proc/self/root", "/proc/self/environ"])
             Assert.StartsWith("path is outside allowed scope", await _room.Refused("Grep", ("pattern", "secret"), ("path", path)), StringComparison.Ordinal);
         _room.AssertOutsideUntouched();
+    }
+
+    private static async Task<string> RipgrepAsync(params string[] args)
+    {
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/usr/bin/rg", args) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var (said, complained) = (process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+        await complained;
+        return await said;
     }
 
     [Fact]

@@ -6,10 +6,13 @@ namespace Yoi.Tests;
 internal static class Zombies
 {
     /// <param name="name">Only those that ran a program of this name.</param>
-    internal static int Count(string? name = null)
+    internal static int Count(string? name = null) => Of(name).Count();
+
+    /// <summary>Their directories in <c>/proc</c>.</summary>
+    internal static IEnumerable<string> Of(string? name = null)
     {
         var own = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
-        return Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1])).Count(path =>
+        return Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1])).Where(path =>
         {
             try
             {

@@ -2,12 +2,13 @@ using System.Globalization;
 using Xunit;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Scopes;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Scopes;
 
 /// <summary>
 /// A process that takes, lends, takes back and releases is killed at a system call, one call further each time: the table is always whole
-/// and the next Pod goes on. A bounded number of steps, chosen by <c>YOI_SEED</c>; <c>YOI_STEPS=all</c> tries each until none is left.
+/// and the next Pod goes on. A bounded number of steps, chosen by <c>YOI_SEED</c>; the full size tries each until none is left.
 /// </summary>
 public sealed class TableStepTests : IDisposable
 {
@@ -26,12 +27,11 @@ public sealed class TableStepTests : IDisposable
     public async Task Killed_at_any_system_call_of_a_change_the_table_is_whole_and_the_next_Pod_goes_on()
     {
         if (!File.Exists("/usr/bin/strace")) Assert.Skip("needs strace to kill at a system call");
-        var all = Environment.GetEnvironmentVariable("YOI_STEPS") == "all";
         var seed = int.TryParse(Environment.GetEnvironmentVariable("YOI_SEED"), out var given) ? given : Random.Shared.Next();
         TestContext.Current.TestOutputHelper?.WriteLine($"YOI_SEED={seed}");
         var random = new Random(seed);
         var killed = 0;
-        if (all)
+        if (Slice.IsFull)
         {
             foreach (var call in Calls)
                 for (var step = 1; step <= MostSteps && await KilledAsync(call, step); step++) killed++;
@@ -42,7 +42,7 @@ public sealed class TableStepTests : IDisposable
                 if (await KilledAsync(Calls[random.Next(Calls.Length)], random.Next(1, 8))) killed++;
         }
         TestContext.Current.TestOutputHelper?.WriteLine($"{killed} kills");
-        Assert.True(killed > (all ? 30 : 0), $"{killed} kills: no test");
+        Assert.True(killed > (Slice.IsFull ? 30 : 0), $"{killed} kills: no test");
     }
 
     // False if it came to its end: there is no such step.

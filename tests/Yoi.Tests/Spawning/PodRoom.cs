@@ -31,6 +31,9 @@ internal sealed class PodRoom : IAsyncDisposable
     /// <summary>Further variables of Pods that are started from here on.</summary>
     internal List<string> Variables { get; } = [];
 
+    /// <summary>What a root is started through: a program that becomes the one that its last arguments name.</summary>
+    internal IReadOnlyList<string> Through { get; set; } = [];
+
     internal ScopeTable Table() => new(Directories, TimeProvider.System);
 
     internal IReadOnlyList<TableRow> Rows
@@ -78,7 +81,7 @@ internal sealed class PodRoom : IAsyncDisposable
     internal async Task<RoomPod> Start(LaunchDocument document, string? failpoint = null)
     {
         string[] environment = [$"YOI_HOME={Path}", .. Variables, .. failpoint is null ? Array.Empty<string>() : ["YOI_FAILPOINT=" + failpoint]];
-        var program = new PodProgram("/usr/bin/env", ["env", .. environment, RealPod.Yoi, "serve"]);
+        var program = new PodProgram("/usr/bin/env", ["env", .. environment, .. Through, RealPod.Yoi, "serve"]);
         var launched = await PodLauncher.StartAsync(program, document, new LaunchSecrets(null, null), Patience, TimeProvider.System, Ct);
         var pod = new RoomPod(this, document, launched, await PodClient.ConnectAsync(launched.Socket, ct: Ct));
         lock (_roots) _roots.Add(pod);

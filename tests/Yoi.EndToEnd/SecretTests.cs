@@ -1,5 +1,7 @@
 using System.Text;
 using Xunit;
+using Xunit.Sdk;
+using Yoi.Protocol;
 using Yoi.Shared;
 
 namespace Yoi.EndToEnd;
@@ -36,7 +38,7 @@ public sealed class SecretTests : IAsyncDisposable
     public async Task A_Pod_that_crashes_leaves_no_dump_where_another_process_of_the_same_settings_leaves_one()
     {
         await using var server = await ModelServer.StartAsync(new Minds().Of("broken", Minds.Call("Glob", new { pattern = "*" })).Answer);
-        _room.UseModel(server, "tools-only");
+        _room.Variable("OPENAI_API_KEY", Canary);
         var dumps = Directory.CreateDirectory(_room.Root + "/dumps").FullName;
         List<string> places = [dumps];
         _room.Variable("DOTNET_DbgEnableMiniDump", "1");
@@ -45,7 +47,7 @@ public sealed class SecretTests : IAsyncDisposable
         _room.Variable("YOI_FAILPOINT", "tool.before_result:crash,stop.shutdown:crash");
         YoiProcess Start(string verb) => _room.Start("/bin/sh", ["-c", $"ulimit -c unlimited; cd {dumps}; exec {YoiRoom.Program} {verb}"]);
 
-        await using (var start = Start($"start broken --cwd {_room.Project} --json"))
+        await using (var start = Start($"start broken --cwd {_room.Project} --json --sandbox tools-only --model openai/mock --base-url {server.OpenAiBaseUrl}"))
         {
             start.EndInput();
             var pid = (await start.EndAsync()).Expect(0).Json.GetProperty("pid").GetInt32();
@@ -56,8 +58,10 @@ public sealed class SecretTests : IAsyncDisposable
         await _room.RunAsync("send", "broken", "look around");
         await _room.RunAsync("wait", "broken");
         Assert.Empty(_room.Processes());
+        Assert.Equal("Bearer " + Canary, Assert.Single(server.Requests).Headers["Authorization"]); // There was a key in its memory.
         Assert.Contains(Directory.EnumerateFiles(_room.Directories.Pods, "stderr*", SearchOption.AllDirectories), file => File.ReadAllText(file).Contains("failpoint tool.before_result", StringComparison.Ordinal));
         Assert.Empty(Dumps());
+        IsNowhere(Canary);
 
         // The control: no Pod, the same program, settings and kind of crash.
         await using (var stop = Start("stop broken"))
@@ -88,10 +92,48 @@ public sealed class SecretTests : IAsyncDisposable
 
         var pids = (await _room.PodsAsync()).Values.Select(row => row.GetProperty("pid").GetInt32()).ToList();
         Assert.Equal(2, pids.Count);
-        string[] forms = [Canary, Convert.ToBase64String(Encoding.ASCII.GetBytes(Canary)).TrimEnd('=')];
-        foreach (var file in pids.SelectMany(pid => new[] { $"/proc/{pid}/environ", $"/proc/{pid}/cmdline" })
-            .Concat(Directory.EnumerateFiles(_room.Root, "*", SearchOption.AllDirectories).Where(path => !path.EndsWith(".sock", StringComparison.Ordinal))))
-            Assert.All(forms, form => Assert.DoesNotContain(form, File.ReadAllText(file), StringComparison.Ordinal));
+        IsNowhere(Canary, [.. pids.SelectMany(pid => new[] { $"/proc/{pid}/environ", $"/proc/{pid}/cmdline" })]);
         (await _room.RunAsync("stop", "lead")).Expect(0);
+    }
+
+    [Fact, Trait("case", "K03")]
+    public async Task The_key_is_in_no_file_after_tools_that_fail_a_provider_that_repeats_it_and_a_crash()
+    {
+        const string key = "sk-canary+4711/0815="; // Written otherwise in an address.
+        var echo = string.Join(' ', Forms(key));
+        Queue<Answer> replies = new([
+            Minds.Calls(("Read", new { file_path = _room.Root + "/outside" }), ("Write", new { file_path = _room.Project + "/new", content = "x" })),
+            Answer.Fails(400, "invalid_request_error", "no such model for " + echo), Answer.Fails(401, "authentication_error", echo), Minds.Call("Glob", new { pattern = "*" })]);
+        await using var server = await ModelServer.StartAsync(_ => replies.Dequeue());
+        _room.Variable("OPENAI_API_KEY", key);
+        _room.Variable("YOI_FAILPOINT", "file.before_rename:eio,tool.before_result#3:crash");
+        List<YoiResult> said = [await _room.RunAsync("start", "told", "--sandbox", "tools-only", "--model", "openai/mock", "--base-url", server.OpenAiBaseUrl, "--task", "go"), await _room.RunAsync("wait", "told")];
+        foreach (var _ in (string[])["refused", "crashed"]) said.AddRange([await _room.RunAsync("send", "told", "go on"), await _room.RunAsync("wait", "told")]);
+
+        Assert.Empty(replies);
+        Assert.All(server.Requests, request => Assert.Equal("Bearer " + key, request.Headers["Authorization"]));
+        var journal = _room.Journal("told");
+        Assert.Equal([true, true], journal.OfType<Entry.ToolResult>().Select(result => result.IsError));
+        Assert.Contains("/new: Input/output error", journal.OfType<Entry.ToolResult>().Last().Summary, StringComparison.Ordinal);
+        Assert.Equal([RunEnd.ProviderError, RunEnd.ProviderError], journal.OfType<Entry.RunEnded>().Select(run => run.Reason));
+        Assert.Contains("no such model for", journal.OfType<Entry.RunEnded>().First().Detail, StringComparison.Ordinal);
+        Assert.Contains(Directory.EnumerateFiles(_room.Directories.Pods, "stderr*", SearchOption.AllDirectories), file => File.ReadAllText(file).Contains("failpoint tool.before_result", StringComparison.Ordinal));
+        _room.Write("said", string.Concat(said.Select(result => result.Out + result.Error)));
+        IsNowhere(key);
+        _room.Write("planted", Uri.EscapeDataString(key));
+        Assert.Throws<DoesNotContainException>(() => IsNowhere(key)); // It would have been found.
+        _room.Variable("YOI_FAILPOINT", null);
+        (await _room.RunAsync("stop", "told")).Expect(0);
+    }
+
+    /// <summary>A key as it is and in the forms in which it travels.</summary>
+    private static string[] Forms(string key) => [key, Convert.ToBase64String(Encoding.ASCII.GetBytes(key)).TrimEnd('='), Uri.EscapeDataString(key)];
+
+    /// <summary>In no file of the room, nor in these.</summary>
+    private void IsNowhere(string key, params string[] more)
+    {
+        foreach (var file in more.Concat(Directory.EnumerateFiles(_room.Root, "*", SearchOption.AllDirectories).Where(path => !path.EndsWith(".sock", StringComparison.Ordinal))))
+            foreach (var form in Forms(key))
+                Assert.DoesNotContain(form, File.ReadAllText(file), StringComparison.Ordinal);
     }
 }

@@ -90,6 +90,7 @@ public sealed class ScopeInBashTests
     {
         await using var room = await SandboxRoom.MakeAsync(level, ["write:/W", "read:/O"]);
         Assert.Equal("outside and secret", await room.Run($"cat {room.O}/f"));
+        await room.Run("mkdir d && ln f d/hard && mv d/hard d/moved && mv d/moved back && rm back");
         await room.Fails($"ln {room.O}/f stolen");
         await room.Fails($"mv {room.O}/f stolen");
         await room.Fails($"mv f {room.O}/planted");

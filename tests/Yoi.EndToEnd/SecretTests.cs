@@ -7,6 +7,7 @@ using Yoi.Shared;
 namespace Yoi.EndToEnd;
 
 /// <summary>What a Pod keeps to itself: its key, its memory, its files.</summary>
+[Trait("runs", "commands")] // And so as an ordinary user, too.
 public sealed class SecretTests : IAsyncDisposable
 {
     private const string Canary = "sk-canary-4711-0815";

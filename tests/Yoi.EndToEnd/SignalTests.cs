@@ -35,7 +35,7 @@ public sealed class SignalTests : IAsyncDisposable
 
     public static MatrixTheoryData<PosixSignal, string> Signals => new([PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT], ["stream", "call"]);
 
-    [Theory, MemberData(nameof(Signals)), Trait("case", "F10")]
+    [Theory, MemberData(nameof(Signals)), Trait("case", "F10"), Trait("runs", "commands")]
     public async Task A_signal_in_a_stream_or_in_a_call_ends_the_whole_tree_within_ten_seconds_and_its_journals_are_complete(PosixSignal signal, string doing)
     {
         YoiRoom.SkipWithoutSandbox();
@@ -47,7 +47,7 @@ public sealed class SignalTests : IAsyncDisposable
                 doing == "stream" ? slow : Minds.Call("Bash", new { command = "setsid -f sh -c 'while :; do sleep 0.05; done'; echo begun > begun; sleep 600" }))
             .Of("child", slow).Answer);
         _room.UseModel(server);
-        await using var run = _room.Start("run", "work", "--name", "lead", "--sandbox", "kernel");
+        await using var run = _room.Start("run", "work", "--name", "lead");
         await UntilAsync(() => doing == "stream" ? run.Out.Contains("Hello", StringComparison.Ordinal) : File.Exists(_room.Project + "/begun"));
         await UntilAsync(() => server.Requests.Any(request => Minds.Read(request.Body).Pod == "child"));
 

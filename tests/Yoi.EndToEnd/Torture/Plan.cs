@@ -60,12 +60,16 @@ internal static class Plan
     }
 
     private static Fault.At At(string point, string action, Random random) =>
-        new(point, action, random.Next(1, Passes(point) + 1), point.StartsWith("stop.", StringComparison.Ordinal) || random.Next(5) == 0 ? Phase.Stop : Phase.Work);
+        new(point, action, random.Next(1, Passes(point) + 1), point.StartsWith("stop.", StringComparison.Ordinal) || (IsOfCommands(point) && random.Next(5) == 0) ? Phase.Stop : Phase.Work);
+
+    /// <summary>A stop or a restore passes it, too.</summary>
+    private static bool IsOfCommands(string point) =>
+        point.StartsWith("stop.", StringComparison.Ordinal) || point.StartsWith("table.", StringComparison.Ordinal) || point.StartsWith("journal.", StringComparison.Ordinal);
 
     /// <summary>A fault while the one before is mended: in what a restore or a stop passes.</summary>
     private static Fault.At Recovering(Random random, string action)
     {
-        string[] points = [.. Points.Where(point => point.StartsWith("stop.", StringComparison.Ordinal) || point.StartsWith("table.", StringComparison.Ordinal) || point.StartsWith("journal.", StringComparison.Ordinal))];
+        string[] points = [.. Points.Where(IsOfCommands)];
         var point = points[random.Next(points.Length)];
         return new(point, action, random.Next(1, 4), !point.StartsWith("stop.", StringComparison.Ordinal) && random.Next(3) > 0 ? Phase.Restore : Phase.Stop);
     }

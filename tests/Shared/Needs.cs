@@ -16,6 +16,13 @@ internal static class Needs
         return tried.ExitCode == 0;
     });
 
+    /// <summary>Programs that Yoi itself has no use for; by path where a test calls them by path. The whole check installs them all.</summary>
+    internal static void Programs(params string[] programs)
+    {
+        foreach (var program in programs)
+            if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(directory => File.Exists(Path.Combine(directory, program)))) Assert.Skip($"needs {program}");
+    }
+
     /// <summary>strace on a program that runs already.</summary>
     internal static void Tracing()
     {

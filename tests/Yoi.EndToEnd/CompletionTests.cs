@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Xunit;
+using Yoi.Shared;
 
 namespace Yoi.EndToEnd;
 
@@ -49,7 +50,7 @@ public sealed partial class CompletionTests : IAsyncDisposable
     [InlineData("bash", "--norc", "-c", Bash), InlineData("fish", "--no-config", "-c", Fish), InlineData("zsh", "-f", "-c", Zsh)]
     public async Task The_shell_itself_completes_verbs_flags_and_names_of_Pods(string shell, params string[] args)
     {
-        Assert.SkipUnless(YoiRoom.Has(shell), shell + " is not here");
+        Needs.Programs(shell);
         _room.Variable("PATH", Path.GetDirectoryName(YoiRoom.Program) + ":" + Environment.GetEnvironmentVariable("PATH"));
         _room.Write("script.json", """{ "pods": { "*": { "commands": true } } }""");
         (await _room.RunAsync("start", "my-helper", "--model", "scripted:../script.json")).Expect(0);

@@ -122,6 +122,7 @@ public sealed class HardshipTests : IAsyncDisposable
     public async Task A_hook_that_an_ordinary_users_command_locks_away_is_moved_all_the_same(string locking)
     {
         YoiRoom.SkipWithoutSandbox();
+        Needs.Programs("git");
         await using var server = await ModelServer.StartAsync();
         _room.UseModel(server);
         var command = $"git init -q .; echo evil > .git/hooks/pre-commit; chmod +x .git/hooks/pre-commit; {locking}";

@@ -89,6 +89,7 @@ public sealed class LendingTests : IAsyncDisposable
     [Fact, Trait("case", "V12"), Trait("case", "S07")]
     public async Task A_child_has_the_network_where_its_spawner_has_it_and_gives_it_and_nowhere_else()
     {
+        Needs.Programs("/usr/bin/python3");
         using var collector = new TcpListener(IPAddress.Loopback, 0);
         collector.Start();
         var reach = Runs($"/usr/bin/python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {((IPEndPoint)collector.LocalEndpoint).Port}), 5)'");

@@ -64,6 +64,7 @@ public sealed class ObedientModelTests : IAsyncDisposable
     public async Task A_model_that_obeys_a_hostile_file_by_every_tool_achieves_nothing(string level)
     {
         if (level == "kernel") YoiRoom.SkipWithoutSandbox();
+        Needs.Programs("/usr/bin/python3");
         _room.Write("home/.ssh/id", Canary);
         _room.Write("outside/f", Canary);
         _room.Write("desk/f", "the spawner's");

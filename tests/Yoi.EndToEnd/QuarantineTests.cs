@@ -17,6 +17,7 @@ public sealed class QuarantineTests : IAsyncDisposable
     public QuarantineTests()
     {
         YoiRoom.SkipWithoutSandbox();
+        Needs.Programs("git");
     }
 
     public ValueTask DisposeAsync() => _room.DisposeAsync();

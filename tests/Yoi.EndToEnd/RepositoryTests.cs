@@ -24,7 +24,7 @@ public sealed class RepositoryTests : IAsyncDisposable
     [Fact]
     public async Task A_parent_and_two_children_change_a_real_repository_and_the_scope_comes_back()
     {
-        Assert.SkipUnless(YoiRoom.Has("npm") && YoiRoom.Has("node"), "npm and node are not here to fetch the repository with, and to try it");
+        Needs.Programs("npm", "node"); // To fetch it, and to try it.
         var tree = await FetchAsync();
         var before = Hashes(tree);
         Assert.True(before.Count > 3000, $"only {before.Count} files");

@@ -15,7 +15,6 @@ public sealed class TerminalTests : IAsyncDisposable
     /// <summary>A terminal of 120 columns around <c>yoi</c>, by util-linux's <c>script</c>.</summary>
     private YoiProcess AtTerminal(params string[] args)
     {
-        Assert.SkipUnless(YoiRoom.Has("script"), "script (util-linux) makes the terminal and is not here");
         var line = string.Join(' ', args.Prepend(YoiRoom.Program).Select(word => $"'{word}'"));
         return _room.Start("script", ["-q", "-e", "-c", "stty cols 120; exec " + line, "/dev/null"]);
     }
@@ -23,6 +22,7 @@ public sealed class TerminalTests : IAsyncDisposable
     [Fact]
     public async Task Colours_are_on_a_terminal_only_and_never_with_NO_COLOR()
     {
+        Needs.Programs("script");
         await using var server = await ModelServer.StartAsync();
         _room.UseModel(server);
         Assert.DoesNotContain('\e', (await _room.RunAsync("run", "hi")).Expect(0).Out);
@@ -37,6 +37,7 @@ public sealed class TerminalTests : IAsyncDisposable
     [Fact]
     public async Task Attached_a_typed_line_is_sent_Ctrl_C_cancels_the_run_and_Ctrl_D_detaches()
     {
+        Needs.Programs("script");
         await using var server = await ModelServer.StartAsync();
         _room.UseModel(server);
         server.Enqueue(Answer.Says("Good day.")); // No other answer begins like that of the run that is cancelled.
@@ -87,6 +88,7 @@ public sealed class TerminalTests : IAsyncDisposable
     [Fact]
     public async Task A_terminal_that_is_closed_stops_the_tree()
     {
+        Needs.Programs("script");
         await using var server = await ModelServer.StartAsync();
         _room.UseModel(server);
         await using (var run = AtTerminal("run", "--name", "left", "SLOW 600000")) await run.SaysAsync("Hello");

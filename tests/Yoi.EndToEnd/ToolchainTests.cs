@@ -29,7 +29,7 @@ public sealed class ToolchainTests : IAsyncDisposable
     [Fact]
     public async Task Git_makes_repositories_commits_clones_and_adds_worktrees()
     {
-        Needs("git");
+        Needs.Programs("git");
         _room.Write("project/a.txt", "one\n");
         await BashAsync(
             "git init -q -b main . && git config user.name a && git config user.email a@b && git add . && git commit -qm first && git log --format=%s",
@@ -44,7 +44,7 @@ public sealed class ToolchainTests : IAsyncDisposable
     [Fact]
     public async Task Npm_installs_a_local_package_and_node_runs_the_build()
     {
-        Needs("node", "npm");
+        Needs.Programs("node", "npm");
         _room.Write("project/package.json", """{ "name": "app", "version": "1.0.0", "scripts": { "build": "node build.js" }, "dependencies": { "twice": "file:twice" } }""");
         _room.Write("project/twice/package.json", """{ "name": "twice", "version": "1.0.0", "main": "index.js" }""");
         _room.Write("project/twice/index.js", "module.exports = x => 2 * x;\n");
@@ -58,7 +58,7 @@ public sealed class ToolchainTests : IAsyncDisposable
     [Fact]
     public async Task Dotnet_builds_and_tests_offline_with_the_user_s_packages_read_only()
     {
-        Needs("dotnet");
+        Needs.Programs("dotnet", "git");
         var packages = Environment.GetEnvironmentVariable("HOME") + "/.nuget/packages";
         Assert.SkipUnless(Directory.Exists(packages + "/xunit.v3/3.2.1"), "xunit.v3 3.2.1 is not in ~/.nuget/packages, where restoring this repository puts it");
         await HostAsync("git", "init", "-q"); // Builds ask a repository which version of the source they are of.
@@ -92,7 +92,7 @@ public sealed class ToolchainTests : IAsyncDisposable
     [Fact]
     public async Task Python_makes_an_environment_of_its_own_and_works_in_several_processes()
     {
-        Needs("python3");
+        Needs.Programs("python3");
         const string pool = "with m.Pool(2) as p, m.Manager() as shared: d = shared.dict(s=sum(p.map(f, range(10)))); print(d['s'])";
         const string pipe = "a, b = m.Pipe(); p = m.Process(target=g, args=(b,)); p.start(); print(a.recv()); p.join()";
         const string many = "import multiprocessing as m\ndef f(x): return x * x\ndef g(c): c.send(sum(map(f, range(10))))\nif __name__ == '__main__':\n  ";
@@ -106,7 +106,7 @@ public sealed class ToolchainTests : IAsyncDisposable
     [Fact]
     public async Task Make_and_gcc_build_a_program()
     {
-        Needs("gcc", "make");
+        Needs.Programs("gcc", "make");
         _room.Write("project/main.c", "#include <stdio.h>\n#include \"twice.h\"\nint main(void) { printf(\"%d\\n\", twice(21)); return 0; }\n");
         _room.Write("project/twice.h", "int twice(int);\n");
         _room.Write("project/twice.c", "int twice(int x) { return 2 * x; }\n");
@@ -118,16 +118,11 @@ public sealed class ToolchainTests : IAsyncDisposable
     [Fact]
     public async Task Cargo_builds_and_tests_a_crate()
     {
-        Needs("cargo");
+        Needs.Programs("cargo");
         _room.Write("project/Cargo.toml", "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
         _room.Write("project/src/main.rs", "fn main() { println!(\"{}\", 21 * 2); }\n#[test]\nfn adds() { assert_eq!(1 + 1, 2); }\n");
         await BashAsync("cargo build && cargo test 2>&1 | grep '1 passed'");
         Assert.Equal("42\n", await HostAsync(_room.Project + "/target/debug/app"));
-    }
-
-    private static void Needs(params string[] programs)
-    {
-        foreach (var program in programs) Assert.SkipUnless(YoiRoom.Has(program), $"{program} is not installed");
     }
 
     /// <summary>A Pod's model calls Bash for each; all exit with 0.</summary>

@@ -120,10 +120,6 @@ internal sealed class YoiRoom : IAsyncDisposable
         return new YoiProcess(info);
     }
 
-    /// <summary>True if a program of that name is on PATH.</summary>
-    internal static bool Has(string program) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(directory => File.Exists(Path.Combine(directory, program)));
-
     /// <summary>Rows of <c>yoi ps --json</c> by name, asked again while a busy machine keeps a Pod from answering in time.</summary>
     internal Task<IReadOnlyDictionary<string, JsonElement>> PodsAsync() =>
         PodsAsync(pods => pods.Values.All(row => row.GetProperty("state").GetString() != "not_answering"));

@@ -1,40 +1,27 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Xunit;
 using Yoi.Runtime.Linux;
+using Yoi.Tests.Scopes;
 
 namespace Yoi.Tests.Journal;
 
-/// <summary>A real other process that takes or probes locks by itself, with none of our code: python3.</summary>
-internal sealed class OtherProcess : IDisposable
+/// <summary>A real other process that takes or probes locks by itself, with none of the runtime's code: it asks the kernel with numbers of its own.</summary>
+internal sealed partial class OtherProcess : IDisposable
 {
-    private const string Hold = """
-        import fcntl, os, struct, sys
-        file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
-        for byte in sys.argv[2:]: fcntl.fcntl(file, 37, struct.pack("hhqqi4x", 1, 0, int(byte), 1, 0))
-        print("held", flush=True)
-        sys.stdin.read()
-        """;
-
-    private const string Probe = """
-        import fcntl, os, struct, sys
-        file = os.open(sys.argv[1], os.O_RDONLY)
-        answer = fcntl.fcntl(file, 36, struct.pack("hhqqi4x", 1, 0, int(sys.argv[2]), 1, 0))
-        print("free" if struct.unpack("hhqqi4x", answer)[0] == 2 else "held", flush=True)
-        """;
+    private const int OfdGetLock = 36, OfdSetLock = 37;
+    private const short WriteLock = 1, Unlocked = 2;
 
     private readonly Process _process;
 
-    private OtherProcess(string script, params string[] arguments) =>
-        _process = Process.Start(new ProcessStartInfo("python3", ["-c", script, .. arguments])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        })!;
+    private OtherProcess(params string[] words) => _process = ScopeChild.Start(words);
 
     /// <summary>Starts a process that holds these bytes of the file until it is killed or disposed.</summary>
     internal static async Task<OtherProcess> HoldAsync(string path, params string[] bytes)
     {
-        var holder = new OtherProcess(Hold, [path, .. bytes]);
+        var holder = new OtherProcess(["hold-bytes", path, .. bytes]);
         Assert.Equal("held", await holder._process.StandardOutput.ReadLineAsync(TempPod.Ct));
         return holder;
     }
@@ -42,7 +29,7 @@ internal sealed class OtherProcess : IDisposable
     /// <summary>What a process of its own sees on that byte: <c>held</c> or <c>free</c>.</summary>
     internal static async Task<string?> ProbeAsync(string path, string at)
     {
-        using var probe = new OtherProcess(Probe, path, at);
+        using var probe = new OtherProcess("probe-byte", path, at);
         return await probe._process.StandardOutput.ReadLineAsync(TempPod.Ct);
     }
 
@@ -63,5 +50,39 @@ internal sealed class OtherProcess : IDisposable
         if (!_process.HasExited) _process.Kill();
         _process.WaitForExit();
         _process.Dispose();
+    }
+
+    /// <summary>In the other process: locks these bytes, says so, and keeps them until its input ends.</summary>
+    internal static void Hold(string path, string[] bytes)
+    {
+        using var file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
+        foreach (var at in bytes) Ask(file, OfdSetLock, at);
+        Console.WriteLine("held");
+        Console.In.ReadToEnd();
+    }
+
+    /// <summary>In the other process: says whether somebody else has locked this byte.</summary>
+    internal static void Probe(string path, string at)
+    {
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        Console.WriteLine(Ask(file, OfdGetLock, at) == Unlocked ? "free" : "held");
+    }
+
+    private static short Ask(SafeFileHandle file, int command, string at)
+    {
+        var range = new Range { Type = WriteLock, Start = long.Parse(at, CultureInfo.InvariantCulture), Length = 1 };
+        return Fcntl(file, command, ref range) == 0 ? range.Type : throw new IOException($"fcntl: errno {Marshal.GetLastPInvokeError()}");
+    }
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int Fcntl(SafeFileHandle file, int command, ref Range range);
+
+    // struct flock of fcntl(2).
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Range
+    {
+        internal short Type, Whence;
+        internal long Start, Length;
+        internal int Pid;
     }
 }

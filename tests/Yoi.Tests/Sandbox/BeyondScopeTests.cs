@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Xunit;
 using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Scopes;
+using Yoi.Shared;
 using Yoi.Tests.Cli;
 using Yoi.Tests.Spawning;
 
@@ -142,6 +143,7 @@ public sealed class BeyondScopeTests
     [Fact, Trait("case", "P19"), Trait("case", "P25")]
     public async Task A_spawn_says_so_of_what_is_lent_and_a_start_and_doctor_of_what_is_held()
     {
+        Needs.Programs("git");
         await using (var room = new PodRoom())
         {
             var root = await room.Root(with: d => d with { SandboxLevel = "kernel" });

@@ -9,6 +9,7 @@ using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
 using Yoi.Runtime.Tools;
 using Yoi.Runtime.Tools.Shell;
+using Yoi.Shared;
 using Yoi.Tests.Tools.Files;
 
 namespace Yoi.Tests.Sandbox;
@@ -60,6 +61,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
         if (System.Environment.GetEnvironmentVariable("CI") is not null) return;
         if (level == "kernel" && !File.Exists("/usr/bin/bwrap")) Assert.Skip("needs bubblewrap: `apt-get install bubblewrap`");
         if (level == "partial" && Landlock.WhyNot(Libc.LandlockVersion()) is { } why) Assert.Skip("needs Landlock: " + why);
+        Needs.Programs("git", "/usr/bin/python3"); // What many commands of these tests are made of.
     }
 
     /// <param name="level"><c>kernel</c> or <c>partial</c>.</param>

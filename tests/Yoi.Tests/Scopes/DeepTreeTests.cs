@@ -12,11 +12,10 @@ public sealed class DeepTreeTests : IDisposable
     // Deeper than a path can be long, names that are no text, modes that keep their owner out, a link that leads away.
     private const string Fill = """
         mkdir top && cd top && echo 12345 > file && ln -s ../canary away && ln -s ../canary/keep keep && mkfifo pipe
-        mkdir shut && echo 123 > shut/in && mkdir shut/more && chmod 000 shut/more shut && printf x > "$(printf 'odd\\377name')"
+        mkdir shut && echo 123 > shut/in && mkdir shut/more && chmod 000 shut/more shut && printf x > $'odd\377name'
         for i in 1 2 3 4 5 6; do mkdir wide$i && echo $i > wide$i/f; done
-        /usr/bin/python3 -c 'import os
-        for level in range(600): os.mkdir("d" * 10); os.chdir("d" * 10)
-        open("deep", "w").write("12")'
+        for i in {1..600}; do mkdir dddddddddd && cd dddddddddd || exit; done
+        printf 12 > deep
         """;
 
     private readonly ScopeRoom _room = new();
@@ -27,7 +26,7 @@ public sealed class DeepTreeTests : IDisposable
     public async Task Whatever_commands_left_is_counted_and_removed_and_nothing_beside_it()
     {
         Directory.CreateDirectory(_room.Root + "/canary/keep");
-        using var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", Fill]) { WorkingDirectory = _room.Root })!;
+        using var shell = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", Fill]) { WorkingDirectory = _room.Root })!;
         await shell.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(0, shell.ExitCode);
         Assert.InRange(DeepTree.Bytes(_room.Root + "/top"), 6 + 1 + (6 * 2) + 2, 200); // Links count with what they say.

@@ -7,6 +7,7 @@ using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
+using Yoi.Tests.Journal;
 
 namespace Yoi.Tests.Scopes;
 
@@ -27,6 +28,8 @@ internal static partial class ScopeChild
         if (words[0] == "hold") Hold(words[1], words[2], words[3..]);
         else if (words[0] == "walk") Walk(words[1]);
         else if (words[0] == "share") Share(words[1]);
+        else if (words[0] == "hold-bytes") OtherProcess.Hold(words[1], words[2..]);
+        else if (words[0] == "probe-byte") OtherProcess.Probe(words[1], words[2]);
         else if (words[0] == "count") Count(words[^2], int.Parse(words[^1], CultureInfo.InvariantCulture), fileAlone: words.Length > 3);
         else Storm.Run(words[1], int.Parse(words[2], CultureInfo.InvariantCulture), int.Parse(words[3], CultureInfo.InvariantCulture), int.Parse(words[4], CultureInfo.InvariantCulture));
         Environment.Exit(0);

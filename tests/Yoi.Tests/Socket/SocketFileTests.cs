@@ -5,6 +5,7 @@ using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Socket;
+using Yoi.Shared;
 using NetSocket = System.Net.Sockets.Socket;
 
 namespace Yoi.Tests.Socket;
@@ -210,6 +211,7 @@ public sealed class SocketFileTests : IDisposable
     public async Task Another_users_program_is_closed_before_a_byte_of_it_is_read()
     {
         if (Libc.Geteuid() != 0) Assert.Skip("only root can become another user");
+        Needs.Programs("setpriv", "/usr/bin/python3");
         await using var room = await new ServedRoom().StartAsync();
         File.SetUnixFileMode(room.SocketPath, (UnixFileMode)0x1B6); // What the directory and the mode prevent is let through by the test.
         foreach (var directory in new[] { room.Runtime, Path.GetDirectoryName(room.Runtime)! }) File.SetUnixFileMode(directory, (UnixFileMode)0x1ED);

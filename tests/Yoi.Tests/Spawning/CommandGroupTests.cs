@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Spawning;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Spawning;
 
@@ -25,6 +26,7 @@ public sealed class CommandGroupTests : IAsyncLifetime
     {
         _above = MemoryGroup.TryMake(above);
         if (_above is null) Assert.Skip(MemoryGroup.Needed);
+        Needs.Programs("/usr/bin/python3");
         var group = CommandGroup.TryMake([_above.Root with { Directory = _above.Directory }], new CommandLimits(MemoryMb: own))!;
         var inside = Directory.GetDirectories(_above.Directory, "yoi-*").Single();
         using var hungry = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", $"echo 0 > {inside}/cgroup.procs && exec /usr/bin/python3 -c 'x = bytearray(200 << 20)'"]))!;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Spawning;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Spawning;
 
@@ -26,6 +27,7 @@ public sealed class OutOfMemoryTests : IAsyncLifetime
     {
         _group = MemoryGroup.TryMake(LimitMb);
         if (_group is null) Assert.Skip(MemoryGroup.Needed);
+        Needs.Programs("/usr/bin/python3");
         var root = await _room.Root();
         _group.Add(root.Launched.Pid);
         foreach (var name in (string[])["large", "other", "orphan"]) Assert.False((await root.Spawn(name)).IsError);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Xunit;
 using Yoi.Protocol;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Tools.Files;
 
@@ -97,6 +98,7 @@ public sealed class IgnoreTests : IDisposable
     /// <summary>The judgement of git itself on the same files.</summary>
     private async Task<List<string>> GitSays()
     {
+        Needs.Programs("git");
         await GitAsync("init", "-q", "-b", "main");
         var files = await GitAsync("ls-files", "-z", "--others", "--exclude-standard");
         Directory.Delete(_room.W + "/.git", recursive: true);

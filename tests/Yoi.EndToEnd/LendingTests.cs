@@ -55,17 +55,28 @@ public sealed class LendingTests : IAsyncDisposable
     [Fact, Trait("case", "T09")]
     public async Task A_spawn_in_a_message_with_commands_before_and_behind_it_holds_each_time()
     {
-        const int rounds = 8;
+        // A run has 200 turns at most: the thousand rounds are ten runs, each of a lead of its own.
+        var (leads, rounds) = (Slice.Of(1, 10), Slice.Of(8, 100));
         Directory.CreateDirectory(_room.Project + "/part");
         var lead = Enumerable.Range(0, rounds).Select(round => Calls(
             Runs($"echo {round} > part/before"), Spawn("no", "/../outside"), Runs("echo x > part/after-refusal"), Spawn($"worker{round}", "/part"), Runs("echo x > part/lent"),
             ("StopPod", new { name = $"worker{round}" }), Runs("echo x > part/back"))).ToArray();
-        await using var server = await ModelServer.StartAsync(new Minds().Of("lead", lead).Answer);
+        var minds = new Minds();
+        for (var each = 0; each < leads; each++) minds.Of($"lead{each}", lead);
+        await using var server = await ModelServer.StartAsync(minds.Answer);
         _room.UseModel(server);
-        (await _room.RunAsync("run", "lend", "--name", "lead")).Expect(0);
-        Assert.Equal(Enumerable.Repeat<bool[]>([false, false, true, false], rounds).SelectMany(round => round), Failed("lead"));
-        Assert.Equal(Enumerable.Repeat<bool[]>([true, false], rounds).SelectMany(round => round), Failed("lead", "SpawnPod"));
-        Assert.False(File.Exists(_room.Project + "/part/lent"));
+        for (var each = 0; each < leads; each++)
+        {
+            var name = $"lead{each}";
+            await using (var run = _room.Start("run", "lend", "--name", name))
+            {
+                run.EndInput();
+                (await run.EndAsync(YoiProcess.Limit * Slice.Of(1, 10))).Expect(0);
+            }
+            Assert.Equal(Enumerable.Repeat<bool[]>([false, false, true, false], rounds).SelectMany(round => round), Failed(name));
+            Assert.Equal(Enumerable.Repeat<bool[]>([true, false], rounds).SelectMany(round => round), Failed(name, "SpawnPod"));
+            Assert.False(File.Exists(_room.Project + "/part/lent"));
+        }
     }
 
     [Fact, Trait("case", "T09")]

@@ -6,6 +6,7 @@ using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Spawning;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Spawning;
 
@@ -19,7 +20,7 @@ internal sealed class PodRoom : IAsyncDisposable
 
     private readonly SpawningRoot _root = new();
     private readonly List<RoomPod> _roots = [];
-    private readonly CancellationTokenSource _late = new(Patience);
+    private readonly CancellationTokenSource _late = new(Slice.IsFull ? TimeSpan.FromHours(1) : Patience);
 
     internal string Path => _root.Path;
     internal string Work => _root.Work;

@@ -15,6 +15,29 @@ internal static partial class Libc
         /// <returns>An invalid handle if it cannot be opened; see the last error.</returns>
         internal static SafeFileHandle OpenPath(string path) => Libc.Open(path, OpenFlags.Path | OpenFlags.CloseOnExec | OpenFlags.NoFollow, 0);
 
+        /// <summary>
+        /// Whether a socket of any kind is bound to this file. Asked with a datagram socket that connects: the kernel looks for the socket, then
+        /// compares the kinds, and one that listens is of another. So nobody is connected to. Null if the path is too long for an address.
+        /// </summary>
+        /// <param name="path">Ends with NUL.</param>
+        internal static bool? IsBound(ReadOnlySpan<byte> path)
+        {
+            const int unix = 1, datagram = 2, head = 2, longest = 108;
+            if (path.Length > longest) return null;
+            Span<byte> address = stackalloc byte[head + longest];
+            address.Clear();
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt16LittleEndian(address, unix);
+            path.CopyTo(address[head..]);
+            using var socket = new SafeFileHandle(Socket(unix, datagram | OpenFlags.CloseOnExec, 0), ownsHandle: true);
+            return socket.IsInvalid || Connect(socket, address, head + path.Length) == 0 || Marshal.GetLastPInvokeError() is not (Errno.ConnectionRefused or Errno.NoEnt or Errno.NotDir);
+        }
+
+        [LibraryImport(Name, EntryPoint = "socket", SetLastError = true)]
+        private static partial int Socket(int family, int kind, int protocol);
+
+        [LibraryImport(Name, EntryPoint = "connect", SetLastError = true)]
+        private static partial int Connect(SafeFileHandle socket, ReadOnlySpan<byte> address, int length);
+
         internal static int Notify() => InotifyInit(OpenFlags.CloseOnExec);
 
         internal static int WakeEvent() => EventFd(0, CloseOnExec);

@@ -40,7 +40,7 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
     internal const int MostPlaces = 256;
 
     /// <summary>Computes it.</summary>
-    /// <param name="sockets">Socket files of the host: masked where they would be seen.</param>
+    /// <param name="sockets">Where socket files of the host may be, links resolved: masked where one is and would be seen.</param>
     /// <exception cref="SandboxException">The policy cannot be held so; says why and what to do.</exception>
     internal static SandboxView Of(SandboxPolicy policy, IEnumerable<string> sockets)
     {
@@ -52,7 +52,8 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
             if (Libc.Identify(path, out _) != 0 && made.Guard(path) is { } directory) notYet.Add(new(path, child, directory));
         foreach (var socket in sockets) made.Mask(socket);
         return made.Places.Count <= MostPlaces ? new(made.Places, made.Absent, notYet) : throw new SandboxException(
-            $"the scope needs {made.Places.Count} mounts and at most {MostPlaces} are made: give fewer rules, or recursive ones");
+            $"the scope needs {made.Places.Count} mounts and at most {MostPlaces} are made: give fewer rules, or recursive ones"
+            + (made.Sockets > 0 ? $"; {made.Sockets} of them hide sockets that programs of the host listen at: leave their directories out of the scope" : ""));
     }
 
     /// <summary>What a command may write of the scope, for those who look through it.</summary>
@@ -94,6 +95,9 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
 
         internal List<string> Absent { get; } = [];
 
+        /// <summary>So many socket files are hidden.</summary>
+        internal int Sockets { get; private set; }
+
         internal void Take(string target)
         {
             if (Libc.Identify(target, out var found) != 0 || found.IsLink || Libc.RealPath(target) != target)
@@ -131,10 +135,14 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
             return directory;
         }
 
+        /// <summary>Hides the socket file that is there, if one is; also one that a rule names.</summary>
         internal void Mask(string path)
         {
-            if (Enclosing(path) is { Sight: Sight.ReadOnly or Sight.Writable } && Libc.RealPath(path) == path && Libc.Identify(path, out var found) == 0)
-                Lay(new(path, Sight.Masked, found, IsFile: true));
+            if ((_places.GetValueOrDefault(path) ?? Enclosing(path)) is not { Sight: Sight.ReadOnly or Sight.Writable }) return;
+            if (Libc.Identify(path, out var found) != 0 || !found.IsSocket || Libc.RealPath(path) != path) return;
+            _places.Remove(path);
+            Lay(new(path, Sight.Masked, found, IsFile: true));
+            Sockets++;
         }
 
         /// <summary>The directory's own files as they are now; not what is made later, and nothing below.</summary>

@@ -85,7 +85,7 @@ internal static class Door
     /// <exception cref="IOException">It cannot be read.</exception>
     internal static List<string> NamesIn(SafeFileHandle directory) => [.. EntriesOf(directory).Select(entry => entry.Name)];
 
-    /// <summary>The same with the kind that the directory tells: 4 a directory, 8 a file, 10 a link, 0 unknown.</summary>
+    /// <summary>The same with the kind that the directory tells: 4 a directory, 8 a file, 10 a link, 12 a socket, 0 unknown.</summary>
     internal static List<(string Name, byte Kind)> EntriesOf(SafeFileHandle directory)
     {
         const int head = 19;

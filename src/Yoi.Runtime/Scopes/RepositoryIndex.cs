@@ -17,7 +17,7 @@ internal sealed record WritablePart(IReadOnlyList<string> Roots, IReadOnlyList<s
 
 /// <summary>
 /// All of git's own directories in the writable part: what is called <c>.git</c>, bare repositories, submodules' and worktrees' inside
-/// those. A directory that has not changed since it was listed is asked for its times only: some microseconds each. Follows no link.
+/// those; and what sockets lie on the way. A directory that has not changed since it was listed is asked for its times only: some microseconds each. Follows no link.
 /// </summary>
 internal sealed class RepositoryIndex(TimeProvider time)
 {
@@ -39,18 +39,24 @@ internal sealed class RepositoryIndex(TimeProvider time)
     /// <summary>So many directories were listed so far.</summary>
     internal long Listed { get; private set; }
 
-    private sealed record Listing(FileVersion Version, bool Rested, string[] Directories, string[] Git);
+    private sealed record Listing(FileVersion Version, bool Rested, string[] Directories, string[] Git, string[] Sockets);
 
     /// <summary>Their paths; of a worktree or submodule that of the file that leads away.</summary>
     /// <param name="unlock">Directories that cannot be listed, and could be before, are made so that they can.</param>
-    internal IReadOnlyList<string> Find(WritablePart part, bool unlock)
+    internal IReadOnlyList<string> Find(WritablePart part, bool unlock) => Find(part, unlock, out _);
+
+    /// <param name="sockets">All socket files that were met.</param>
+    internal IReadOnlyList<string> Find(WritablePart part, bool unlock, out IReadOnlyList<string> sockets)
     {
-        lock (_gate) return Find_NeedsLock(part, unlock);
+        lock (_gate) return Find_NeedsLock(part, unlock, out sockets);
     }
 
-    private List<string> Find_NeedsLock(WritablePart part, bool unlock)
+    private List<string> Find_NeedsLock(WritablePart part, bool unlock, out IReadOnlyList<string> sockets)
     {
-        var found = new List<string>();
+        List<string> found = [], met = [];
+        sockets = met;
+        WasCutOff = false;
+        if (part.Starts.Count == 0) return found; // What another look listed stays good.
         var seen = new Dictionary<string, Listing>(StringComparer.Ordinal);
         var stops = part.Stops.Concat(part.Roots.Select(root => ScopePath.Join(root, Quarantine.Top))).ToHashSet(StringComparer.Ordinal);
         var open = new Stack<string>(part.Starts.Reverse());
@@ -60,6 +66,7 @@ internal sealed class RepositoryIndex(TimeProvider time)
             var listing = _listings.TryGetValue(path, out var known) && known.Rested && known.Version == status.Version ? known : List(path, status, unlock);
             seen[path] = listing;
             found.AddRange(listing.Git.Select(name => ScopePath.Normalize(ScopePath.Join(path, name))));
+            met.AddRange(listing.Sockets.Select(name => ScopePath.Join(path, name)));
             foreach (var name in listing.Directories) open.Push(ScopePath.Join(path, name));
         }
         WasCutOff = open.Count > 0;
@@ -86,8 +93,8 @@ internal sealed class RepositoryIndex(TimeProvider time)
         Listed++;
         var rested = time.GetUtcNow() - status.Changed > Rest;
         using var directory = Open(path, unlock, out _);
-        if (directory is null) return new(status.Version, false, [], []); // Whoever unlocks has not looked yet.
-        if (Door.IsNoTree(directory)) return new(status.Version, rested, [], []);
+        if (directory is null) return new(status.Version, false, [], [], []); // Whoever unlocks has not looked yet.
+        if (Door.IsNoTree(directory)) return new(status.Version, rested, [], [], []);
         rested &= MayEnter(directory);
         List<(string Name, byte Kind)> entries;
         try
@@ -96,21 +103,23 @@ internal sealed class RepositoryIndex(TimeProvider time)
         }
         catch (LinuxException)
         {
-            return new(status.Version, false, [], []); // Gone meanwhile, or of a kind that cannot be listed.
+            return new(status.Version, false, [], [], []); // Gone meanwhile, or of a kind that cannot be listed.
         }
         var names = entries.Select(entry => entry.Name).ToHashSet(StringComparer.Ordinal);
         var worktree = names.Contains("HEAD") && names.Contains("commondir");
         var bare = worktree || (names.Contains("HEAD") && names.Contains("objects") && names.Contains("refs"));
         var inside = Door.NameOf(path) == ".git";
-        List<string> directories = [], git = bare ? ["."] : [];
+        List<string> directories = [], sockets = [], git = bare ? ["."] : [];
         // What it leads to is git's to read without a HEAD of its own. That it leads nowhere else is seen to where it is compared.
         if (worktree && Door.NameOf(Door.DirectoryOf(path)) == "worktrees") git.Add("../..");
         foreach (var (name, kind) in entries)
         {
             if (name == ".git") git.Add(name);
             if (inside && Data.Contains(name)) continue;
-            if (kind == 4 || (kind == 0 && Door.StatusOf(directory, name) is { IsDirectory: true })) directories.Add(name);
+            var unknown = kind == 0 ? Door.StatusOf(directory, name) : null;
+            if (kind == 4 || unknown is { IsDirectory: true }) directories.Add(name);
+            if (kind == 12 || unknown is { IsSocket: true }) sockets.Add(name);
         }
-        return new(status.Version, rested, [.. directories], [.. git]);
+        return new(status.Version, rested, [.. directories], [.. git], [.. sockets]);
     }
 }

@@ -26,8 +26,13 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
     internal string Level => level;
 
     /// <summary>The policy as places.</summary>
+    /// <param name="sockets">Of the host, besides those that the kernel lists and those that a rule names.</param>
     /// <exception cref="SandboxException">It cannot be held so.</exception>
-    internal SandboxView Look(SandboxPolicy policy) => SandboxView.Of(policy, level == SandboxLevel.Kernel ? HostSockets.Now() : []);
+    internal SandboxView Look(SandboxPolicy policy, params IEnumerable<string> sockets) =>
+        SandboxView.Of(policy, level == SandboxLevel.Kernel ? HostSockets.Now().Concat(policy.Targets).Concat(sockets) : []);
+
+    /// <summary>True if commands under this policy can connect to socket files: only where nothing else forbids it are those of the host looked for.</summary>
+    internal bool ReachesSockets(SandboxPolicy policy) => level == SandboxLevel.Kernel && !policy.Network;
 
     /// <summary>When this returns the command waits at its gate, held and marked; nothing of it has run.</summary>
     /// <exception cref="SandboxException">It cannot be held; nothing was run.</exception>

@@ -35,6 +35,12 @@ internal sealed class RunningCommands
         command.Gone.TrySetResult();
     }
 
+    /// <summary>True while there is one.</summary>
+    internal bool Any
+    {
+        get { lock (_gate) return _running.Count > 0; }
+    }
+
     /// <summary>A command that can write what these rules would lend for writing, where, and when it is gone; null if there is none.</summary>
     internal (string Name, string Path, Task Gone)? Writer(IReadOnlyList<ScopeRule> rules)
     {

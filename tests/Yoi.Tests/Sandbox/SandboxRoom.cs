@@ -67,7 +67,8 @@ internal sealed class SandboxRoom : IAsyncDisposable
     /// <param name="level"><c>kernel</c> or <c>partial</c>.</param>
     /// <param name="rules">As in the journal, below the root: <c>write:/W</c>, <c>-read:/W/secret</c>; default: write W.</param>
     /// <param name="scene">Makes files before the scope is taken.</param>
-    internal static async Task<SandboxRoom> MakeAsync(string level, string[]? rules = null, bool network = false, Action<string>? scene = null, CommandLimits? limits = null)
+    /// <param name="unguarded">As with <c>built_in_denies: false</c>.</param>
+    internal static async Task<SandboxRoom> MakeAsync(string level, string[]? rules = null, bool network = false, Action<string>? scene = null, CommandLimits? limits = null, bool unguarded = false)
     {
         SkipWithout(level);
         var root = ScopeRoots.Resolve(System.IO.Directory.CreateTempSubdirectory("yoi-sandbox-").FullName, "/");
@@ -80,7 +81,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
         var directories = YoiDirectories.Find(name => name == "YOI_HOME" ? root + "/yoi" : null, 0);
         ScopeRules scope = new(
             [.. (rules ?? ["write:/W"]).Where(rule => rule[0] != '-').Select(rule => Rule(rule, root))],
-            [.. (rules ?? []).Where(rule => rule[0] == '-').Select(rule => Rule(rule[1..], root))]);
+            [.. (rules ?? []).Where(rule => rule[0] == '-').Select(rule => Rule(rule[1..], root))], unguarded);
         var document = new LaunchDocument(
             LaunchDocument.CurrentVersion, PodName.NewId(TimeProvider.System), "pod", root + "/W", new ModelChoice("scripted", "scripted"), scope, null, null, "root", 0,
             null, new PodLimits(), "none", directories, new ModelTiming(), level, network, Commands: limits);

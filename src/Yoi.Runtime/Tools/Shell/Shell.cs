@@ -72,6 +72,7 @@ internal sealed class Shell(
     private readonly Lock _gate = new();
     private readonly OrderedDictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
     private readonly RepositoryIndex _repositories = new(time);
+    private readonly ForeignSockets _sockets = new();
 
     /// <summary>Repositories that commands of this Pod made. They are inert, and stay its to change and remove: no mount lies on them.</summary>
     private readonly HashSet<string> _made = new(StringComparer.Ordinal);
@@ -184,11 +185,13 @@ internal sealed class Shell(
         var now = scope.Current();
         var policy = new SandboxPolicy(now, platform, own.Network);
         var view = launcher.Look(policy);
-        var part = now.Rules.UnguardedGit ? WritablePart.None : view.Writable(now);
-        var repositories = _repositories.Find(part, unlock: false);
+        var (part, reaches, ran) = (view.Writable(now), launcher.ReachesSockets(policy), running.Any);
+        var repositories = _repositories.Find(now.Rules.UnguardedGit && !reaches ? WritablePart.None : part, unlock: false, out var met);
+        var sockets = reaches ? _sockets.Among(met, ran || running.Any) : [];
+        if (now.Rules.UnguardedGit) (part, repositories) = (WritablePart.None, []);
         IReadOnlySet<string> masked;
         lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part, _home);
-        if (masked.Count > 0) view = launcher.Look(policy);
+        if (masked.Count + sockets.Count > 0) view = launcher.Look(policy, sockets);
         _notYet = view.NotYet;
         var places = PrivatePlaces.Make(_podDirectory, launcher.Level, platform, _home);
         places.KeepOutputsBelow(MostOutputs, Written());
@@ -271,7 +274,7 @@ internal sealed class Shell(
         lock (_gate)
         {
             _made.UnionWith(repositories.Except(names.Repositories.Keys));
-            if (_repositories.WasCutOff && !_toldCutOff) found = [.. found, $"the writable scope has more than {RepositoryIndex.MostDirectories} directories: not all are looked through for git repositories that commands make"];
+            if (_repositories.WasCutOff && !_toldCutOff) found = [.. found, $"the writable scope has more than {RepositoryIndex.MostDirectories} directories: not all are looked through for git repositories that commands make, nor for sockets of the host"];
             _toldCutOff |= _repositories.WasCutOff;
         }
         return (found, true);

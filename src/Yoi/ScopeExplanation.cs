@@ -8,10 +8,12 @@ namespace Yoi;
 /// <summary><c>yoi run --explain-scope</c>: from the launch document that a start would use to what its Pod could do. Starts nothing and takes no scope.</summary>
 internal static class ScopeExplanation
 {
+    /// <summary>What a Pod may do does not depend on its model, so none has to be there.</summary>
+    internal static ResolvedModel NoModel { get; } = new("none", new("none", "none"), null, "none", []);
+
     internal static async Task<int> PrintAsync(Surroundings s, LaunchWishes wishes, bool json, CancellationToken ct)
     {
-        // What a Pod may do does not depend on its model, so none has to be there.
-        var plan = await LaunchPlan.ComposeAsync(s, wishes, new ResolvedModel("none", new("none", "none"), null, "none", []), ct);
+        var plan = await LaunchPlan.ComposeAsync(s, wishes, NoModel, ct);
         foreach (var warning in plan.Warnings) s.Screen.Warn(warning);
         var explained = Of(s, plan);
         if (json) s.Screen.Json(explained, TerminalJson.Default.ExplainedScope);

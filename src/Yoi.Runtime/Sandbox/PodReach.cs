@@ -55,16 +55,19 @@ internal sealed record PodReach(string Level, bool Network, string? NoBash, IRea
         return lines;
     }
 
-    /// <summary>What this level leaves open, for the human.</summary>
+    /// <summary>What this level leaves open and why, for the human.</summary>
     internal static IReadOnlyList<string> NotHeld(string level, bool network)
     {
         if (!SandboxLevel.HasBash(level)) return ["nothing is started: the file tools hold the scope by themselves"];
         string[] always =
         [
-            "what a command leaves in the scope (a script, a Makefile) is run by whoever runs it", "space on the scope's disk is not limited",
-            "timing and load of the machine can be seen",
+            "what a command leaves in the scope (a script, a Makefile) is run by whoever runs it", "space on the scope's disk is not limited: the kernel has no limit for a directory",
+            "timing and load of the machine can be seen: it is shared",
         ];
-        if (level == SandboxLevel.Partial) always = ["names outside can be seen, and modes and times of the user's files there changed", "the number of processes is not limited by user", .. always];
+        if (level == SandboxLevel.Partial)
+            always = ["names outside can be seen, and modes and times of the user's files there changed: Landlock has no right for that", "the number of processes is not limited by user, only where a control group can be had", .. always];
+        else if (!network)
+            always = ["a socket of another network namespace (a container's) in what it may only read, and one that is made while it runs, can be reached: the kernel lists them to nobody else", .. always];
         return network ? ["with the network, what it can read it can send", .. always] : always;
     }
 }

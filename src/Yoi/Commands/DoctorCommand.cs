@@ -35,7 +35,7 @@ internal static class DoctorCommand
         Table(s),
         Disk(s),
         .. await SandboxAsync(s, ct),
-        .. Beyond(s),
+        .. await PodAsync(s, ct),
         .. await ModelAsync(s, ct),
     ];
 
@@ -60,14 +60,33 @@ internal static class DoctorCommand
         return [chosen, .. rows];
     }
 
-    /// <summary>Of a Pod that would be started here now.</summary>
-    private static IEnumerable<CheckRow> Beyond(Surroundings s)
+    /// <summary>Of a Pod that would be started here now, with the settings that hold here: what a start would warn of, and what its level leaves open.</summary>
+    private static async Task<IEnumerable<CheckRow>> PodAsync(Surroundings s, CancellationToken ct)
     {
-        ScopeRule[] allow = [new(ScopeRoots.Resolve(s.Cwd, "/"), Permission.Write)];
-        var platform = PlatformSet.Find(s.Home, CommandGate.PathOf(s.Environment), network: false);
-        var policy = SandboxPolicy.Of(new(new(allow, BuiltInDenies.For(s.Directories, s.Home, allow)), [], 0), platform, s.Directories, s.Home, network: false);
-        return PodReach.Beyond(policy, SandboxLevel.Kernel).Select(line => new CheckRow("scope", "warning", line));
+        LaunchPlan plan;
+        try
+        {
+            plan = await LaunchPlan.ComposeAsync(s, new(null, null, null, null, [], [], [], [], null, null, null, null, null, null), ScopeExplanation.NoModel, ct);
+        }
+        catch (ConfigException)
+        {
+            return [new("pod here", "failed", "none can be started: the settings have an error")]; // Which one is in the rows of the settings.
+        }
+        catch (CommandException e)
+        {
+            return [new("pod here", "failed", $"none can be started: {e.Message}")];
+        }
+        var (level, network) = (plan.Document.SandboxLevel, plan.Document.Network);
+        return
+        [
+            new("pod here", "ok", $"would have level {level}, {(network ? "the network" : "no network")}, and could write {Written(plan.Document.Scope)}; `yoi run --explain-scope` says all"),
+            .. plan.Warnings.Select(warning => new CheckRow("pod here", "warning", warning)),
+            .. PodReach.NotHeld(level, network).Select(line => new CheckRow("not held", "open", line)),
+        ];
     }
+
+    private static string Written(ScopeRules scope) =>
+        scope.Allow.Where(rule => rule.Permission == Permission.Write).Select(rule => PathText.Shown(rule.Target)).ToList() is { Count: > 0 } paths ? string.Join(", ", paths) : "nothing";
 
     private static CheckRow Table(Surroundings s)
     {

@@ -167,4 +167,36 @@ public sealed class BeyondScopeTests
         await cli.RunAsync("doctor");
         Assert.Contains("core.pager", cli.Out, StringComparison.Ordinal);
     }
+
+    [Fact, Trait("case", "P25")]
+    public async Task Doctor_says_of_the_Pod_that_the_settings_here_would_make_what_it_could_change_and_what_is_not_held()
+    {
+        SandboxRoom.SkipWithout("kernel");
+        using var cli = new CliRoom();
+        var other = Directory.CreateDirectory(cli.Root + "/other").FullName;
+        Run("git", "init", "-q", other);
+        await File.AppendAllTextAsync(other + "/.git/config", "[core]\n\tpager = ./page.sh\n", SandboxRoom.Ct);
+        Assert.Equal(0, await cli.RunAsync("doctor"));
+        Assert.DoesNotContain("core.pager", cli.Out, StringComparison.Ordinal);
+        Assert.Contains("no network, and could write", cli.Out, StringComparison.Ordinal);
+        Assert.DoesNotContain("it can send", cli.Out, StringComparison.Ordinal);
+
+        Settings(cli, $$"""{ "sandbox": "kernel", "network": true, "scope": { "write": ["{{other}}"] } }""");
+        Assert.Equal(0, await cli.RunAsync("doctor", "--json"));
+        var rows = System.Text.Json.JsonDocument.Parse(cli.Out).RootElement.EnumerateArray().Select(row => $"{row.GetProperty("status")} {row.GetProperty("name")}: {row.GetProperty("detail")}").ToList();
+        Assert.Contains(rows, row => row.StartsWith($"warning pod here: git runs {other}/page.sh (core.pager in {other}/.git/config)", StringComparison.Ordinal));
+        Assert.Contains("open not held: with the network, what it can read it can send", rows);
+        Assert.Contains(rows, row => row.StartsWith("open not held: space on the scope's disk is not limited", StringComparison.Ordinal));
+        Assert.Contains(rows, row => row.StartsWith("ok pod here: would have level kernel, the network", StringComparison.Ordinal) && row.Contains(other, StringComparison.Ordinal));
+
+        Settings(cli, $$"""{ "sandbox": "tools-only", "scope": { "write": ["{{other}}/none"] } }""");
+        Assert.Equal(ExitCode.RunFailed, await cli.RunAsync("doctor"));
+        Assert.Contains($"{other}/none does not exist", string.Join(' ', cli.Out.Split((char[])['\n', ' '], StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+    }
+
+    private static void Settings(CliRoom cli, string text)
+    {
+        Directory.CreateDirectory(cli.Surroundings.Directories.Config);
+        File.WriteAllText(cli.Surroundings.Directories.Config + "/yoi.jsonc", text);
+    }
 }

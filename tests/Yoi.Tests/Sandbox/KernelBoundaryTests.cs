@@ -203,11 +203,11 @@ public sealed class KernelBoundaryTests
     private static async Task SignalsAndLimitsEndAtTheCommand(SandboxRoom room)
     {
         var pid = Environment.ProcessId;
-        await room.Run("renice -n 1 -p 0 && /usr/bin/python3 -c 'import resource; resource.setrlimit(resource.RLIMIT_CPU, (600, 600))' && cat /proc/self/environ /proc/self/maps");
+        await room.Run("renice -n 19 -p 0 && /usr/bin/python3 -c 'import resource; resource.setrlimit(resource.RLIMIT_CPU, (600, 600))' && cat /proc/self/environ /proc/self/maps");
         foreach (var way in new[]
         {
             $"kill -0 {pid}", $"kill -STOP {pid}", $"kill -0 -- -{pid}", $"cat /proc/{pid}/environ", $"cat /proc/{pid}/maps", $"head -c1 /proc/{pid}/mem", $"ls /proc/{pid}/root/", $"ls /proc/{pid}/cwd/",
-            $"readlink /proc/{pid}/exe", $"renice -n 1 -p {pid}", $"prlimit --pid {pid} --cpu=1", $"taskset -p 1 {pid}", $"ionice -c 3 -p {pid}", $"chrt -i -p 0 {pid}", "kill -0 $PPID", "kill -KILL $PPID",
+            $"readlink /proc/{pid}/exe", $"renice -n 19 -p {pid}", $"prlimit --pid {pid} --cpu=1", $"taskset -p 1 {pid}", $"ionice -c 3 -p {pid}", $"chrt -i -p 0 {pid}", "kill -0 $PPID", "kill -KILL $PPID",
         }) await room.Fails(way);
         var outcome = await room.Bash("sleep 60 & kill -KILL -1; echo alive"); // Whom it may signal is itself, and this test goes on.
         Assert.Contains("alive", outcome.Content, StringComparison.Ordinal);

@@ -30,6 +30,8 @@ internal static class PodListing
 
     private static async Task<PodRow> AskedAsync(Surroundings s, KnownPod pod, CancellationToken ct)
     {
+        // Listed from the moment its process exists: what it is, its journal has yet to say.
+        if (pod.IsStarting(s.Time)) return new PodRow(pod.PodId, pod.Name, "starting");
         if (!pod.IsAlive) return FromJournal(pod, null);
         using var process = pod.FindProcess();
         if (process is { IsHeld: true }) return FromJournal(pod, s.Directories.Socket(pod.PodId)) with { Pid = process.Pid };
@@ -77,7 +79,6 @@ internal static class PodListing
         {
             return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: e.Message);
         }
-        // Listed from the moment its process exists: what it is, its journal has yet to say.
         if (first is null && silentSocket is not null) return new PodRow(pod.PodId, pod.Name, "starting");
         if (first?.Entry is not Entry.PodCreated created)
             return new PodRow(pod.PodId, pod.Name, "damaged", Socket: silentSocket, Note: $"{PodFiles.Journal} does not begin with who it is");

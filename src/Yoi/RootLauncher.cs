@@ -13,8 +13,6 @@ internal static class RootLauncher
     /// <summary>As many may start in one directory at the same moment.</summary>
     private const int MostTries = 100;
 
-    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(60);
-
     /// <summary>Gives up at a signal.</summary>
     /// <returns>Null if one came first: then nothing of the Pod is left.</returns>
     internal static async Task<StartedPod?> StartAsync(Surroundings s, LaunchWishes wishes, Interrupts interrupts, CancellationToken ct)
@@ -42,7 +40,7 @@ internal static class RootLauncher
             {
                 if (tries == 1)
                     foreach (var warning in plan.Warnings) s.Screen.Warn(warning);
-                var process = await PodLauncher.StartAsync(plan.Document, plan.Secrets, ReadyLimit, ct);
+                var process = await PodLauncher.StartAsync(plan.Document, plan.Secrets, PodLauncher.LongestStart, ct);
                 var (name, id) = (plan.Document.Name, plan.Document.PodId);
                 return new StartedPod(new KnownPod(name, id, s.Directories.Pod(name, id)), process, plan);
             }
@@ -56,7 +54,7 @@ internal static class RootLauncher
     }
 
     /// <summary>Connects to a Pod that has just said it is ready: it answers, if need be late, on a busy machine.</summary>
-    internal static Task<PodClient> ConnectAsync(StartedPod started, CancellationToken ct) => PodClient.ConnectAsync(started.Process.Socket, limit: ReadyLimit, ct: ct);
+    internal static Task<PodClient> ConnectAsync(StartedPod started, CancellationToken ct) => PodClient.ConnectAsync(started.Process.Socket, limit: PodLauncher.LongestStart, ct: ct);
 
     /// <summary>A Pod that never began its journal never was: its files and its row go, and nothing lists it.</summary>
     private static async Task ForgetAsync(Surroundings s, LaunchDocument document)

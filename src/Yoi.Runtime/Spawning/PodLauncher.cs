@@ -30,6 +30,9 @@ internal static class PodLauncher
     /// <summary>Longest answer, and how much of a Pod's last words is quoted.</summary>
     private const int MaxAnswer = 64 * 1024, MaxWords = 4 * 1024;
 
+    /// <summary>Nobody waits longer for a Pod to say that it is ready.</summary>
+    internal static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(60);
+
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);
 
     /// <summary>Starts one; returns when it is ready to take work.</summary>

@@ -9,6 +9,14 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
     /// <summary>True while its process holds its life-lock, and where that cannot be known.</summary>
     internal bool IsAlive => PodLock.MayLive(Directory);
 
+    /// <summary>
+    /// True from the moment its directory is made until its process holds its life-lock. The directory comes first and the lock file with the lock, so
+    /// one without lock and journal is a Pod that is being started; one as old as no start takes is what a killed launcher left.
+    /// </summary>
+    internal bool IsStarting(TimeProvider time) =>
+        !System.IO.Path.Exists(System.IO.Path.Combine(Directory, PodFiles.Lock)) && !System.IO.Path.Exists(System.IO.Path.Combine(Directory, PodFiles.Journal))
+        && (time.GetUtcNow().UtcDateTime - System.IO.Directory.GetLastWriteTimeUtc(Directory)).Duration() < PodLauncher.LongestStart;
+
     internal JournalReader Journal => new(System.IO.Path.Combine(Directory, PodFiles.Journal));
 
     /// <summary>The same for whoever acts on what it says: only what is on disk.</summary>

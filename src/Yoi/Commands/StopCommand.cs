@@ -7,6 +7,8 @@ namespace Yoi.Commands;
 /// <summary><c>yoi stop NAME…</c>: ends Pods with all below them, leaf first; returns when nothing of them can write any more.</summary>
 internal static class StopCommand
 {
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(3), StartPause = TimeSpan.FromMilliseconds(10);
+
     internal static Command Create(Surroundings s)
     {
         var names = PodFinder.Argument<string[]>(s, "NAME", "The Pods.", ArgumentArity.OneOrMore, pod => pod.IsAlive);
@@ -17,7 +19,7 @@ internal static class StopCommand
         {
             var pods = parsed.GetRequiredValue(names).Select(name => PodFinder.Find(s, name)).ToList();
             // All at once; told in the order in which they were named.
-            var stops = pods.Select(pod => s.Stopper.StopAsync(pod, "human", parsed.GetValue(force), ct)).ToList();
+            var stops = pods.Select(pod => StopAsync(s, pod, parsed.GetValue(force), ct)).ToList();
             List<StopRow> rows = [];
             var code = ExitCode.Ok;
             foreach (var (pod, stop) in pods.Zip(stops))
@@ -38,6 +40,17 @@ internal static class StopCommand
             return code;
         });
         return command;
+    }
+
+    /// <summary>
+    /// A root that does not hold its life-lock yet is waited for: nobody knows its process, and without its files it would begin all the same. A child that
+    /// is being started has a row, and ends by itself when that is withdrawn.
+    /// </summary>
+    private static async Task<StopOutcome> StopAsync(Surroundings s, KnownPod pod, bool force, CancellationToken ct)
+    {
+        for (var began = s.Time.GetTimestamp(); pod.IsStarting(s.Time) && !new PodTree(s.Registry, s.Table).Rows().Any(row => row.PodId == pod.PodId); await Task.Delay(StartPause, s.Time, ct))
+            if (s.Time.GetElapsedTime(began) > StartLimit) throw new StopException($"pod `{pod.Name}` is being started this moment and does not hold its life-lock yet; stop it again when it does");
+        return await s.Stopper.StopAsync(pod, "human", force, ct);
     }
 
     private static async Task<(StopOutcome? Outcome, int Code)> OutcomeAsync(Surroundings s, KnownPod pod, Task<StopOutcome> stop)

@@ -23,15 +23,18 @@ internal sealed class Retention(Surroundings s)
     private const int MostListings = 10;
 
     private readonly Dictionary<string, ChildBook> _books = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _gone = new(StringComparer.Ordinal);
 
     internal IReadOnlyList<KnownPod> Pods => _pods;
 
-    /// <summary>Why a Pod's files stay; null if they may go.</summary>
+    /// <summary>Why a Pod's files stay; null if they may go: for those that are asked about later it counts as gone.</summary>
     internal string? WhyNot(KnownPod pod)
     {
         try
         {
-            return Needed(pod);
+            var why = Needed(pod);
+            if (why is null) _gone.Add(pod.PodId);
+            return why;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -47,9 +50,29 @@ internal sealed class Retention(Surroundings s)
         if (new PodTree(s.Registry, s.Table).LivingBelow(pod) is [.., var below]) return $"{below.Name}, below {pod.Name}, is alive; `yoi stop {pod.Name}` stops what is left of its tree";
         if (pod.Journal.First()?.Entry is not Entry.PodCreated created) return null;
         if (pod.Journal.Last()?.Entry is not Entry.PodEnded) return $"the end of {pod.Name} is not recorded; `yoi stop {pod.Name}` verifies and records it";
-        if (created.Spawner is not { } by || _pods.FirstOrDefault(other => other.PodId == by.PodId) is not { IsAlive: true } spawner || !HasUnread(spawner, pod)) return null;
-        return $"{spawner.Name}, which spawned {pod.Name}, is alive and has not read it to its end; `yoi stop {spawner.Name}` first";
+        return Reader(pod, created) is not { } reader ? null
+            : $"{reader.Name}, {(created.Spawner!.PodId == reader.PodId ? "which spawned" : "which took over")} {pod.Name}, "
+                + (reader.IsAlive ? $"is alive and has not read it to its end; `yoi stop {reader.Name}` first"
+                    : $"has not read it to its end and can come back; `yoi restore {reader.Name}`, or `yoi rm {reader.Name}` first");
     }
+
+    /// <summary>Who has yet to read what an ended Pod said: its spawner, or whoever above took it over. Null if one of them has, or none ever will.</summary>
+    private KnownPod? Reader(KnownPod pod, Entry.PodCreated created)
+    {
+        KnownPod? reader = null;
+        var by = created.Spawner?.PodId;
+        for (var steps = 0; steps < _pods.Count && _pods.FirstOrDefault(other => other.PodId == by) is { } above; by = above.Created?.Spawner?.PodId, steps++)
+        {
+            var known = BookOf(above).WithId(pod.PodId);
+            if (known is not null && !HasUnread(known, pod)) return null;
+            if (reader is null && (known is not null || steps == 0) && MayRead(above)) reader = above;
+        }
+        return reader;
+    }
+
+    /// <summary>True if it lives, or can come back: what crashed or went with the machine does, what ended on purpose only by its own name.</summary>
+    private bool MayRead(KnownPod pod) =>
+        pod.IsAlive || (!_gone.Contains(pod.PodId) && pod.Created is not null && !LaunchRecord.IsOnPurpose(EndRecord.Of(pod)));
 
     /// <summary>
     /// Leaves a tombstone, whole and on disk before anything goes, then removes the files. The right to its journal is held meanwhile, so
@@ -69,6 +92,7 @@ internal sealed class Retention(Surroundings s)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            _gone.Remove(pod.PodId);
             return $"the files of {pod.Name} cannot all be removed: {e.Message}"; // The others' can.
         }
     }
@@ -154,16 +178,18 @@ internal sealed class Retention(Surroundings s)
 
     private static string[] Files(string directory) => Directory.Exists(directory) ? Directory.GetFiles(directory) : [];
 
-    /// <summary>True if the spawner's journal does not tell all that the ended child said.</summary>
-    private bool HasUnread(KnownPod spawner, KnownPod child)
+    /// <summary>What a Pod's journal says of its children; read once.</summary>
+    private ChildBook BookOf(KnownPod pod)
     {
-        if (!_books.TryGetValue(spawner.PodId, out var book))
+        if (!_books.TryGetValue(pod.PodId, out var book))
         {
-            _books[spawner.PodId] = book = new ChildBook();
-            foreach (var record in spawner.Journal.Each()) book.Apply(record.Entry);
+            _books[pod.PodId] = book = new ChildBook();
+            foreach (var record in pod.Journal.Each()) book.Apply(record.Entry);
         }
-        if (book.WithId(child.PodId) is not { } known) return true;
-        return child.Journal.Each().Any(record =>
-            (record.Entry is Entry.PodEnded && known.Ended is null && record.Seq > (known.News?.Seq ?? 0)) || (TranscriptText.Of(record) is not null && record.Seq > (known.Output?.Seq ?? 0)));
+        return book;
     }
+
+    /// <summary>True if the journal that knows the ended child so does not tell all that it said.</summary>
+    private static bool HasUnread(KnownChild known, KnownPod child) => child.Journal.Each().Any(record =>
+        (record.Entry is Entry.PodEnded && known.Ended is null && record.Seq > (known.News?.Seq ?? 0)) || (TranscriptText.Of(record) is not null && record.Seq > (known.Output?.Seq ?? 0)));
 }

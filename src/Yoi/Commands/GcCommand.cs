@@ -7,7 +7,7 @@ namespace Yoi.Commands;
 
 /// <summary>
 /// <c>yoi gc</c>: removes the files of Pods that ended long ago, and what processes that are gone left behind. Says what it would do;
-/// does it with <c>--yes</c>. Never a living Pod, nor one that a living spawner has not read to its end.
+/// does it with <c>--yes</c>. Never a living Pod, nor one that its spawner, which lives or can come back, has not read to its end.
 /// </summary>
 internal static class GcCommand
 {

@@ -6,8 +6,8 @@ namespace Yoi.Commands;
 
 /// <summary>
 /// <c>yoi rm NAME…</c>: removes the files of ended Pods and leaves a tombstone. Refused for what lives, still holds a
-/// path, has no recorded end, has a living spawner that has not read it to its end, or living Pods below it, whose place in the
-/// tree nothing else would tell.
+/// path, has no recorded end, has a spawner that lives or can come back and has not read it to its end, or living Pods below it,
+/// whose place in the tree nothing else would tell.
 /// </summary>
 internal static class RmCommand
 {
@@ -31,7 +31,7 @@ internal static class RmCommand
             }
             if (!parsed.GetValue(allEnded))
             {
-                var pods = parsed.GetValue(names)!.Select(name => PodFinder.Find(s, name)).ToList();
+                var pods = parsed.GetValue(names)!.Select(name => PodFinder.Find(s, name)).OrderBy(pod => pod.PodId, StringComparer.Ordinal).ToList(); // Spawners first.
                 foreach (var pod in pods) Refuse(retention.WhyNot(pod));
                 foreach (var pod in pods) Refuse(Remove(pod));
                 return ExitCode.Ok;

@@ -77,6 +77,63 @@ public sealed class GcTests : IDisposable
         Assert.Equal([false, true, true, true], new[] { read, unread, lead, crashed }.Select(pod => Directory.Exists(pod.Directory)));
     }
 
+    [Theory, Trait("case", "G12")]
+    [InlineData("crashed")]
+    [InlineData("gone with the machine")]
+    [InlineData("stopped")] // The control: it does not come back by itself.
+    public async Task What_a_dead_spawner_that_can_come_back_has_not_read_stays_until_that_goes(string how)
+    {
+        _room.Surroundings.Table.Open();
+        var lead = await _room.DeadPodAsync("lead", Said("I go on"));
+        var read = await _room.DeadChildAsync(lead, "read", Said("done"), Stopped);
+        var unread = await _room.DeadChildAsync(lead, "unread", Said("done"), Stopped);
+        var last = read.Journal.Last()!;
+        using (var life = PodLock.TryTake(lead.Directory)!)
+        await using (var journal = JournalWriter.Open(lead.Directory, life, [], TimeProvider.System))
+        {
+            foreach (var child in new[] { read, unread })
+                await journal.AppendAsync(Durability.Synced, new Entry.ChildSpawned(child.Name, child.PodId, 1, "1", "b", [], 1, null), new Entry.ChildEnded(child.Name, child.PodId, PodEnd.Stopped, null, null, []));
+            await journal.AppendAsync(Durability.Synced, new Entry.ToolResult("c", "ReadPodOutput", "s", "done", false, Told: [new Told(read.PodId, Told.OutputCursor, last.Seq, last.End.Offset, last.Crc)]));
+            if (how is "crashed") await journal.AppendAsync(Durability.Synced, new Entry.PodEnded(PodEnd.Crashed, null, "exit code 134", [], new Totals()));
+            if (how is "stopped") await journal.AppendAsync(Durability.Synced, Stopped);
+        }
+        if (how is "stopped")
+        {
+            Assert.Equal(0, await _room.RunAsync("rm", "unread"));
+            return;
+        }
+        Assert.Equal(0, await _room.RunAsync("rm", "read")); // Another control.
+        Assert.Equal(ExitCode.Refused, await _room.RunAsync("rm", "unread"));
+        Assert.Contains("lead, which spawned unread, has not read it to its end and can come back; `yoi restore lead`", _room.Error, StringComparison.Ordinal);
+        if (how is "gone with the machine")
+        {
+            Assert.Equal(["lead", "unread"], Names(await GcAsync("--older-than", "0m", "--yes"), "kept"));
+            Assert.Equal(0, await _room.RunAsync("stop", "lead")); // Records that it is lost, which is not on purpose.
+            Assert.Equal(ExitCode.Refused, await _room.RunAsync("rm", "unread"));
+        }
+        Assert.True(Directory.Exists(unread.Directory));
+        Assert.Equal(["lead", "unread"], Names(await GcAsync("--older-than", "0m"), "pods")); // With lead gone nobody will read it.
+        Assert.Equal(0, await _room.RunAsync("rm", "unread", "lead"));
+        Assert.False(Directory.Exists(unread.Directory) || Directory.Exists(lead.Directory));
+    }
+
+    [Fact, Trait("case", "G12")]
+    public async Task What_came_to_a_Pod_from_a_dead_one_below_it_is_kept_for_that_until_it_is_read()
+    {
+        _room.Surroundings.Table.Open();
+        var lead = await _room.DeadPodAsync("lead", Said("I go on"));
+        var mid = await _room.DeadChildAsync(lead, "mid", Stopped);
+        var leaf = await _room.DeadChildAsync(mid, "leaf", Said("done"), Stopped);
+        using var life = PodLock.TryTake(lead.Directory)!;
+        await using var journal = JournalWriter.Open(lead.Directory, life, [], TimeProvider.System);
+        await journal.AppendAsync(Durability.Synced, new Entry.ChildSpawned(leaf.Name, leaf.PodId, 1, "1", "b", [], 1, null, "mid"), new Entry.ChildEnded(leaf.Name, leaf.PodId, PodEnd.Stopped, null, null, []));
+        Assert.Equal(ExitCode.Refused, await _room.RunAsync("rm", "leaf"));
+        Assert.Contains("lead, which took over leaf, is alive", _room.Error, StringComparison.Ordinal);
+        var last = leaf.Journal.Last()!;
+        await journal.AppendAsync(Durability.Synced, new Entry.ToolResult("c", "ReadPodOutput", "s", "done", false, Told: [new Told(leaf.PodId, Told.OutputCursor, last.Seq, last.End.Offset, last.Crc)]));
+        Assert.Equal(0, await _room.RunAsync("rm", "leaf"));
+    }
+
     [Fact, Trait("case", "G12")]
     public async Task Size_state_and_a_budget_choose_and_the_oldest_go_first()
     {

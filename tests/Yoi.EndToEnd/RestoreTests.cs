@@ -134,7 +134,8 @@ public sealed class RestoreTests : IAsyncDisposable
         (await _room.RunAsync("start", "p")).Expect(0);
         await KillAsync("p");
         _room.Write("y/config/yoi.jsonc", $$"""
-            { "model": "local/other", "providers": { "local": { "base_url": "{{server.OpenAiBaseUrl}}" } }, "network": true, "limits": { "children": 99 },
+            { "model": "local/other", "providers": { "local": { "base_url": "{{server.OpenAiBaseUrl}}" } }, "network": true, "sandbox": "tools-only", "timing": { "max_tries": 2 },
+              "limits": { "children": 99, "tokens": 1000000, "commands": { "seconds": 60 } },
               "scope": { "write": ["{{_room.Home}}"], "deny_write": ["{{_room.Project}}/src"] } }
             """);
 
@@ -142,7 +143,10 @@ public sealed class RestoreTests : IAsyncDisposable
 
         Assert.Contains(_room.Project + "/src", Assert.Single(back.GetProperty("lost").EnumerateArray()).GetString(), StringComparison.Ordinal);
         var differences = string.Join("\n", back.GetProperty("differences").EnumerateArray().Select(one => one.GetString()));
-        foreach (var word in (string[])["local/other", "keeps local/mock", "limits.children 99; it keeps 16", "network; it keeps none"]) Assert.Contains(word, differences, StringComparison.Ordinal);
+        foreach (var word in (string[])["local/other", "keeps local/mock", "limits.children 99; it keeps 16", "limits.tokens 1000000; it keeps none",
+            "limits.commands.seconds 60; it keeps 600", "timing.max_tries 2; it keeps ", "network; it keeps none"]) Assert.Contains(word, differences, StringComparison.Ordinal);
+        var level = (await _room.PodsAsync())["p"].GetProperty("sandbox_level").GetString();
+        Assert.Equal(level != "tools-only", differences.Contains($"sandbox tools-only; it keeps {level}", StringComparison.Ordinal));
         (await _room.RunAsync("send", "p", "go")).Expect(0);
         (await _room.RunAsync("wait", "p")).Expect(0);
         Assert.Equal([true, true, false], _room.Journal("p").OfType<Entry.ToolResult>().Select(result => result.IsError));

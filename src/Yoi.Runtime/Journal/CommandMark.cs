@@ -31,6 +31,7 @@ internal sealed class CommandMark(string path)
     /// <summary>Makes it durable. To be called before the command may begin.</summary>
     internal void Sync()
     {
+        Failpoint.Pass(Failpoints.CommandMark);
         using (var file = PrivateFile.OpenToWrite(path))
             if (Libc.Fsync(file) != 0) throw Libc.Failed("fsync " + path);
         PrivateFile.SyncDirectory(System.IO.Path.GetDirectoryName(path)!);
@@ -71,6 +72,7 @@ internal sealed class CommandMark(string path)
         using var file = PrivateFile.OpenToWrite(path);
         // A line that a crash cut off ends here.
         RandomAccess.Write(file, Encoding.UTF8.GetBytes($"\n{line}\n"), RandomAccess.GetLength(file));
+        Failpoint.Pass(Failpoints.CommandFound);
         if (Libc.Fdatasync(file) != 0) throw Libc.Failed("fdatasync " + path);
     }
 

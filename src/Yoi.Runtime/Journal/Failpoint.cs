@@ -73,10 +73,11 @@ internal static class Failpoints
     internal const string JournalAppend = "journal.append", JournalAppended = "journal.appended", JournalSync = "journal.sync",
         TableWrite = "table.write", TableSync = "table.sync", TableRename = "table.rename", TableDirectorySync = "table.directory_sync",
         LendIntended = "lend.intended", LendPending = "lend.pending", SpawnExec = "spawn.exec", ChildStarted = "child.started",
-        ChildAdopt = "child.adopt", ChildReady = "child.ready", ChildAccepted = "child.accepted", SpawnTask = "spawn.task", SpawnUndo = "spawn.undo",
+        ChildAdopt = "child.adopt", ChildJournal = "child.journal", ChildReady = "child.ready", ChildAccepted = "child.accepted", SpawnTask = "spawn.task", SpawnUndo = "spawn.undo",
         SpawnRecord = "spawn.record", PodEnding = "pod.ending",
         StopShutdown = "stop.shutdown", StopVerified = "stop.verified", StopReturned = "stop.returned", StopEndEntry = "stop.end_entry",
-        DeliverRead = "deliver.read", DeliverAppend = "deliver.append", FileBeforeRename = "file.before_rename", ToolBeforeResult = "tool.before_result", CommandGate = "command.gate",
+        DeliverRead = "deliver.read", DeliverAppend = "deliver.append", FileSync = "file.sync", FileBeforeRename = "file.before_rename", FileDirectorySync = "file.directory_sync",
+        ToolBeforeResult = "tool.before_result", CommandMark = "command.mark", CommandGate = "command.gate", CommandFound = "command.found",
         QuarantineMove = "quarantine.move", QuarantineMoved = "quarantine.moved",
         KeeperRestricted = "keeper.restricted", KeeperStarted = "keeper.started", SocketBound = "socket.bound";
 }

@@ -67,7 +67,11 @@ internal sealed class JournalWriter : IAsyncDisposable
         {
             podLock.NothingSynced();
             file = open(path);
-            if (file.IsNew) PrivateFile.SyncDirectory(podDirectory);
+            if (file.IsNew)
+            {
+                Failpoint.Pass(Failpoints.ChildJournal);
+                PrivateFile.SyncDirectory(podDirectory);
+            }
             var tail = new JournalTail(path);
             var (appender, found) = JournalOpening.Replay(path, file, time, folds, tail);
             podLock.Synced(file.Length);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Yoi.Runtime.Journal;
@@ -15,6 +16,10 @@ internal static class FileReplacement
 
     /// <summary>As an ordinary write does, it drops set-user-id and set-group-id.</summary>
     private const uint KeptMode = 0x3ff;
+
+    /// <summary>What is true when a step has failed behind which nothing can be taken back.</summary>
+    private const string Written = "it has its new content, which a power failure may still take back",
+        InPlace = "it had to be written in place, so what it holds now is not certain; read it again";
 
     /// <param name="mark">Where the spare file is noted while it is there; null: nowhere.</param>
     internal static WrittenFile Run(ScopePolicy policy, string asked, Func<OpenedFile?, ReadOnlyMemory<byte>> change, SpareMark? mark, CancellationToken ct)
@@ -72,7 +77,7 @@ internal static class FileReplacement
                 path = ScopePath.Join(path, name);
                 Refusal.Require(policy, path, Access.Write, asked);
                 if (Libc.MakeDirectoryAt(here, PathText.Encode(name), 0x1ff) < 0 && LastError() is not Errno.Exist and var error) throw Door.Failed("cannot make the directory", path, error);
-                Settle(here, path);
+                Settle(here, path, "it is there, and nothing was written in it");
                 here = Door.OpenBeneath(here, name, ForListing | OpenFlags.Directory, out error) ?? throw Door.Failed("cannot open the directory", path, error);
                 made.Add(here);
             }
@@ -80,7 +85,7 @@ internal static class FileReplacement
             var inPlace = policy.AccessAt(ScopePath.Join(path, spare)) != Access.Write;
             if (inPlace) WriteNew(here, names[^1], place.Path, content);
             else PutBeside(here, spare, names[^1], place.Path, null, content, mark, ct);
-            Settle(here, place.Path);
+            Settle(here, place.Path, Written);
             return new(place.Path, Created: true, inPlace);
         }
         finally
@@ -102,9 +107,9 @@ internal static class FileReplacement
             using var file = Door.OpenBeneath(directory, Door.NameOf(path), flags, out var error) ?? throw Door.Failed("cannot write", asked, error);
             if (!Door.StatusOf(file).IsUnchanged(before)) throw Changed(path);
             if (before.Links > 1) throw new PathException($"{PathText.Shown(path)} has other names (hard links), which may lie outside the scope, and cannot be replaced under this name alone; it is not written");
-            Fill(file, content, path);
+            Fill(file, content, path, InPlace);
         }
-        Settle(directory, path);
+        Settle(directory, path, Written);
         return new(path, Created: false, inPlace);
     }
 
@@ -124,7 +129,7 @@ internal static class FileReplacement
                     return old.Links == 1 ? false : throw new PathException($"{PathText.Shown(path)} belongs to another user and has other names (hard links); it is not written");
                 if (Libc.Fchmod(file, old.Mode & KeptMode) < 0) throw Door.Failed("cannot set the mode of", path, LastError());
             }
-            Fill(file, content, path);
+            Fill(file, content, path, "nothing was changed");
             Pass(path);
             ct.ThrowIfCancellationRequested();
             if (before is null) SpareFile.PutWhereNothingIs(directory, spare, name, path);
@@ -146,7 +151,7 @@ internal static class FileReplacement
     private static void WriteNew(SafeFileHandle directory, string name, string path, ReadOnlyMemory<byte> content)
     {
         using var file = Make(directory, name, path, 0x1b6);
-        Fill(file, content, path);
+        Fill(file, content, path, InPlace);
     }
 
     internal static SafeFileHandle Make(SafeFileHandle directory, string name, string path, uint mode)
@@ -156,7 +161,8 @@ internal static class FileReplacement
             ?? throw Door.Failed("cannot write", path, error);
     }
 
-    private static void Fill(SafeFileHandle file, ReadOnlyMemory<byte> content, string path)
+    /// <param name="failed">What holds of the file if this fails.</param>
+    private static void Fill(SafeFileHandle file, ReadOnlyMemory<byte> content, string path, string failed)
     {
         try
         {
@@ -165,15 +171,35 @@ internal static class FileReplacement
         }
         catch (IOException e)
         {
-            throw new PathException($"cannot write {PathText.Shown(path)}: {e.Message}");
+            throw new PathException($"cannot write {PathText.Shown(path)}: {e.Message}; {failed}");
         }
-        if (Libc.Fsync(file) < 0) throw Door.Failed("cannot make durable", path, LastError());
+        try
+        {
+            Failpoint.Pass(Failpoints.FileSync);
+            if (Libc.Fsync(file) < 0) throw new LinuxException("fsync", LastError());
+        }
+        catch (LinuxException e)
+        {
+            throw NotDurable(path, e.Errno, failed);
+        }
     }
 
-    private static void Settle(SafeFileHandle directory, string path)
+    /// <param name="failed">What holds of the file or directory at this path if this fails.</param>
+    private static void Settle(SafeFileHandle directory, string path, string failed)
     {
-        if (Libc.Fsync(directory) < 0 && LastError() is not Errno.Inval and var error) throw Door.Failed("cannot make durable", path, error);
+        try
+        {
+            Failpoint.Pass(Failpoints.FileDirectorySync);
+            if (Libc.Fsync(directory) < 0 && LastError() is not Errno.Inval and var error) throw new LinuxException("fsync", error);
+        }
+        catch (LinuxException e)
+        {
+            throw NotDurable(path, e.Errno, failed);
+        }
     }
+
+    private static PathException NotDurable(string path, int error, string failed) =>
+        new(string.Create(CultureInfo.InvariantCulture, $"cannot make durable {PathText.Shown(path)}: {Marshal.GetPInvokeErrorMessage(error)} (errno {error}); {failed}"));
 
     private static void Pass(string path)
     {

@@ -19,10 +19,11 @@ internal static class Plan
         Failpoints.JournalAppend, Failpoints.JournalAppended, Failpoints.JournalSync,
         Failpoints.TableWrite, Failpoints.TableSync, Failpoints.TableRename, Failpoints.TableDirectorySync,
         Failpoints.LendIntended, Failpoints.LendPending, Failpoints.SpawnExec, Failpoints.ChildStarted,
-        Failpoints.ChildAdopt, Failpoints.ChildReady, Failpoints.ChildAccepted, Failpoints.SpawnTask, Failpoints.SpawnUndo,
+        Failpoints.ChildAdopt, Failpoints.ChildJournal, Failpoints.ChildReady, Failpoints.ChildAccepted, Failpoints.SpawnTask, Failpoints.SpawnUndo,
         Failpoints.SpawnRecord, Failpoints.PodEnding, Failpoints.SocketBound,
         Failpoints.StopShutdown, Failpoints.StopVerified, Failpoints.StopReturned, Failpoints.StopEndEntry,
-        Failpoints.DeliverRead, Failpoints.DeliverAppend, Failpoints.FileBeforeRename, Failpoints.ToolBeforeResult, Failpoints.CommandGate,
+        Failpoints.DeliverRead, Failpoints.DeliverAppend, Failpoints.FileSync, Failpoints.FileBeforeRename, Failpoints.FileDirectorySync,
+        Failpoints.ToolBeforeResult, Failpoints.CommandMark, Failpoints.CommandGate, Failpoints.CommandFound,
         Failpoints.QuarantineMove, Failpoints.QuarantineMoved,
     ];
 

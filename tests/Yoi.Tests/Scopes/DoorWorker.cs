@@ -44,7 +44,7 @@ internal static class DoorWorker
         using var table = new ScopeTable(directories, TimeProvider.System);
         table.Open();
         string[] deny = what == "read-denied" ? [$"-read:{directory}/hidden"] : [];
-        var row = ScopeChild.RowOf(directories, "worker", [$"write:{directory}", .. deny]);
+        var row = ScopeChild.RowOf(directories, "worker", [what == "write-in-place" ? $"write:{directory}/{path}" : $"write:{directory}", .. deny]);
         using var life = PodLock.TryTake(row.Directory);
         table.AcquireAsync(row, CancellationToken.None).GetAwaiter().GetResult();
         using var scope = new LiveScope(directories, row.PodId);
@@ -54,7 +54,7 @@ internal static class DoorWorker
         {
             // A file that is there must be read before it is written.
             var read = what == "create" ? null : Call(tools["Read"], ("file_path", path));
-            Console.Write(what is "write" or "create" ? Call(tools["Write"], ("file_path", path), ("content", "written by a worker")).Summary : read!.Content);
+            Console.Write(what is "write" or "write-in-place" or "create" ? Call(tools["Write"], ("file_path", path), ("content", "written by a worker")).Summary : read!.Content);
             return 0;
         }
         catch (ToolFailure e)

@@ -19,7 +19,7 @@ public sealed class UndoTests : IAsyncLifetime
         (string Failpoint, string Step)[] cases =
         [
             ("child.started:kill", "ready"), ("child.started:eio", "ready"), ("child.adopt:kill", "ready"), ("table.write:eio", "ready"), ("table.rename:kill", "ready"),
-            ("table.directory_sync:kill", "ready"), ("journal.append:kill", "ready"), ("journal.sync:eio", "ready"), ("child.ready:kill", "ready"), ("child.ready:eio", "ready"), ("socket.bound:kill", "ready"), ("socket.bound:eio", "ready"),
+            ("table.directory_sync:kill", "ready"), ("child.journal:kill", "ready"), ("child.journal:eio", "ready"), ("journal.append:kill", "ready"), ("journal.sync:eio", "ready"), ("child.ready:kill", "ready"), ("child.ready:eio", "ready"), ("socket.bound:kill", "ready"), ("socket.bound:eio", "ready"),
             ("child.accepted:kill", "task"),
         ];
         var root = await _room.Root(string.Join(',', cases.Select((one, i) => $"{one.Failpoint}@p{i}")));

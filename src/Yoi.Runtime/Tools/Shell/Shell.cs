@@ -120,7 +120,7 @@ internal sealed class Shell(
         try
         {
             var process = made.Process.Process;
-            await Task.WhenAll(Task.Run(made.Process.Mark.Sync, CancellationToken.None), journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
+            await Task.WhenAll(Task.Run(() => MakeDurable(made.Process.Mark), CancellationToken.None), journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
                 name, line, made.Cwd, callId, background, launcher.Level, process.Pid, process.StartTime, process.BootId, process.Namespace)));
             ct.ThrowIfCancellationRequested();
             lock (_gate)
@@ -138,6 +138,18 @@ internal sealed class Shell(
             command.Kill("cancelled");
             await Task.WhenAny(command.Ended); // Its end entry must not come behind the Pod's.
             throw;
+        }
+    }
+
+    private static void MakeDurable(CommandMark mark)
+    {
+        try
+        {
+            mark.Sync();
+        }
+        catch (IOException e)
+        {
+            throw new SandboxException($"the command was not run: what others must know of it cannot be made durable: {e.Message}");
         }
     }
 

@@ -36,4 +36,36 @@ public sealed class DurabilityTests : IDisposable
         if (what == "create")
             foreach (var made in (string[])["", "/new"]) Assert.InRange(At("fsync(", $"<{_room.W}{made}>"), 0, content);
     }
+
+    [Theory, Trait("case", "G13")]
+    [InlineData("write", "d/f", null, "Overwrote", "written by a worker")] // The controls.
+    [InlineData("write-in-place", "d/f", null, "Overwrote", "written by a worker")]
+    [InlineData("write", "d/f", "file.sync", "nothing was changed", "old")]
+    [InlineData("write-in-place", "d/f", "file.sync", "it had to be written in place, so what it holds now is not certain; read it again", "written by a worker")]
+    [InlineData("write", "d/f", "file.directory_sync", "it has its new content, which a power failure may still take back", "written by a worker")]
+    [InlineData("create", "d/new", "file.sync", "nothing was changed", null)]
+    [InlineData("create", "d/new", "file.directory_sync", "it has its new content, which a power failure may still take back", "written by a worker")]
+    [InlineData("create", "d/e/new", "file.directory_sync", "it is there, and nothing was written in it", null)]
+    public async Task What_a_disk_that_fails_to_sync_leaves_is_told_as_it_is(string what, string path, string? step, string told, string? left)
+    {
+        foreach (var (action, errno) in ((string, int)[])[("eio", 5), ("enospc", 28)])
+        {
+            _room.Put("d/f", "old");
+            File.Delete(_room.W + "/d/new");
+            if (Directory.Exists(_room.W + "/d/e")) Directory.Delete(_room.W + "/d/e");
+            using var worker = DoorWorker.Start(_room.W, what, path, [.. step is null ? Array.Empty<(string, string)>() : [("YOI_FAILPOINT", $"{step}:{action}")]]);
+            var said = await worker.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+            await worker.WaitForExitAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(step is null ? 0 : 3, worker.ExitCode);
+            Assert.Contains(told, said, StringComparison.Ordinal);
+            if (step is not null)
+            {
+                Assert.StartsWith("refused: cannot make durable", said, StringComparison.Ordinal);
+                Assert.Contains($"(errno {errno})", said, StringComparison.Ordinal);
+            }
+            Assert.Equal(left, File.Exists($"{_room.W}/{path}") ? File.ReadAllText($"{_room.W}/{path}") : null);
+            Assert.Equal(path == "d/e/new", Directory.Exists(_room.W + "/d/e"));
+            _room.AssertNoSpareFiles();
+        }
+    }
 }

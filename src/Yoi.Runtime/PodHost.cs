@@ -83,7 +83,7 @@ internal sealed class PodHost : IAsyncDisposable
         if (poker is not null) Own(poker).Start();
         Own(keeper).Start(journal, table, scope);
         keeper.Ended += news.Poked;
-        var restarter = Own(new ChildRestarter(children, journal, _document.Directories, _time));
+        var restarter = Own(new ChildRestarter((id, ct) => children.RestoreAsync(id, withoutHeld: false, ct), journal, _document.Directories, _time));
         keeper.Died += restarter.Ended;
         restarter.Start();
         Own(news).Start(journal);

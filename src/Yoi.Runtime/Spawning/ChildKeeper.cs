@@ -30,8 +30,10 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     private LiveScope _scope = null!;
     private SpawnUndo? _undo;
 
-    /// <summary>Raised (on any thread) with a child whose end this process recorded. Must not block.</summary>
-    internal event Action<Entry.ChildSpawned, Entry.ChildEnded>? Died;
+    /// <summary>
+    /// Raised (on any thread) with a child whose end this process recorded; true if it was seen alive and was not ended by this process. Must not block.
+    /// </summary>
+    internal event Action<Entry.ChildSpawned, Entry.ChildEnded, bool>? Died;
 
     /// <summary>Raised (on any thread) with a child's id when its end is in the own journal. Must not block.</summary>
     internal event Action<string>? Ended;
@@ -278,6 +280,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         }
     }
 
+    /// <param name="returned">What a stop of ours gave back; null if it ended without that.</param>
     private async Task RecordAsync(KeptChild kept, ProcessExit? exit, IReadOnlyList<ScopeRule>? returned, CancellationToken ct)
     {
         if (kept.Recorded) return;
@@ -290,7 +293,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         Adopt(came);
         Ended?.Invoke(kept.Pod.PodId);
         EndRecord.RemoveRuntimeFiles(kept.Pod, own.Directories);
-        Died?.Invoke(kept.Child, ended);
+        Died?.Invoke(kept.Child, ended, kept.WasAlive && returned is null);
     }
 
     /// <summary>Appends the end of a child, and with it those below it that are ours from here on.</summary>

@@ -7,9 +7,10 @@ namespace Yoi.Runtime.Spawning;
 
 /// <summary>
 /// Starts children again that crashed, where their spawner asked for that (<c>restart: on_crash</c>): at most three times in a minute, each
-/// time later, then the child has failed, and spawner and human decide. What ended on purpose, or unseen, is not started again.
+/// time later, then the child has failed, and spawner and human decide. What ended on purpose, or while this Pod was not there, is not started again.
 /// </summary>
-internal sealed class ChildRestarter(ChildSpawner spawner, JournalWriter journal, YoiDirectories directories, TimeProvider time) : IAsyncDisposable
+/// <param name="restore">Brings a child back by its id; throws what <see cref="ChildSpawner.RestoreAsync"/> throws.</param>
+internal sealed class ChildRestarter(Func<string, CancellationToken, Task> restore, JournalWriter journal, YoiDirectories directories, TimeProvider time) : IAsyncDisposable
 {
     private const int MostInWindow = 3;
     private static readonly TimeSpan Window = TimeSpan.FromSeconds(60), FirstPause = TimeSpan.FromSeconds(1), AnswerLimit = TimeSpan.FromSeconds(10);
@@ -23,10 +24,14 @@ internal sealed class ChildRestarter(ChildSpawner spawner, JournalWriter journal
 
     internal void Start() => _loop = RunAsync(_closing.Token);
 
-    /// <summary>A child's end that this process saw and recorded.</summary>
-    internal void Ended(Entry.ChildSpawned child, Entry.ChildEnded end)
+    /// <summary>A child's end that this process recorded.</summary>
+    /// <param name="watched">
+    /// True if this process saw it alive and did not end it. Of a child of an earlier process of ours the exit status is nobody's to see: one that is gone
+    /// without having recorded an end, and without anybody's note that he kills it, crashed.
+    /// </param>
+    internal void Ended(Entry.ChildSpawned child, Entry.ChildEnded end, bool watched)
     {
-        var crashed = end.Reason == PodEnd.Crashed || end is { Reason: PodEnd.Killed, By: null };
+        var crashed = end.Reason == PodEnd.Crashed || end is { Reason: PodEnd.Killed, By: null } || (end.Reason == PodEnd.Lost && watched);
         if (crashed && child.Restart == SpawnRequest.OnCrash) _crashes.Writer.TryWrite(new Crash(child.Child, child.ChildId, end.Detail ?? "crashed"));
     }
 
@@ -67,7 +72,7 @@ internal sealed class ChildRestarter(ChildSpawner spawner, JournalWriter journal
         before.Add(time.GetTimestamp());
         try
         {
-            await spawner.RestoreAsync(crash.ChildId, withoutHeld: false, ct);
+            await restore(crash.ChildId, ct);
             await GoOnAsync(crash, ct);
             await TellAsync("warn", $"pod `{crash.Child}` crashed ({crash.How}) and was started again ({before.Count} of at most {MostInWindow} times within {Window.TotalSeconds:0} s)");
         }

@@ -9,6 +9,9 @@ internal sealed class KeptChild(Entry.ChildSpawned child, KnownPod pod, PodProce
     internal KnownPod Pod { get; } = pod;
     internal PodProcess? Process { get; } = process;
 
+    /// <summary>False if it was dead before anybody watched it, also where its process was not reaped yet.</summary>
+    internal bool WasAlive { get; } = pod.IsAlive;
+
     /// <summary>Held by whoever ends it or records its end.</summary>
     internal SemaphoreSlim Busy { get; } = new(1, 1);
     internal volatile bool Recorded;

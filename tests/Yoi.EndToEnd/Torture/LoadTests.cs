@@ -23,7 +23,7 @@ public sealed class LoadTests(ITestOutputHelper output)
     private static readonly int Middle = Slice.Of(3, 9), Leaves = Slice.Of(3, 10);
 
     /// <summary>Who lived for that long at the end had a turn meanwhile: many rounds of a tree at work.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(Math.Clamp(Seconds / 2, 10, 60));
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(Math.Clamp(Seconds / 3, 10, 20));
 
     private static int Number(string variable, int otherwise) =>
         Environment.GetEnvironmentVariable(variable) is { Length: > 0 } given ? int.Parse(given, CultureInfo.InvariantCulture) : otherwise;

@@ -34,6 +34,31 @@ public sealed class CommandLifeTests
         Assert.Contains("one [running]", (await room.Ask("BashOutput")).Content, StringComparison.Ordinal);
     }
 
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "G13"), Trait("case", "F09")]
+    public async Task A_command_whose_mark_is_not_on_disk_does_not_begin(string level)
+    {
+        SandboxRoom.SkipWithout(level);
+        const string touch = """{"command":"echo x > ran"}""";
+        await using var room = new PodRoom();
+        var pod = await room.Root("command.mark#2:kill,command.mark#1:eio", with: d => d with { SandboxLevel = level });
+
+        var refused = await pod.Call("Bash", touch);
+        Assert.True(refused.IsError);
+        Assert.Contains("the command was not run", refused.Summary, StringComparison.Ordinal);
+        Assert.Contains("errno 5", refused.Summary, StringComparison.Ordinal);
+        Assert.False(File.Exists(room.Work + "/ran"));
+
+        await pod.Client.RunAsync("CALL Bash " + touch, ct: room.Ct);
+        await pod.Launched.Process.Exited.WaitAsync(PodRoom.Patience, room.Ct);
+        await pod.Client.DisposeAsync();
+        await Eventually.Holds(() => !pod.Known.IsAlive);
+        var back = await room.Restore(pod);
+        await back.Calls(); // Its model hears of the call that was cut off.
+        Assert.False(File.Exists(room.Work + "/ran"));
+        Assert.False((await back.Call("Bash", touch)).IsError); // The control.
+        Assert.True(File.Exists(room.Work + "/ran"));
+    }
+
     [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "F09")]
     public async Task A_command_dies_with_its_Pod(string level)
     {

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Xunit;
@@ -84,9 +85,22 @@ internal sealed class PodRoom : IAsyncDisposable
         string[] environment = [$"YOI_HOME={Path}", .. Variables, .. failpoint is null ? Array.Empty<string>() : ["YOI_FAILPOINT=" + failpoint]];
         var program = new PodProgram("/usr/bin/env", ["env", .. environment, .. Through, RealPod.Yoi, "serve"]);
         var launched = await PodLauncher.StartAsync(program, document, new LaunchSecrets(null, null), Patience, TimeProvider.System, Ct);
-        var pod = new RoomPod(this, document, launched, await PodClient.ConnectAsync(launched.Socket, ct: Ct));
+        var pod = new RoomPod(this, document, launched, await Connected());
         lock (_roots) _roots.Add(pod);
         return pod;
+
+        async Task<PodClient> Connected()
+        {
+            try
+            {
+                return await PodClient.ConnectAsync(launched.Socket, ct: Ct);
+            }
+            catch (Exception e) when (e is IOException or SocketException)
+            {
+                await launched.Process.Exited.WaitAsync(Patience, Ct); // Killed as soon as it was ready: it holds its life-lock until it is gone.
+                throw;
+            }
+        }
     }
 
     /// <summary>Processes of this room, by their environment: also those that no file tells of.</summary>

@@ -45,7 +45,20 @@ public sealed record YoiDirectories(string State, string Runtime, string Config)
     public string Token(string childId) => $"{Runtime}/{childId}.token";
 
     /// <summary>All that one Pod has in the runtime directory, also what is on its way to its name.</summary>
-    internal IReadOnlyList<string> RuntimeFiles(string podId) => Directory.Exists(Runtime) ? Directory.GetFiles(Runtime, podId + ".*") : [];
+    private string[] RuntimeFiles(string podId) => Directory.Exists(Runtime) ? Directory.GetFiles(Runtime, podId + ".*") : [];
+
+    /// <summary>Removes token and socket of a Pod that is gone: one that was killed leaves them.</summary>
+    internal void RemoveRuntimeFiles(string podId)
+    {
+        try
+        {
+            foreach (var path in RuntimeFiles(podId)) File.Delete(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The runtime directory may vanish at any time; what is left there is of no use to anybody.
+        }
+    }
 }
 
 /// <summary>Durable files of one Pod.</summary>

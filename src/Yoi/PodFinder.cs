@@ -26,7 +26,7 @@ internal static class PodFinder
     /// <exception cref="CommandException">It has ended, or does not answer.</exception>
     internal static async Task<PodClient> ConnectAsync(Surroundings s, KnownPod pod, CancellationToken ct)
     {
-        if (pod.IsStarting(s.Time)) throw new CommandException(ExitCode.Refused, $"{pod.Name} is being started this moment; try again");
+        if (pod.IsStarting) throw new CommandException(ExitCode.Refused, $"{pod.Name} is being started this moment; try again");
         if (!pod.IsAlive)
             throw new CommandException(ExitCode.Refused, $"{pod.Name} {EndOf(pod) ?? "is dead and its end is not recorded"}; `yoi log {pod.Name}` shows what it did, `yoi restore {pod.Name}` brings it back");
         try

@@ -31,7 +31,7 @@ internal static class PodListing
     private static async Task<PodRow> AskedAsync(Surroundings s, KnownPod pod, CancellationToken ct)
     {
         // Listed from the moment its process exists: what it is, its journal has yet to say.
-        if (pod.IsStarting(s.Time)) return new PodRow(pod.PodId, pod.Name, "starting");
+        if (pod.IsStarting) return new PodRow(pod.PodId, pod.Name, "starting");
         if (!pod.IsAlive) return FromJournal(pod, null);
         using var process = pod.FindProcess();
         if (process is { IsHeld: true }) return FromJournal(pod, s.Directories.Socket(pod.PodId)) with { Pid = process.Pid };

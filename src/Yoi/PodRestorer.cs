@@ -13,7 +13,7 @@ internal sealed class PodRestorer(Surroundings s, bool withoutHeld)
     internal async Task<RestoredRow> RestoreAsync(KnownPod pod, CancellationToken ct)
     {
         if (pod.IsAlive) throw new CommandException(ExitCode.Refused, $"{pod.Name} is alive; `yoi attach {pod.Name}` follows it");
-        if (pod.IsStarting(s.Time)) throw new CommandException(ExitCode.Refused, $"{pod.Name} is being started this moment");
+        if (pod.IsStarting) throw new CommandException(ExitCode.Refused, $"{pod.Name} is being started this moment");
         if (LaunchRecord.Read(pod) is not { } record) throw new CommandException(ExitCode.Refused, $"the journal of {pod.Name} does not say who it is; it cannot be restored");
         if (record.EndedOnPurpose) s.Screen.Remark($"{pod.Name} had ended on purpose: {EntryText.EndText(record.End!.Reason, record.End.By, record.End.Detail)}");
         if (new PodTree(s.Registry, s.Table).LivingAbove(pod) is { } above)

@@ -44,7 +44,7 @@ internal sealed class Retention(Surroundings s)
 
     private string? Needed(KnownPod pod)
     {
-        if (pod.IsStarting(s.Time)) return Starting(pod);
+        if (pod.IsStarting) return Starting(pod);
         if (pod.IsAlive) return $"{pod.Name} is alive; `yoi stop {pod.Name}` first";
         if (s.Table.Read().Pods.Any(row => row.PodId == pod.PodId)) return $"{pod.Name} still holds paths in the scope table; `yoi stop {pod.Name}` gives them back";
         if (new PodTree(s.Registry, s.Table).LivingBelow(pod) is [.., var below]) return $"{below.Name}, below {pod.Name}, is alive; `yoi stop {pod.Name}` stops what is left of its tree";
@@ -83,7 +83,7 @@ internal sealed class Retention(Surroundings s)
     {
         try
         {
-            if (pod.IsStarting(s.Time)) return Starting(pod); // The right to its journal would be in its way.
+            if (pod.IsStarting) return Starting(pod); // The right to its journal would be in its way.
             using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
             if (right is null) return $"{pod.Name} is being restored or repaired this moment";
             if (WhyNot(pod) is { } why) return why;
@@ -143,7 +143,7 @@ internal sealed class Retention(Surroundings s)
         {
             if (Path.GetFileName(path).Split('.') is not [{ Length: 32 } id, "sock" or "token" or "new", ..]) continue;
             // A Pod's directory is there before its socket.
-            if (!s.Registry.All().Any(pod => pod.PodId == id && (pod.IsStarting(s.Time) || pod.IsAlive))) yield return Leftover(path, remove);
+            if (!s.Registry.All().Any(pod => pod.PodId == id && (pod.IsStarting || pod.IsAlive))) yield return Leftover(path, remove);
         }
         foreach (var path in Files(s.Directories.State))
         {
@@ -153,7 +153,7 @@ internal sealed class Retention(Surroundings s)
         var old = s.Time.GetUtcNow().UtcDateTime - TrialLimit;
         foreach (var path in Directory.GetDirectories(System.IO.Path.GetTempPath(), SandboxTrial.Scratch + "*"))
             if (Directory.GetLastWriteTimeUtc(path) < old && Libc.Identify(path, out var trial) == 0 && trial.Owner == Libc.Geteuid()) yield return Leftover(path, remove);
-        foreach (var pod in s.Registry.All().Where(pod => !pod.IsStarting(s.Time) && !pod.IsAlive))
+        foreach (var pod in s.Registry.All().Where(pod => !pod.IsStarting && !pod.IsAlive))
         {
             using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
             if (right is null) continue; // It comes back this moment, and what it left with it.

@@ -5,15 +5,30 @@ namespace Yoi.Runtime.Linux;
 
 internal static partial class Libc
 {
-    private const int LockExclusive = 2, LockWithoutWaiting = 4, LockRelease = 8;
+    private const int LockShared = 1, LockExclusive = 2, LockWithoutWaiting = 4, LockRelease = 8;
 
     /// <summary>Takes the exclusive flock; false if another open file holds it.</summary>
     /// <exception cref="LinuxException">Locks do not work here (ENOLCK and the like): never to be read as "not held".</exception>
-    internal static bool TryFlock(SafeFileHandle file)
+    internal static bool TryFlock(SafeFileHandle file) => TryFlock(file, LockExclusive | LockWithoutWaiting);
+
+    /// <summary>The same, and waits for whoever has it.</summary>
+    /// <exception cref="LinuxException">Locks do not work here.</exception>
+    internal static void WaitForFlock(SafeFileHandle file) => TryFlock(file, LockExclusive);
+
+    /// <summary>True if another open file holds the exclusive flock. Those who ask do not see each other.</summary>
+    /// <exception cref="LinuxException">Locks do not work here.</exception>
+    internal static bool IsFlocked(SafeFileHandle file)
+    {
+        if (!TryFlock(file, LockShared | LockWithoutWaiting)) return true;
+        ReleaseFlock(file);
+        return false;
+    }
+
+    private static bool TryFlock(SafeFileHandle file, int operation)
     {
         while (true)
         {
-            if (Flock(file, LockExclusive | LockWithoutWaiting) == 0) return true;
+            if (Flock(file, operation) == 0) return true;
             switch (Marshal.GetLastPInvokeError())
             {
                 case Errno.Intr: continue;

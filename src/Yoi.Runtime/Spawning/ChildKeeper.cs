@@ -285,6 +285,7 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
     {
         if (kept.Recorded) return;
         var back = returned ?? await _table.ReleaseAsync(kept.Pod.PodId, ct);
+        own.Directories.RemoveRuntimeFiles(kept.Pod.PodId); // Before its end stands in its journal: of an ended Pod nobody looks for them.
         var end = await EndOfAsync(kept.Pod, exit, back, ct);
         if (back.Count == 0) back = end.Returned.Count > 0 ? end.Returned : kept.Child.Rules;
         var ended = new Entry.ChildEnded(kept.Pod.Name, kept.Pod.PodId, end.Reason, end.By, end.Detail, back);
@@ -292,7 +293,6 @@ internal sealed class ChildKeeper(LaunchDocument own, TimeProvider time) : IJour
         kept.Recorded = true;
         Adopt(came);
         Ended?.Invoke(kept.Pod.PodId);
-        EndRecord.RemoveRuntimeFiles(kept.Pod, own.Directories);
         Died?.Invoke(kept.Child, ended, kept.WasAlive && returned is null);
     }
 

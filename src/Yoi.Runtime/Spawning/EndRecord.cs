@@ -73,7 +73,7 @@ internal static class EndRecord
     internal static async Task RemoveUnbornAsync(
         KnownPod pod, YoiDirectories directories, ProcessExit? exit, IReadOnlyList<ScopeRule> returned, string writtenBy, TimeProvider time)
     {
-        RemoveRuntimeFiles(pod, directories);
+        directories.RemoveRuntimeFiles(pod.PodId);
         if (!Directory.Exists(pod.Directory)) return;
         if (pod.Journal.Each(typeof(Entry.Input), typeof(Entry.PodEnded)).Any())
             await CompleteAsync(pod, exit, returned, writtenBy, time, CancellationToken.None);
@@ -95,17 +95,7 @@ internal static class EndRecord
     }
 
     /// <summary>Token and socket of a Pod that is gone: one that was killed leaves them.</summary>
-    internal static void RemoveRuntimeFiles(KnownPod pod, YoiDirectories directories)
-    {
-        try
-        {
-            foreach (var path in directories.RuntimeFiles(pod.PodId)) File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The runtime directory may vanish at any time; what is left there is of no use to anybody.
-        }
-    }
+    internal static void RemoveRuntimeFiles(KnownPod pod, YoiDirectories directories) => directories.RemoveRuntimeFiles(pod.PodId);
 
     private static async Task<Entry.PodEnded> WriteAsync(KnownPod pod, PodLock right, Entry.PodEnded end, TimeProvider time)
     {

@@ -47,6 +47,7 @@ internal static class PodLauncher
         var directory = document.Directories.Pod(document.Name, document.PodId);
         var isNew = !Directory.Exists(directory);
         PrivateDirectories.Create(document.Directories.State, document.Directories.Pods, document.Directories.Runtime, directory);
+        using var hold = LaunchHold.Take(directory);
         var stderr = Path.Combine(directory, PodFiles.Stderr);
         var before = File.Exists(stderr) ? new FileInfo(stderr).Length : 0;
         if (before > StderrLog.MaxBytes) before = 0;

@@ -10,12 +10,12 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
     internal bool IsAlive => PodLock.MayLive(Directory);
 
     /// <summary>
-    /// True from the moment its directory is made until its process holds its life-lock. The directory comes first and the lock file with the lock, so
-    /// one without lock and journal is a Pod that is being started; one as old as no start takes is what a killed launcher left.
+    /// True while whoever starts it waits for it to be ready, and it does not hold its life-lock yet: the directory comes first and the lock file with the
+    /// lock. Of one without lock and journal that nobody starts, the launcher was killed.
     /// </summary>
-    internal bool IsStarting(TimeProvider time) =>
+    internal bool IsStarting =>
         !System.IO.Path.Exists(System.IO.Path.Combine(Directory, PodFiles.Lock)) && !System.IO.Path.Exists(System.IO.Path.Combine(Directory, PodFiles.Journal))
-        && (time.GetUtcNow().UtcDateTime - System.IO.Directory.GetLastWriteTimeUtc(Directory)).Duration() < PodLauncher.LongestStart;
+        && LaunchHold.IsHeld(Directory);
 
     internal JournalReader Journal => new(System.IO.Path.Combine(Directory, PodFiles.Journal));
 

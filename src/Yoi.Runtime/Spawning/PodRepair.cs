@@ -46,7 +46,7 @@ internal static class PodRepair
     /// <exception cref="IOException">It failed; what was not told is as it was.</exception>
     internal static RepairReport Run(KnownPod pod, TimeProvider time)
     {
-        if (pod.IsStarting(time)) throw new RepairException($"{pod.Name} is being started this moment");
+        if (pod.IsStarting) throw new RepairException($"{pod.Name} is being started this moment");
         List<Mended> places = [];
         List<string> kept = [];
         using var right = Take(pod, places, kept);

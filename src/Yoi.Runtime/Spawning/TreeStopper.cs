@@ -95,7 +95,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     {
         var returned = await table.ReleaseAsync(pod.PodId, ct);
         if (returned.Count == 0) returned = held.GetValueOrDefault(pod.PodId, []);
-        EndRecord.RemoveRuntimeFiles(pod, directories);
+        directories.RemoveRuntimeFiles(pod.PodId);
         Failpoint.Pass(Failpoints.StopReturned);
         var end = await EndRecord.CompleteAsync(pod, exit, returned, by, time, ct);
         Failpoint.Pass(Failpoints.StopEndEntry);

@@ -15,7 +15,7 @@ internal static class PsCommand
         {
             // Of those that do not live, journals would be opened, and read as a whole if they have changed.
             var pods = s.Registry.All();
-            var rows = await PodListing.CollectAsync(s, pods.Where(pod => !parsed.GetValue(living) || pod.IsStarting(s.Time) || pod.IsAlive), ct);
+            var rows = await PodListing.CollectAsync(s, pods.Where(pod => !parsed.GetValue(living) || pod.IsStarting || pod.IsAlive), ct);
             if (parsed.GetValue(living)) rows = [.. rows.Where(row => row.State is not ("ended" or "dead" or "damaged"))];
             if (parsed.GetValue(json)) s.Screen.Json(rows, TerminalJson.Default.IReadOnlyListPodRow);
             else if (rows.Count == 0 && pods.Count > 0) s.Screen.Line("no living Pods; `yoi ps` shows those that have ended, `yoi restore NAME` brings one back", Tone.Dim);

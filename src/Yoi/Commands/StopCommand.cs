@@ -48,7 +48,7 @@ internal static class StopCommand
     /// </summary>
     private static async Task<StopOutcome> StopAsync(Surroundings s, KnownPod pod, bool force, CancellationToken ct)
     {
-        for (var began = s.Time.GetTimestamp(); pod.IsStarting(s.Time) && !new PodTree(s.Registry, s.Table).Rows().Any(row => row.PodId == pod.PodId); await Task.Delay(StartPause, s.Time, ct))
+        for (var began = s.Time.GetTimestamp(); pod.IsStarting && !new PodTree(s.Registry, s.Table).Rows().Any(row => row.PodId == pod.PodId); await Task.Delay(StartPause, s.Time, ct))
             if (s.Time.GetElapsedTime(began) > StartLimit) throw new StopException($"pod `{pod.Name}` is being started this moment and does not hold its life-lock yet; stop it again when it does");
         return await s.Stopper.StopAsync(pod, "human", force, ct);
     }

@@ -69,11 +69,11 @@ public sealed class LoadTests(ITestOutputHelper output)
         Assert.InRange(killed, (journals.Count / 10) - 2 - (journals.Count / 50), (journals.Count / 10) + 2);
         Open.AssertFlat(before, after);
         AssertNobodyStarved(alive, over);
-        room.Keep = false;
 
         (await room.RunAsync(["stop", .. journals.Where(journal => journal.End is null).Select(journal => journal.PodId)])).Expect(0);
         journals = evidence.Journals();
         Assert.Empty(Present.WhenStopped(evidence, journals).Concat(Present.Leftovers(room.Directories, journals)));
+        room.Keep = false;
     }
 
     /// <summary>Whoever lived all that time was served in it.</summary>

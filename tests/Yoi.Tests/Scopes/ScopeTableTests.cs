@@ -68,6 +68,22 @@ public sealed class ScopeTableTests : IDisposable
         Assert.Equal(Access.None, live.Current().AccessAt("/w/b"));
     }
 
+    [Fact]
+    public async Task Who_drops_the_row_of_a_killed_Pod_removes_its_socket_and_its_token()
+    {
+        var (killed, other) = (_room.Row("killed", "write:/w"), _room.Row("other", "write:/v"));
+        await _room.Table.AcquireAsync(killed, Ct);
+        await _room.Table.AcquireAsync(other, Ct);
+        Directory.CreateDirectory(_room.Directories.Runtime);
+        foreach (var pod in new[] { killed, other })
+            foreach (var path in new[] { _room.Directories.Socket(pod.PodId), _room.Directories.Token(pod.PodId) }) await File.WriteAllTextAsync(path, "", Ct);
+        _room.Kill(killed);
+
+        await _room.Table.AcquireAsync(_room.Row("next", "write:/w"), Ct);
+
+        Assert.Equal([_room.Directories.Socket(other.PodId), _room.Directories.Token(other.PodId)], Directory.GetFiles(_room.Directories.Runtime).Order(StringComparer.Ordinal));
+    }
+
     [Theory, Trait("case", "P23")]
     [InlineData("write:/", "not within")]
     [InlineData("write:/v", "not within")]

@@ -77,6 +77,18 @@ public sealed class NamespaceTests : IAsyncDisposable
     private int Pod(string name)
     {
         var directory = Directory.GetDirectories(_room.Directories.Pods, name + ".*").Single();
-        return _room.Processes().Single(process => Directory.GetFiles($"/proc/{process.Pid}/fd").Any(fd => new FileInfo(fd).LinkTarget == $"{directory}/{PodFiles.Lock}")).Pid;
+        return _room.Processes().Single(process => DescriptorsOf(process.Pid).Any(fd => new FileInfo(fd).LinkTarget == $"{directory}/{PodFiles.Lock}")).Pid;
+    }
+
+    private static string[] DescriptorsOf(int pid)
+    {
+        try
+        {
+            return Directory.GetFiles($"/proc/{pid}/fd");
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return []; // Gone since it was listed.
+        }
     }
 }

@@ -142,7 +142,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
                 made = good is null ? TableRebuild.FromJournals(directories, _isAlive, held.Generation, own: null, strict: false) : null;
                 var after = made?.Table ?? Living(good!, _ => true);
                 if (ReferenceEquals(after, good)) return;
-                foreach (var row in good is null ? [] : TableChange.Gone(good, after)) Settle(row);
+                foreach (var row in good is null ? [] : TableChange.Gone(good, after)) Settle(row, isDropped: true);
                 if (made is not null) _file.PutAside();
                 _file.Replace(after);
                 held.Remember(after.Generation);
@@ -172,7 +172,7 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
                 var after = change(before);
                 if (own is not null) Settle(own);
                 if (ReferenceEquals(after, found)) return after;
-                foreach (var row in TableChange.Gone(before, after)) Settle(row);
+                foreach (var row in TableChange.Gone(before, after)) Settle(row, isDropped: row.PodId != near);
                 _file.Replace(after);
                 held.Remember(after.Generation);
                 return after;
@@ -200,11 +200,11 @@ internal sealed class ScopeTable(YoiDirectories directories, TimeProvider time, 
             if (near is null || row.RootId == root) _ = _isAlive(row.Directory);
     }
 
-    /// <summary>Whoever drops a row is the last that looks at a Pod whose spawner was killed, too.</summary>
-    private void Settle(TableRow gone)
+    /// <param name="isDropped">True: it is that of a Pod found dead. Whoever drops it is the last that looks at one whose spawner was killed, too.</param>
+    private void Settle(TableRow gone, bool isDropped)
     {
         Settle(gone.Directory);
-        directories.RemoveRuntimeFiles(gone.PodId);
+        if (isDropped) directories.RemoveRuntimeFiles(gone.PodId);
     }
 
     /// <summary>No scope is given on before what a dead Pod's commands and its last write left is dealt with.</summary>

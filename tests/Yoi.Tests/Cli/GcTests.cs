@@ -173,7 +173,7 @@ public sealed class GcTests : IDisposable
             await shell.WaitForExitAsync(TestContext.Current.CancellationToken);
         using var life = PodLock.TryTake(alive.Directory);
         await GcAsync();
-        Assert.All(stale, path => Assert.True(File.Exists(path)));
+        Assert.All(stale[..^1], path => Assert.True(File.Exists(path))); // Over the last a verdict may have been written and renamed.
         await GcAsync("--yes");
         Assert.All(stale, path => Assert.False(File.Exists(path), path));
         Assert.All(good, path => Assert.True(File.Exists(path), path));

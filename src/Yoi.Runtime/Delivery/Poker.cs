@@ -5,13 +5,16 @@ using Yoi.Runtime.Journal;
 namespace Yoi.Runtime.Delivery;
 
 /// <summary>
-/// Pokes the spawner when this Pod's journal has something for it. Best effort, a second at most, never in anybody's way:
-/// a lost poke costs nothing, because the spawner reads on by itself.
+/// Pokes the spawner when this Pod's journal has something for it. Best effort, never in anybody's way: a poke that was not taken within a second
+/// is tried again <see cref="Pauses"/> later, and after the last of them left to the spawner, which reads on by itself once a minute.
 /// </summary>
 /// <param name="socketOfSpawner">Asked at each poke: with its spawner gone, a Pod is that of the next above.</param>
 internal sealed class Poker(Func<string> socketOfSpawner, string token, string name, string podId, TimeProvider time) : IJournalFold, IAsyncDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
+    internal static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
+
+    /// <summary>Before the second try and those behind it.</summary>
+    internal static readonly IReadOnlyList<TimeSpan> Pauses = [.. new[] { 1, 2, 4, 8, 16 }.Select(seconds => TimeSpan.FromSeconds(seconds))];
 
     private readonly SemaphoreSlim _wanted = new(0);
     private readonly CancellationTokenSource _closing = new();
@@ -38,7 +41,7 @@ internal sealed class Poker(Func<string> socketOfSpawner, string token, string n
     {
         await _closing.CancelAsync();
         await _loop;
-        if (Interlocked.Read(ref _seq) > _poked) await PokeAsync();
+        if (Interlocked.Read(ref _seq) > _poked) await TryAsync();
         _wanted.Dispose();
         _closing.Dispose();
     }
@@ -59,7 +62,19 @@ internal sealed class Poker(Func<string> socketOfSpawner, string token, string n
         }
     }
 
+    /// <summary>Whoever cannot take it, a busy machine's or a stopped one, is asked again: else it sat out its minute.</summary>
     private async Task PokeAsync()
+    {
+        foreach (var pause in Pauses)
+        {
+            if (await TryAsync()) return;
+            await Task.Delay(pause, time, _closing.Token);
+        }
+        await TryAsync();
+    }
+
+    /// <returns>The spawner has it.</returns>
+    private async Task<bool> TryAsync()
     {
         var seq = Interlocked.Read(ref _seq);
         using var limit = new CancellationTokenSource(Limit, time);
@@ -70,8 +85,9 @@ internal sealed class Poker(Func<string> socketOfSpawner, string token, string n
         }
         catch (Exception e) when (e is IOException or SocketException or PodRefusedException or OperationCanceledException)
         {
-            // The spawner is gone, busy or held. It reads our journal when it can.
+            return false; // The spawner is gone, busy or held.
         }
         _poked = seq;
+        return true;
     }
 }

@@ -39,7 +39,7 @@ internal sealed class GrowingTree
         if (children.Length > 0)
         {
             yield return Minds.Calls([.. children.Select(child => ("SpawnPod", Lend(child, $"{directory}/{child}"))), ("Write", Text(directory, "beside.txt", name))]);
-            if (_random.Next(3) == 0) yield return Minds.Call("SpawnPod", Lend(children[0], $"{directory}/{children[0]}")); // In use: undone.
+            if (_random.Next(3) == 0) yield return Minds.Call("SpawnPod", Lend(children[0], $"{directory}/{children[0]}")); // In use: refused.
             for (var steps = _random.Next(2, 6); steps > 0; steps--) yield return Step(name, directory, children[_random.Next(children.Length)]);
             yield return Minds.Call("WaitForPods", new { until = "all", timeout_seconds = 5 });
             yield return Minds.Call("StopPod", new { name = children[0] });

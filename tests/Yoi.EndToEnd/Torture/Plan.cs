@@ -37,8 +37,8 @@ internal static class Plan
             {
                 foreach (var action in Actions)
                 {
-                    singles.Add([At(point, action, random)]);
-                    doubles.Add([At(point, action, random), Recovering(random, action)]);
+                    singles.Add([.. Before(point), At(point, action, random)]);
+                    doubles.Add([.. Before(point), At(point, action, random), Recovering(random, action)]);
                 }
             }
             for (var strikes = 0; strikes < 2 * Points.Count; strikes++) others.Add([Strike(random)]);
@@ -52,6 +52,9 @@ internal static class Plan
             while (between.TryDequeue(out var left)) yield return new Scenario(random.Next(), left);
         }
     }
+
+    /// <summary>Without what nothing passes that failpoint: only a spawn that failed is undone.</summary>
+    internal static IReadOnlyList<Fault> Before(string point) => point == Failpoints.SpawnUndo ? [new Fault.At(Failpoints.SpawnRecord, "eio", 1, Phase.Work)] : [];
 
     private static IReadOnlyList<Fault>[] Shuffled(List<IReadOnlyList<Fault>> all, Random random)
     {

@@ -40,7 +40,9 @@ public sealed class BaseClientTests
         do early.Add(JsonDocument.Parse((await plain.LineAsync())!).RootElement);
         while (Words(early[^1]) != "error not_paused"); // All were answered before a run begins.
         await using var ours = await pod.ClientAsync();
-        await using var following = ours.AttachAsync(ct: ServedRoom.Ct).GetAsyncEnumerator(ServedRoom.Ct);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ServedRoom.Ct);
+        patience.CancelAfter(2 * RealPod.Patience);
+        await using var following = ours.AttachAsync(ct: patience.Token).GetAsyncEnumerator(patience.Token);
 
         await RunAsync(ours, following, $$"""CALL SpawnPod {"name": "kid", "task": "hi", "scope": [{"target": "{{root.Work}}/sub", "permission": "write"}]}""");
         await Eventually.Holds(() => NewsRuns.AllIsTold(pod), RealPod.Patience); // News, told by a result or in a run of its own.
@@ -109,7 +111,8 @@ public sealed class BaseClientTests
 
     private static async Task UntilAsync(IAsyncEnumerator<PodMessage> following, Func<Entry, bool> seen, long afterSeq = 0)
     {
-        while (await following.MoveNextAsync().AsTask().WaitAsync(RealPod.Patience, ServedRoom.Ct))
+        while (await following.MoveNextAsync())
             if (following.Current is PodMessage.Entered entered && entered.Seq > afterSeq && seen(entered.Entry)) return;
+        throw new InvalidOperationException("the Pod ended before that was seen");
     }
 }

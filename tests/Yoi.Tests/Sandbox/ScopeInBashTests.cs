@@ -301,10 +301,17 @@ public sealed class ScopeInBashTests
             {
                 Assert.Contains("not run", e.Message, StringComparison.Ordinal);
             }
-            room.AssertOutsideUntouched();
+            Judge();
         }
         await room.Ask("KillBash", ("name", "swapper"));
-        room.AssertOutsideUntouched();
+        Judge();
+
+        void Judge()
+        {
+            // What bubblewrap made for a mount, in the moment of an exchange: docs/decisions/0438. Fails if anything is in it.
+            if (level == "kernel" && Directory.Exists(room.O + "/b")) Directory.Delete(room.O + "/b");
+            room.AssertOutsideUntouched();
+        }
     }
 
     [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "P15")]

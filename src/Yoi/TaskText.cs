@@ -9,7 +9,7 @@ internal static class TaskText
     {
         if (argument is null && s.InputIsTerminal)
             throw new CommandException(ExitCode.Usage, "no task or message; give it in quotes, or pipe it in: `yoi run 'explain this repository'`, `yoi send NAME 'now the tests'`");
-        var text = argument is null or "-" ? await s.Input.ReadToEndAsync(ct) : argument;
+        var text = argument is null or "-" ? await PipedText.ReadToEndAsync(s.Input, ct) : argument;
         return text.Trim().Length > 0 ? text : throw new CommandException(ExitCode.Usage, $"the {what} is empty; say what is to be done");
     }
 }

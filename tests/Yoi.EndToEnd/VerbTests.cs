@@ -57,6 +57,37 @@ public sealed class VerbTests : IAsyncDisposable
         Assert.Empty(await _room.PodsAsync());
     }
 
+    [Fact]
+    public async Task All_that_lives_is_stopped_at_once_and_nobody_else_is_named()
+    {
+        await using var server = await ServeAsync();
+        Assert.Equal("no Pod lives\n", (await _room.RunAsync("stop", "--all")).Expect(0).Error);
+        foreach (var name in new[] { "one", "two", "gone" }) (await _room.RunAsync("start", name, "--read", ".")).Expect(0);
+        (await _room.RunAsync("stop", "gone")).Expect(0);
+        var stopped = (await _room.RunAsync("stop", "--all", "--json")).Expect(0).Json.EnumerateArray();
+        Assert.Equal(["one", "two"], stopped.Select(row => row.GetProperty("name").GetString()!).Order());
+        Assert.All((await _room.PodsAsync()).Values, row => Assert.Equal("ended", row.GetProperty("state").GetString()));
+        Assert.Contains("or give --all", (await _room.RunAsync("stop")).Expect(2).Error, StringComparison.Ordinal);
+        Assert.Contains("or give --all", (await _room.RunAsync("stop", "one", "--all")).Expect(2).Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("exec \"$0\" attach helper </dev/zero")]
+    [InlineData("exec \"$0\" send helper </dev/zero")]
+    [InlineData("exec \"$0\" start other --task - </dev/zero")]
+    public async Task What_is_piped_in_without_an_end_is_refused_and_said_to_be(string shell)
+    {
+        await using var server = await ServeAsync();
+        (await _room.RunAsync("start", "helper", "--read", ".")).Expect(0);
+        await using var process = _room.Start("/bin/sh", ["-c", shell, YoiRoom.Program]);
+        var refused = await process.EndAsync();
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("longer than a Pod takes in one message (4 MiB)", refused.Error, StringComparison.Ordinal);
+        Assert.Equal(["helper"], (await _room.PodsAsync()).Keys);
+        Assert.DoesNotContain(_room.Journal("helper"), entry => entry is Entry.Input);
+        (await _room.RunAsync("stop", "--all")).Expect(0);
+    }
+
     [Theory]
     [InlineData("mkdir gone && cd gone && rmdir ../gone && exec \"$0\" ps", "the working directory is not there any more")]
     [InlineData("YOI_HOME=relative exec \"$0\" rm --all-ended", "YOI_HOME is \"relative\"; it must be an absolute path")]

@@ -33,6 +33,10 @@ internal static class CommandGate
     private static readonly string[] Passed =
         ["LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "DOTNET_ROOT", "JAVA_HOME", "GOROOT", "PYENV_ROOT", "NVM_DIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
 
+    /// <summary>With a network: how it is reached. Each also in small letters.</summary>
+    private static readonly string[] PassedWithNetwork =
+        ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"];
+
     /// <summary>For tools that would ask a server, and take its silence for a fault of the project.</summary>
     private static readonly string[] WithoutNetwork = ["NuGetAudit=false", "npm_config_audit=false", "npm_config_fund=false", "npm_config_update_notifier=false", "npm_config_fetch_retries=0", "PIP_RETRIES=0", "PIP_DISABLE_PIP_VERSION_CHECK=1"];
 
@@ -76,6 +80,9 @@ internal static class CommandGate
         ];
         foreach (var name in Passed)
             if (environment(name) is { Length: > 0 and < 4096 } value) variables.Add($"{name}={value}");
+        if (!network) return variables;
+        foreach (var name in PassedWithNetwork.Concat(PassedWithNetwork.Select(name => name.ToLowerInvariant())))
+            if (environment(name) is { Length: > 0 and < 4096 } value && !value.Contains('@')) variables.Add($"{name}={value}"); // Before an @ stands a password.
         return variables;
     }
 

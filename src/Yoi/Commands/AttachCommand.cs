@@ -32,7 +32,7 @@ internal static class AttachCommand
         s.Screen.Remark($"{pod.Name} is {Amounts.Name(status.State)}; type to send, Ctrl-C cancels its run, Ctrl-D detaches");
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var view = ShowAsync(s, client, all ? 1 : Math.Max(1, status.HeadSeq - Backlog), leave.Token);
-        Func<string?> next = s.InputIsTerminal && s.Screen.IsLive ? new Keyboard(s.Screen).ReadLine : s.Input.ReadLine;
+        Func<string?> next = s.InputIsTerminal && s.Screen.IsLive ? new Keyboard(s.Screen).ReadLine : () => PipedText.ReadLine(s.Input);
         // Blocks a thread of its own until a line is there: the console has no other way.
         var typed = Task.Run(next, leave.Token);
         try

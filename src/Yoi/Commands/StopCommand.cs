@@ -11,13 +11,19 @@ internal static class StopCommand
 
     internal static Command Create(Surroundings s)
     {
-        var names = PodFinder.Argument<string[]>(s, "NAME", "The Pods.", ArgumentArity.OneOrMore, pod => pod.IsAlive);
+        var names = PodFinder.Argument<string[]>(s, "NAME", "The Pods.", ArgumentArity.ZeroOrMore, pod => pod.IsAlive);
+        var all = new Option<bool>("--all", "-a") { Description = "Every Pod that lives." };
         var force = new Option<bool>("--force", "-f") { Description = "Kill at once instead of asking." };
         var json = new Option<bool>("--json") { Description = "Print an array of objects." };
-        var command = new Command("stop", "Stop Pods and all below them; their scope comes back.") { names, force, json };
+        var command = new Command("stop", "Stop Pods and all below them; their scope comes back.") { names, all, force, json };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(all) == (result.GetValue(names) is { Length: > 0 })) result.AddError("name the Pods to stop, or give --all");
+        });
         command.SetAction(async (parsed, ct) =>
         {
-            var pods = parsed.GetRequiredValue(names).Select(name => PodFinder.Find(s, name)).ToList();
+            var pods = parsed.GetValue(all) ? Tops(s) : [.. parsed.GetValue(names)!.Select(name => PodFinder.Find(s, name))];
+            if (pods.Count == 0) s.Screen.Remark("no Pod lives");
             // All at once; told in the order in which they were named.
             var stops = pods.Select(pod => StopAsync(s, pod, parsed.GetValue(force), ct)).ToList();
             List<StopRow> rows = [];
@@ -40,6 +46,13 @@ internal static class StopCommand
             return code;
         });
         return command;
+    }
+
+    /// <summary>Those with no living Pod above: with them goes all that is below.</summary>
+    private static List<KnownPod> Tops(Surroundings s)
+    {
+        var tree = new PodTree(s.Registry, s.Table);
+        return [.. s.Registry.All().Where(pod => (pod.IsAlive || pod.IsStarting) && tree.LivingAbove(pod) is null)];
     }
 
     /// <summary>

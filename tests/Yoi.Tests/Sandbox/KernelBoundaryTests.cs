@@ -93,6 +93,22 @@ public sealed class KernelBoundaryTests
         Assert.Equal($"{room.Places.SeenHome} {room.Places.SeenTemp}", await room.Run("echo $HOME $TMPDIR; echo x > $HOME/f; echo x > $TMPDIR/f; { echo x > /tmp/f; } 2>/dev/null || true"));
     }
 
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "K01")]
+    public async Task How_a_network_is_reached_is_told_where_there_is_one_and_no_password_with_it(string level)
+    {
+        foreach (var network in new[] { true, false })
+        {
+            await using var room = await SandboxRoom.MakeAsync(level, network: network);
+            room.Environment["https_proxy"] = room.Environment["HTTP_PROXY"] = "http://proxy.example:3128";
+            room.Environment["HTTPS_PROXY"] = "http://user:canary@proxy.example:3128";
+            room.Environment["SSL_CERT_FILE"] = "/etc/ssl/own.pem";
+            var all = (await room.Run("env")).Split('\n');
+            string[] told = ["HTTP_PROXY=http://proxy.example:3128", "https_proxy=http://proxy.example:3128", "SSL_CERT_FILE=/etc/ssl/own.pem"];
+            Assert.Equal(network ? told : [], told.Intersect(all));
+            Assert.DoesNotContain(all, line => line.Contains("canary", StringComparison.Ordinal));
+        }
+    }
+
     [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "K07"), Trait("case", "L14")]
     public async Task Secrets_of_the_user_and_of_Yoi_are_not_there_even_if_the_home_is_lent(string level)
     {

@@ -11,11 +11,12 @@ internal static partial class Histories
     internal static IEnumerable<Violation> Check(Evidence evidence, IReadOnlyList<PodJournal> journals)
     {
         var byId = journals.ToDictionary(journal => journal.PodId, StringComparer.Ordinal);
+        var targets = journals.SelectMany(TargetsOf).CountBy(path => path, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal);
         foreach (var journal in journals)
         {
             if (journal.Health.DamagedLines > 0) yield return new("journals parse", $"{journal}: {journal.Health.DamagedLines} damaged lines, the first at {journal.Health.FirstDamage}");
             if (journal.Records.Count > 0 && journal.Records[0] is not { Seq: 1, Entry: Entry.PodCreated }) yield return new("journals parse", $"{journal} begins with {journal.Records[0]}");
-            foreach (var violation in Calls(journal).Concat(LentWrites(journal)).Concat(News(journal)).Concat(Ends(journal)).Concat(Messages(journal, byId))) yield return violation;
+            foreach (var violation in Calls(journal).Concat(LentWrites(journal, path => targets.GetValueOrDefault(path) > 1)).Concat(News(journal)).Concat(Ends(journal)).Concat(Messages(journal, byId))) yield return violation;
         }
         foreach (var violation in Inputs(evidence, journals).Concat(Requests(evidence, journals))) yield return violation;
     }
@@ -52,8 +53,9 @@ internal static partial class Histories
             yield return new("one result a call", $"{journal} rests and owes results of {string.Join(", ", open)}");
     }
 
-    /// <summary>While a part is lent, neither its spawner's tools nor its commands wrote there. A command's file is one that only that call writes.</summary>
-    private static IEnumerable<Violation> LentWrites(PodJournal journal)
+    /// <summary>While a part is lent, neither its spawner's tools nor its commands wrote there. A file that is there tells of a failed command if only that one would write it.</summary>
+    /// <param name="hasOthers">Another call would write that file, too: one of an earlier Pod of the name, which does the same.</param>
+    private static IEnumerable<Violation> LentWrites(PodJournal journal, Func<string, bool> hasOthers)
     {
         var lent = new Dictionary<string, (string Child, IReadOnlyList<ScopeRule> Rules)>(StringComparer.Ordinal);
         var calls = new Dictionary<string, AssistantBlock.ToolCall>(StringComparer.Ordinal);
@@ -76,7 +78,7 @@ internal static partial class Histories
                         if (rules.Any(rule => rule.Permission == Permission.Write && Writers.Covers(rule, path)))
                             yield return new("one writer", $"{journal} seq {record.Seq}: it wrote {path} while that was lent to {child}");
                     break;
-                case Entry.ToolResult { Name: "Bash" } result when WrittenBy(calls.GetValueOrDefault(result.CallId)) is { } path && (!result.IsError || File.Exists(path)):
+                case Entry.ToolResult { Name: "Bash" } result when WrittenBy(calls.GetValueOrDefault(result.CallId)) is { } path && (!result.IsError || (!hasOthers(path) && File.Exists(path))):
                     foreach (var (child, rules) in lent.Where(one => lentAtCall[result.CallId].Contains(one.Key)).Select(one => one.Value))
                         if (rules.Any(rule => rule.Permission == Permission.Write && Writers.Covers(rule, path)))
                             yield return new("one writer", $"{journal} seq {record.Seq}: a command of it wrote {path} while that was lent to {child}");
@@ -90,6 +92,9 @@ internal static partial class Histories
     /// <summary>The file that a command puts all its output in.</summary>
     private static string? WrittenBy(AssistantBlock.ToolCall? call) =>
         Argument(call, "command") is { } command && Target().Match(command) is { Success: true } found ? found.Groups["path"].Value : null;
+
+    private static IEnumerable<string> TargetsOf(PodJournal journal) =>
+        journal.Records.Select(record => record.Entry).OfType<Entry.Assistant>().SelectMany(message => message.Blocks.OfType<AssistantBlock.ToolCall>()).Select(WrittenBy).OfType<string>();
 
     [GeneratedRegex(@" > (?<path>/\S+)$")]
     private static partial Regex Target();

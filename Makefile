@@ -15,7 +15,7 @@ build: ## everything, warnings are errors
 test: ## unit, structure and end-to-end tests on the debug build
 	dotnet test Yoi.slnx -c $(CONFIGURATION) --no-progress
 
-agree: build ## file tools, commands and the reference model on 1,000 random rule sets (YOI_RULE_SETS, YOI_SEED)
+agree: build ## file tools, commands of both levels and the reference model on 1,000 random rule sets (YOI_RULE_SETS, YOI_SEED)
 	YOI_RULE_SETS=$${YOI_RULE_SETS:-1000} artifacts/bin/Yoi.Tests/debug/Yoi.Tests --no-progress --filter-class '*ToolsAndBashAgreeTests' --output Detailed
 
 check: format build test ## what must be green before a commit

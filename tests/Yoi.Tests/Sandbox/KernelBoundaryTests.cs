@@ -109,28 +109,6 @@ public sealed class KernelBoundaryTests
         }
     }
 
-    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "K07"), Trait("case", "L14")]
-    public async Task Secrets_of_the_user_and_of_Yoi_are_not_there_even_if_the_home_is_lent(string level)
-    {
-        await using var room = await SandboxRoom.MakeAsync(level, ["write:/W", "read:/home", "read:/yoi"], scene: root =>
-        {
-            Directory.CreateDirectory(root + "/home/.aws");
-            File.WriteAllText(root + "/home/.aws/credentials", "canary");
-            File.WriteAllText(root + "/home/.netrc", "canary");
-            File.WriteAllText(root + "/home/plain", "plain");
-        });
-        if (await room.IsRefused(room.Home)) return;
-        Assert.Equal("plain", await room.Run($"cat {room.Home}/plain"));
-        foreach (var path in new[] { ".ssh/id", ".aws/credentials", ".netrc" }) await room.Fails($"cat {room.Home}/{path}");
-        var directories = room.Document.Directories;
-        foreach (var path in new[] { directories.ScopeLock, directories.ScopeTable, directories.Pods, room.PodDirectory + "/journal.jsonl" })
-        {
-            Assert.True(Path.Exists(path));
-            await room.Fails($"cat {path} || ls {path}");
-            await room.Fails($"/usr/bin/python3 -c 'import fcntl; fcntl.flock(open(\"{path}\"), fcntl.LOCK_EX)'");
-        }
-    }
-
     [Theory, InlineData("kernel"), InlineData("partial")]
     public async Task Caches_and_harmless_settings_of_the_home_are_there_and_its_credentials_are_not(string level)
     {

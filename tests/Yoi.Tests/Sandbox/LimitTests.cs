@@ -84,6 +84,40 @@ public sealed class LimitTests
         Assert.Contains("256 MiB", said, StringComparison.Ordinal);
     }
 
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "F12"), Trait("case", "S18")]
+    public async Task What_a_process_may_ask_for_is_limited_with_a_group_and_without_one_and_it_cannot_raise_that(string level)
+    {
+        await using var room = await RoomAsync(level);
+        static string Takes(string what, int size) => $"/usr/bin/python3 -c 'import mmap; x = {what.Replace("SIZE", $"({size} << 20)", StringComparison.Ordinal)}; print(\"got\")'";
+        Assert.Equal("262144", await room.Run("ulimit -Hd"));
+        foreach (var way in new[] { "bytearray(SIZE)", "mmap.mmap(-1, SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)" })
+        {
+            Assert.Equal("got", await room.Run(Takes(way, 100)));
+            foreach (var size in new[] { 300, 20 << 10 }) Assert.Contains("memory, 256 MiB", await room.Fails(Takes(way, size)), StringComparison.Ordinal);
+            await room.Fails("ulimit -d unlimited && " + Takes(way, 300));
+        }
+    }
+
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "F12"), Trait("case", "S18")]
+    public async Task What_is_really_in_memory_is_limited_where_there_is_a_group_however_it_was_asked_for(string level)
+    {
+        await using var room = await RoomAsync(level);
+        // Shared memory is in nobody's data segment: a limit of a process does not see it.
+        static string Uses(int size) => $"/usr/bin/python3 -c 'import mmap; m = mmap.mmap(-1, {size} << 20); [m.__setitem__(i, 1) for i in range(0, {size} << 20, 4096)]; print(\"us\" \"ed\")'";
+        Assert.Equal("used", await room.Run(Uses(100)));
+        var outcome = await room.Bash(Uses(400));
+        if (!CommandGroup.Counts.Memory)
+        {
+            Assert.Equal("used", outcome.Content);
+            Assert.Contains("what processes share is then not held", await File.ReadAllTextAsync(Path.Combine(Structure.SourceTree.Root, "docs/sandbox.md"), SandboxRoom.Ct), StringComparison.Ordinal);
+            return;
+        }
+        Assert.True(outcome.IsError, outcome.Content);
+        Assert.DoesNotContain("used", outcome.Content, StringComparison.Ordinal);
+        Assert.Contains("[yoi] the limit of 256 MiB of memory was reached", outcome.Content, StringComparison.Ordinal);
+        Assert.Equal("ok", await room.Run("echo ok"));
+    }
+
     [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "S18")]
     public async Task A_file_grows_to_its_limit_and_no_further(string level)
     {

@@ -69,6 +69,7 @@ internal sealed class CommandKeeper : IAsyncDisposable
         KeptHold? hold = null;
         CommandOutput? output = null;
         CommandGroup? group = null;
+        CommandMark? mark = null;
         var started = false;
         try
         {
@@ -82,9 +83,9 @@ internal sealed class CommandKeeper : IAsyncDisposable
             }
             var pid = await hold.Started.WaitAsync(StartLimit, _time, ct);
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the command ended before it came to the gate");
+            mark = CommandMarks.Put(podDirectory, process, about); // While the shell is still on its way to the gate.
             var beginning = await output.Beginning.WaitAsync(StartLimit, _time, ct);
             if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the command did not come to the gate: {beginning.Trim()}");
-            var mark = CommandMarks.Put(podDirectory, process, about);
             started = true;
             return new(mark, about is null, process, hold, output, group);
         }
@@ -98,7 +99,11 @@ internal sealed class CommandKeeper : IAsyncDisposable
         }
         finally
         {
-            if (!started) await GiveUpAsync(hold, group, output, _time);
+            if (!started)
+            {
+                await GiveUpAsync(hold, group, output, _time);
+                mark?.Remove(); // Not if it does not die.
+            }
         }
     }
 

@@ -25,6 +25,9 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
 
     internal string Level => level;
 
+    /// <summary>Of the last command, at level <c>partial</c>.</summary>
+    internal LastRuleset Ruleset { get; } = new();
+
     /// <summary>The policy as places.</summary>
     /// <param name="sockets">Of the host, besides those that the kernel lists and those that a rule names.</param>
     /// <exception cref="SandboxException">It cannot be held so.</exception>
@@ -53,6 +56,7 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
             _closed = true;
             if (_keeper is { } living) await living.DisposeAsync();
             _keeper = null;
+            Ruleset.Dispose();
         }
         finally
         {
@@ -82,7 +86,7 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
     {
         if (keeper.WritableBy(order.Policy.Access) is { } program)
             throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
-        using var command = Landlock.Compose(order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
+        using var command = Landlock.Compose(Ruleset, order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
         var about = order.About is null ? null : await order.About;
         return await (await KeeperAsync(ct)).StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, about, ct);
     }

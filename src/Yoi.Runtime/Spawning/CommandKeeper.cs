@@ -61,9 +61,10 @@ internal sealed class CommandKeeper : IAsyncDisposable
     }
 
     /// <summary>Starts a command as far as the gate. The restrictions are on, and nothing of the command has run.</summary>
+    /// <param name="about">What is to be settled when it is gone; null: nothing. Nothing of it is started before that is known.</param>
     /// <exception cref="SandboxException">It does not come that far; says why. Nothing is left.</exception>
     /// <exception cref="TimeoutException">The same, but something is left that does not die.</exception>
-    internal async Task<SandboxedCommand> StartAsync(string podDirectory, LandlockCommand command, string outputPath, CommandLimits limits, string? about, CancellationToken ct)
+    internal async Task<SandboxedCommand> StartAsync(string podDirectory, LandlockCommand command, string outputPath, CommandLimits limits, Task<string?>? about, CancellationToken ct)
     {
         var number = Interlocked.Increment(ref _number).ToString(CultureInfo.InvariantCulture);
         KeptHold? hold = null;
@@ -74,20 +75,22 @@ internal sealed class CommandKeeper : IAsyncDisposable
         try
         {
             group = CommandGroup.TryMake(limits);
+            string? toSettle;
             var (words, written) = Libc.Pipe();
             using (written)
             {
                 output = CommandOutput.Open(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20);
+                toSettle = about is null ? null : await about;
                 hold = Order(number, command, podDirectory, written, group);
                 output.Begin(hold.Kill);
             }
             var pid = await hold.Started.WaitAsync(StartLimit, _time, ct);
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the command ended before it came to the gate");
-            mark = CommandMarks.Put(podDirectory, process, about); // While the shell is still on its way to the gate.
+            mark = CommandMarks.Put(podDirectory, process, toSettle); // While the shell is still on its way to the gate.
             var beginning = await output.Beginning.WaitAsync(StartLimit, _time, ct);
             if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the command did not come to the gate: {beginning.Trim()}");
             started = true;
-            return new(mark, about is null, process, hold, output, group);
+            return new(mark, toSettle is null, process, hold, output, group);
         }
         catch (TimeoutException)
         {

@@ -87,8 +87,7 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
         if (keeper.WritableBy(order.Policy.Access) is { } program)
             throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
         using var command = Landlock.Compose(Ruleset, order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
-        var about = order.About is null ? null : await order.About;
-        return await (await KeeperAsync(ct)).StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, about, ct);
+        return await (await KeeperAsync(ct)).StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, order.About, ct);
     }
 
     private async Task<CommandKeeper> KeeperAsync(CancellationToken ct)

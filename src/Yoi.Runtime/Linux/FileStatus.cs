@@ -23,6 +23,9 @@ internal readonly struct FileStatus
     [FieldOffset(136)] internal readonly uint DeviceMajor;
     [FieldOffset(140)] internal readonly uint DeviceMinor;
 
+    /// <summary>Of the mount that it was found on a number that none before or after has; 0 before Linux 6.8.</summary>
+    [FieldOffset(144)] internal readonly ulong Mount;
+
     internal ulong Device => ((ulong)DeviceMajor << 32) | DeviceMinor;
 
     internal int Type => Mode & 0xf000;
@@ -65,7 +68,7 @@ internal readonly record struct FileVersion(ulong Device, ulong Inode, long Seco
 internal static partial class Libc
 {
     private const int CurrentDirectory = -100, EmptyPath = 0x1000, DoNotFollow = 0x100;
-    private const uint BasicStatus = 0xfff;
+    private const uint UniqueMount = 0x4000, BasicStatus = 0xfff | UniqueMount; // Kernels pass over what they do not know.
 
     /// <summary>Asks what a path is, not following a link at its end. The error number, or 0.</summary>
     internal static int Identify(string path, out FileStatus status) =>

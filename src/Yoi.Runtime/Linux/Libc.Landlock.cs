@@ -114,11 +114,8 @@ internal static partial class Libc
 }
 
 /// <summary>struct landlock_ruleset_attr as of ABI 6.</summary>
-/// <param name="files">Rights on files and directories that are refused unless a rule allows them.</param>
-/// <param name="network">The same for TCP.</param>
-/// <param name="scoped">What does not reach out of the domain at all.</param>
+/// <param name="Files">Rights on files and directories that are refused unless a rule allows them.</param>
+/// <param name="Network">The same for TCP.</param>
+/// <param name="Scoped">What does not reach out of the domain at all.</param>
 [StructLayout(LayoutKind.Sequential)]
-internal readonly struct LandlockRuleset(ulong files, ulong network, ulong scoped)
-{
-    internal readonly ulong Files = files, Network = network, Scoped = scoped;
-}
+internal readonly record struct LandlockRuleset(ulong Files, ulong Network, ulong Scoped);

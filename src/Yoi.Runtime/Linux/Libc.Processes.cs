@@ -128,6 +128,9 @@ internal static partial class Libc
     [LibraryImport(Name, EntryPoint = "poll", SetLastError = true)]
     internal static unsafe partial int Poll(PollFd* fds, nuint count, int timeoutMs);
 
+    /// <summary>Flag of an eventfd: each read takes one, not all.</summary>
+    internal const int OneByOne = 1;
+
     [LibraryImport(Name, EntryPoint = "eventfd", SetLastError = true)]
     internal static partial int EventFd(uint initial, int flags);
 

@@ -63,14 +63,16 @@ internal static class Landlock
     private const string WithoutSourceLink = "EnableSourceControlManagerQueries=false";
 
     /// <summary>All that starting the command takes.</summary>
+    /// <param name="last">Where the ruleset of the command before it is.</param>
     /// <exception cref="SandboxException">The policy cannot be held by this back end.</exception>
     internal static LandlockCommand Compose(
-        SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null, bool background = false)
+        LastRuleset last, SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null, bool background = false)
     {
         if (Refusal(policy.Access, view) is { } why) throw new SandboxException(why);
         var kernel = Libc.LandlockVersion();
         if (WhyNot(kernel) is { } unable) throw new SandboxException(unable);
-        var ruleset = Ruleset(kernel.Abi, policy, view, own);
+        var (files, net, scoped) = LandlockRights.Of(kernel.Abi);
+        var ruleset = last.Get(new(files, policy.Network ? 0 : net, scoped), Rules(policy, view, own));
         return new(ruleset, CommandGate.Arguments(limits, command, background ? null : own.SeenTemp, cwd, home ?? cwd, ownUsers: false),
             [.. CommandGate.Environment(environment, own.SeenHome, own.SeenTemp, policy.Network), WithoutSourceLink], SeccompFilter.Bytes(policy.Network, ownNamespaces: false));
     }
@@ -100,37 +102,23 @@ internal static class Landlock
         };
     }
 
-    private static SafeFileHandle Ruleset(int abi, SandboxPolicy policy, SandboxView view, PrivatePlaces own)
+    /// <summary>What is allowed, and where, as things are now.</summary>
+    private static List<LandlockRule> Rules(SandboxPolicy policy, SandboxView view, PrivatePlaces own)
     {
-        var (files, network, scoped) = LandlockRights.Of(abi);
-        var ruleset = Libc.CreateRuleset(new(files, policy.Network ? 0 : network, scoped));
-        try
+        List<LandlockRule> rules = [];
+        void Allow(string path, ulong rights)
         {
-            foreach (var place in view.Places)
-                if (place.Sight is Sight.ReadOnly or Sight.Writable)
-                    Allow(ruleset, place.Path, place.Sight == Sight.Writable ? LandlockRights.Write : LandlockRights.Read, place.OnHost);
-            foreach (var (name, real) in policy.Platform.Files)
-                if (name != real) Allow(ruleset, real, LandlockRights.Read);
-            foreach (var device in Devices) Allow(ruleset, device, LandlockRights.ReadFile | LandlockRights.WriteFile);
-            Allow(ruleset, "/proc", LandlockRights.Read);
-            foreach (var path in new[] { own.Home, own.Temp }) Allow(ruleset, path, LandlockRights.Write);
-            Allow(ruleset, own.Output, LandlockRights.Read);
-            return ruleset;
+            if (Libc.Identify(path, out var there) == 0) rules.Add(LandlockRule.Of(path, rights, there)); // Else it is not on this machine.
         }
-        catch
-        {
-            ruleset.Dispose();
-            throw;
-        }
-    }
-
-    /// <param name="expected">What was there when the view was computed; a place that is another by now is not allowed.</param>
-    private static void Allow(SafeFileHandle ruleset, string path, ulong rights, FileStatus? expected = null)
-    {
-        using var opened = Libc.Open(path, OpenFlags.Path | OpenFlags.NoFollow | OpenFlags.CloseOnExec, 0);
-        if (opened.IsInvalid && expected is null) return; // Not on this machine.
-        var found = opened.IsInvalid ? default : Libc.Identify(opened);
-        if (opened.IsInvalid || (expected is { } was && !found.IsSameFile(was))) throw new SandboxException($"{path} was exchanged while the sandbox was made; run the command again");
-        Libc.AllowBeneath(ruleset, opened, found.IsDirectory ? rights : rights & LandlockRights.OfFiles);
+        foreach (var place in view.Places)
+            if (place.Sight is Sight.ReadOnly or Sight.Writable)
+                rules.Add(LandlockRule.Of(place.Path, place.Sight == Sight.Writable ? LandlockRights.Write : LandlockRights.Read, place.OnHost));
+        foreach (var (name, real) in policy.Platform.Files)
+            if (name != real) Allow(real, LandlockRights.Read);
+        foreach (var device in Devices) Allow(device, LandlockRights.ReadFile | LandlockRights.WriteFile);
+        Allow("/proc", LandlockRights.Read);
+        foreach (var path in new[] { own.Home, own.Temp }) Allow(path, LandlockRights.Write);
+        Allow(own.Output, LandlockRights.Read);
+        return rules;
     }
 }

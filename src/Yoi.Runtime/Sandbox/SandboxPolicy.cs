@@ -49,7 +49,10 @@ internal sealed record SandboxPolicy(ScopePolicy Access, PlatformSet Platform, b
     }
 
     /// <summary>All targets of its rules, outermost first.</summary>
-    internal IReadOnlyList<string> Targets => [.. RuleSpace.Targets(Access).Distinct().Order(StringComparer.Ordinal)];
+    internal IReadOnlyList<string> Targets => TargetsOf(Access);
+
+    /// <summary>The same of a scope.</summary>
+    internal static IReadOnlyList<string> TargetsOf(ScopePolicy access) => [.. RuleSpace.Targets(access).Distinct().Order(StringComparer.Ordinal)];
 
     /// <summary>What is lent out for writing.</summary>
     internal IEnumerable<(string Path, string Child)> LentForWriting =>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
@@ -39,14 +40,16 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
     /// <summary>More mounts than this are not made: each costs time in every command.</summary>
     internal const int MostPlaces = 256;
 
+    /// <summary>What a policy says of its targets. A policy never changes, so this never has to be computed again for one.</summary>
+    private static readonly ConditionalWeakTable<ScopePolicy, IReadOnlyList<Target>> Wanted = [];
+
     /// <summary>Computes it.</summary>
     /// <param name="sockets">Where socket files of the host may be, links resolved: masked where one is and would be seen.</param>
     /// <exception cref="SandboxException">The policy cannot be held so; says why and what to do.</exception>
     internal static SandboxView Of(SandboxPolicy policy, IEnumerable<string> sockets)
     {
         var made = new Making(policy.Access);
-        var targets = policy.Targets;
-        foreach (var target in targets) made.Take(target);
+        foreach (var target in Wanted.GetValue(policy.Access, WantedOf)) made.Take(target);
         List<Awaited> notYet = [];
         foreach (var (path, child) in policy.LentForWriting)
             if (Libc.Identify(path, out _) != 0 && made.Guard(path) is { } directory) notYet.Add(new(path, child, directory));
@@ -85,10 +88,22 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
         return null;
     }
 
+    /// <param name="Child">Of what is directly in it and no target.</param>
+    /// <param name="Deeper">Of what lies deeper.</param>
+    private sealed record Target(string Path, Access Self, Access Child, Access Deeper);
+
+    private static IReadOnlyList<Target> WantedOf(ScopePolicy access)
+    {
+        const string any = "\0";
+        return [.. SandboxPolicy.TargetsOf(access).Select(path =>
+        {
+            var child = ScopePath.Join(path, any);
+            return new Target(path, access.AccessAt(path), access.AccessAt(child), access.AccessAt(ScopePath.Join(child, any)));
+        })];
+    }
+
     private sealed class Making(ScopePolicy access)
     {
-        private const string Any = "\0";
-
         private readonly SortedDictionary<string, Place> _places = new(StringComparer.Ordinal);
 
         internal IReadOnlyList<Place> Places => [.. _places.Values];
@@ -98,8 +113,9 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
         /// <summary>So many socket files are hidden.</summary>
         internal int Sockets { get; private set; }
 
-        internal void Take(string target)
+        internal void Take(Target wanted)
         {
+            var (target, self, child, deeper) = wanted;
             if (Libc.Identify(target, out var found) != 0 || found.IsLink || Libc.RealPath(target) != target)
             {
                 if (access.Deny.Any(deny => deny.Target == target)) Absent.Add(target);
@@ -107,11 +123,9 @@ internal sealed record SandboxView(IReadOnlyList<Place> Places, IReadOnlyList<st
             }
             if (!found.IsDirectory)
             {
-                Lay(new(target, SightOf(access.AccessAt(target)), found, IsFile: true));
+                Lay(new(target, SightOf(self), found, IsFile: true));
                 return;
             }
-            var (self, child) = (access.AccessAt(target), access.AccessAt(ScopePath.Join(target, Any)));
-            var deeper = access.AccessAt(ScopePath.Join(ScopePath.Join(target, Any), Any));
             if (deeper == Access.None && self != Access.None && child != Access.None) LayFlat(target, found);
             else Lay(new(target, SightOf((Access)Math.Min((int)self, Math.Min((int)child, (int)deeper))), found));
         }

@@ -61,32 +61,36 @@ internal sealed class CommandKeeper : IAsyncDisposable
     }
 
     /// <summary>Starts a command as far as the gate. The restrictions are on, and nothing of the command has run.</summary>
+    /// <param name="about">What is to be settled when it is gone; null: nothing. Nothing of it is started before that is known.</param>
     /// <exception cref="SandboxException">It does not come that far; says why. Nothing is left.</exception>
     /// <exception cref="TimeoutException">The same, but something is left that does not die.</exception>
-    internal async Task<SandboxedCommand> StartAsync(string podDirectory, LandlockCommand command, string outputPath, CommandLimits limits, string? about, CancellationToken ct)
+    internal async Task<SandboxedCommand> StartAsync(string podDirectory, LandlockCommand command, string outputPath, CommandLimits limits, Task<string?>? about, CancellationToken ct)
     {
         var number = Interlocked.Increment(ref _number).ToString(CultureInfo.InvariantCulture);
         KeptHold? hold = null;
         CommandOutput? output = null;
         CommandGroup? group = null;
+        CommandMark? mark = null;
         var started = false;
         try
         {
             group = CommandGroup.TryMake(limits);
+            string? toSettle;
             var (words, written) = Libc.Pipe();
             using (written)
             {
                 output = CommandOutput.Open(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20);
+                toSettle = about is null ? null : await about;
                 hold = Order(number, command, podDirectory, written, group);
                 output.Begin(hold.Kill);
             }
             var pid = await hold.Started.WaitAsync(StartLimit, _time, ct);
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the command ended before it came to the gate");
+            mark = CommandMarks.Put(podDirectory, process, toSettle); // While the shell is still on its way to the gate.
             var beginning = await output.Beginning.WaitAsync(StartLimit, _time, ct);
             if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the command did not come to the gate: {beginning.Trim()}");
-            var mark = CommandMarks.Put(podDirectory, process, about);
             started = true;
-            return new(mark, about is null, process, hold, output, group);
+            return new(mark, toSettle is null, process, hold, output, group);
         }
         catch (TimeoutException)
         {
@@ -98,7 +102,11 @@ internal sealed class CommandKeeper : IAsyncDisposable
         }
         finally
         {
-            if (!started) await GiveUpAsync(hold, group, output, _time);
+            if (!started)
+            {
+                await GiveUpAsync(hold, group, output, _time);
+                mark?.Remove(); // Not if it does not die.
+            }
         }
     }
 

@@ -8,11 +8,11 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="PodDirectory">Where it is marked.</param>
 /// <param name="Cwd">Where it begins, as it sees it.</param>
 /// <param name="Home">Where it begins if that is not there any more.</param>
-/// <param name="About">What is to be settled when it is gone, also by others if the Pod dies; null: nothing.</param>
+/// <param name="About">What is to be settled when it is gone, also by others if the Pod dies; null: nothing. Known before the command's first process is started.</param>
 /// <param name="Background">It goes on beside others, and leaves no working directory to the next.</param>
 internal sealed record CommandOrder(
     string PodDirectory, SandboxPolicy Policy, SandboxView View, PrivatePlaces Places, CommandLimits Limits, string Cwd, string Home, string Line,
-    string OutputPath, string? About = null, bool Background = false);
+    string OutputPath, Task<string?>? About = null, bool Background = false);
 
 /// <summary>Starts the commands of one Pod at the Pod's level, each as far as its gate. Owns the keeper, where the level has one.</summary>
 /// <param name="keeper">The program of the keeper.</param>
@@ -24,6 +24,9 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
     private bool _closed;
 
     internal string Level => level;
+
+    /// <summary>Of the last command, at level <c>partial</c>.</summary>
+    internal LastRuleset Ruleset { get; } = new();
 
     /// <summary>The policy as places.</summary>
     /// <param name="sockets">Of the host, besides those that the kernel lists and those that a rule names.</param>
@@ -53,6 +56,7 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
             _closed = true;
             if (_keeper is { } living) await living.DisposeAsync();
             _keeper = null;
+            Ruleset.Dispose();
         }
         finally
         {
@@ -63,7 +67,8 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
     private async Task<SandboxedCommand> StartWithBubblewrapAsync(CommandOrder order, CancellationToken ct)
     {
         var command = Bubblewrap.Compose(Bubblewrap.Find(), order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
-        var started = await BubblewrapHold.StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, time, ct, order.About);
+        var about = order.About is null ? null : await order.About; // Before the view is made: what is replaced later is seen as replaced.
+        var started = await BubblewrapHold.StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, time, ct, about);
         try
         {
             if (order.View.Mismatch(started.Process.Pid) is { } changed) throw new SandboxException($"{changed} was exchanged while the sandbox was made; run the command again");
@@ -81,7 +86,7 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
     {
         if (keeper.WritableBy(order.Policy.Access) is { } program)
             throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
-        using var command = Landlock.Compose(order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
+        using var command = Landlock.Compose(Ruleset, order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
         return await (await KeeperAsync(ct)).StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, order.About, ct);
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.Win32.SafeHandles;
 using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Spawning;
@@ -12,7 +13,10 @@ internal sealed class FilteredThreads
     private const int StackSize = 256 * 1024;
 
     private readonly byte[] _filter;
-    private readonly BlockingCollection<Action<IOException?>> _work = [];
+    private readonly ConcurrentQueue<Action<IOException?>> _work = [];
+
+    // A count in the kernel each, where a wait sleeps at once: those of the runtime first spin, on the processor that the command is to start on.
+    private readonly SafeFileHandle _given = Counter(), _taken = Counter();
 
     internal FilteredThreads(byte[] filter)
     {
@@ -24,7 +28,11 @@ internal sealed class FilteredThreads
 
     /// <summary>Runs this on a thread that nothing else will ever use: what it takes on stays.</summary>
     /// <param name="work">Is told why the thread is not what it should be; null if it is. Must not throw.</param>
-    internal void Run(Action<IOException?> work) => _work.Add(work);
+    internal void Run(Action<IOException?> work)
+    {
+        _work.Enqueue(work);
+        Add(_given);
+    }
 
     private void MakeAll()
     {
@@ -37,18 +45,29 @@ internal sealed class FilteredThreads
         {
             failure = e;
         }
-        using var taken = new SemaphoreSlim(1);
         while (true)
         {
-            taken.Wait();
-            new Thread(() => Serve(failure, taken), StackSize) { IsBackground = true, Name = "command" }.Start();
+            new Thread(() => Serve(failure), StackSize) { IsBackground = true, Name = "command" }.Start();
+            TakeOne(_taken);
         }
     }
 
-    private void Serve(IOException? failure, SemaphoreSlim taken)
+    private void Serve(IOException? failure)
     {
-        var work = _work.Take();
-        taken.Release();
-        work(failure);
+        TakeOne(_given);
+        Add(_taken);
+        if (_work.TryDequeue(out var work)) work(failure); // There is one for each that was counted.
+    }
+
+    private static SafeFileHandle Counter() => new(Libc.EventFd(0, Libc.CloseOnExec | Libc.OneByOne), ownsHandle: true);
+
+    private static void Add(SafeFileHandle counter)
+    {
+        if (Libc.EventFdWrite(counter, 1) != 0) throw Libc.Failed("eventfd_write");
+    }
+
+    private static void TakeOne(SafeFileHandle counter)
+    {
+        if (Libc.EventFdRead(counter, out _) != 0) throw Libc.Failed("eventfd_read");
     }
 }

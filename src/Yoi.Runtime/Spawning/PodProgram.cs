@@ -57,13 +57,12 @@ internal sealed record PodProgram(string Path, IReadOnlyList<string> Arguments)
         return [.. variables.Select(v => $"{v.Key}={v.Value}")];
     }
 
-    /// <summary>No diagnostics socket, no dump (a Pod's memory holds its key), little memory, no spinning: for every process of ours that stays.</summary>
+    /// <summary>No diagnostics socket, no dump (a Pod's memory holds its key), little memory: for every process of ours that stays.</summary>
     internal static IReadOnlyList<string> Small { get; } =
     [
         "DOTNET_EnableDiagnostics=0", "DOTNET_DbgEnableMiniDump=0", "DOTNET_TieredPGO=0", "DOTNET_GCRegionRange=" + HeapRange,
         "DOTNET_JitHostMaxSlabCache=0", // Else the compiler keeps the memory that it compiled in at the start, 0.3 MB, for good.
         "MALLOC_ARENA_MAX=1", // Else each thread has one of its own, a page or more of it touched.
-        "DOTNET_ThreadPool_UnfairSemaphoreSpinLimit=0", // Else a thread without work first spins, on a processor that a command could have.
     ];
 
     private static bool IsKey(string name) =>

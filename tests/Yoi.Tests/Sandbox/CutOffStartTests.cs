@@ -100,7 +100,8 @@ public sealed partial class CutOffStartTests
         var order = room.Order("true");
         await using var keeper = CommandKeeper.Start(SandboxRoom.Keeper, null, TimeProvider.System);
         using var none = new SafeFileHandle(-1, ownsHandle: false);
-        using var command = Landlock.Compose(order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, _ => null);
+        using var last = new LastRuleset();
+        using var command = Landlock.Compose(last, order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, _ => null);
 
         var refused = await Assert.ThrowsAsync<SandboxException>(() =>
             keeper.StartAsync(order.PodDirectory, command with { Ruleset = none }, order.OutputPath, order.Limits, null, SandboxRoom.Ct).WaitAsync(Hanging, SandboxRoom.Ct));
@@ -119,7 +120,8 @@ public sealed partial class CutOffStartTests
         var order = room.Order("true");
         await using var keeper = CommandKeeper.Start(new("/bin/false", ["false"]), null, TimeProvider.System);
         await Eventually.Holds(() => keeper.IsGone);
-        using var command = Landlock.Compose(order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, _ => null);
+        using var last = new LastRuleset();
+        using var command = Landlock.Compose(last, order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, _ => null);
 
         var refused = await Assert.ThrowsAsync<SandboxException>(() =>
             keeper.StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, null, SandboxRoom.Ct).WaitAsync(Hanging, SandboxRoom.Ct));

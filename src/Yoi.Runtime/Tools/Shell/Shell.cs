@@ -209,22 +209,26 @@ internal sealed class Shell(
         places.KeepOutputsBelow(MostOutputs, Written());
         if (Cwd != own.Cwd && !IsSeen(view, places, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
         if (!IsSeen(view, places, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
-        var names = DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent,
-            part, repositories.Select(git => (git, masked.Contains(git))));
         var output = places.NewOutput(name, () => Interlocked.Increment(ref _outputs));
         var entered = running.Add(name, now);
+        // Beside what the launcher puts together, which waits for it before it starts anything.
+        var looking = Task.Run(() => DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent,
+            part, repositories.Select(git => (git, masked.Contains(git)))), CancellationToken.None);
         try
         {
-            var order = new CommandOrder(_podDirectory, policy, view, places, Limits, Cwd, own.Cwd, line, output, names.ToText(), background);
+            var order = new CommandOrder(_podDirectory, policy, view, places, Limits, Cwd, own.Cwd, line, output, ToTextAsync(looking), background);
             if (!background) _ = places.TakeWorkingDirectory(); // What others left there is not this one's.
-            return new(await launcher.StartAsync(order, ct), entered, names, Cwd);
+            return new(await launcher.StartAsync(order, ct), entered, await looking, Cwd);
         }
         catch (Exception e) when (e is not TimeoutException) // Of that one something lives.
         {
+            await Task.WhenAny(looking);
             running.Remove(entered);
             throw;
         }
     }
+
+    private static async Task<string?> ToTextAsync(Task<DeniedNames> names) => (await names).ToText();
 
     private static bool IsSeen(SandboxView view, PrivatePlaces places, string cwd) =>
         view.SightOf(cwd) is not Sight.Masked || ScopePath.IsAtOrBelow(cwd, places.SeenHome) || ScopePath.IsAtOrBelow(cwd, places.SeenTemp);

@@ -54,6 +54,7 @@ internal sealed class TableLock : IDisposable
     /// <summary>To be said after a table of this generation was written.</summary>
     internal void Remember(long generation)
     {
+        Failpoint.Pass(Failpoints.TableRemember);
         Generation = generation;
         Write();
     }

@@ -68,8 +68,8 @@ internal sealed class PodHost : IAsyncDisposable
         var journal = Own(JournalWriter.Open(Directory, podLock, folds, _time));
 
         var running = new RunningCommands();
-        var children = new ChildSpawner(_document, _secrets, PodProgram.Own(), scope, table, journal, keeper, _time, running, platform);
-        var launcher = new CommandLauncher(_document.SandboxLevel, PodProgram.Own(PodProgram.Keep), podLock, Environment.GetEnvironmentVariable, _time);
+        var children = new ChildSpawner(_document, _secrets, () => PodProgram.Own(), scope, table, journal, keeper, _time, running, platform);
+        var launcher = new CommandLauncher(_document.SandboxLevel, () => PodProgram.Own(PodProgram.Keep), podLock, Environment.GetEnvironmentVariable, _time);
         var shell = new Shell(_document, scope, platform, journal, running, launcher, Environment.GetEnvironmentVariable, _time);
         var hasShell = SandboxLevel.HasBash(_document.SandboxLevel);
         Tool[] tools = [.. FileTools.All(files, _time), .. hasShell ? ShellTools.All(shell, _time) : [], .. PodTools.All(_document, children, keeper, news, _time)];

@@ -103,12 +103,16 @@ internal sealed class Retention(Surroundings s)
     {
         var last = pod.Journal.Last();
         var end = last?.Entry is Entry.PodEnded ended ? EntryText.EndText(ended.Reason, ended.By, ended.Detail) : null;
+        var grave = $"{Graves}/{pod.Name}.{pod.PodId}.json";
         PrivateFile.CreateDirectory(Graves);
-        PrivateFile.Replace($"{Graves}/{pod.Name}.{pod.PodId}.json",
-            JsonSerializer.SerializeToUtf8Bytes(new Tombstone(pod.PodId, pod.Name, end, last?.Seq ?? 0, s.Time.GetUtcNow()), TerminalJson.Default.Tombstone), durable: true);
+        // Without a journal it is what an earlier removal left, which has said all that there was to say.
+        if (last is not null || !File.Exists(grave))
+            PrivateFile.Replace(grave, JsonSerializer.SerializeToUtf8Bytes(new Tombstone(pod.PodId, pod.Name, end, last?.Seq ?? 0, s.Time.GetUtcNow()), TerminalJson.Default.Tombstone), durable: true);
         EndRecord.RemoveRuntimeFiles(pod, s.Directories);
-        // What commands filled goes first: what fails there leaves a Pod, not half of one.
+        // What commands filled goes first: what fails there leaves a Pod, not half of one. Then the journal, without which none comes back: the lock
+        // file, by which we keep it from that, goes with the rest.
         DeepTree.Remove(pod.Directory + "/sandbox");
+        DeepTree.Remove($"{pod.Directory}/{PodFiles.Journal}");
         RemoveLast(pod.Directory);
     }
 

@@ -60,7 +60,7 @@ internal static class RootLauncher
     private static async Task ForgetAsync(Surroundings s, LaunchDocument document)
     {
         var pod = new KnownPod(document.Name, document.PodId, s.Directories.Pod(document.Name, document.PodId));
-        if (Directory.Exists(pod.Directory) && !File.Exists($"{pod.Directory}/{PodFiles.Journal}")) Directory.Delete(pod.Directory, recursive: true);
+        if (!File.Exists($"{pod.Directory}/{PodFiles.Journal}")) EndRecord.RemoveNeverBegun(pod.Directory);
         if (Directory.Exists(pod.Directory)) return;
         EndRecord.RemoveRuntimeFiles(pod, s.Directories);
         try

@@ -90,8 +90,8 @@ internal sealed class PodController : IAsyncDisposable
         {
             // Of one moment: who reads on from there misses no end of what the state says.
             lock (_ledger.Gate) (state, head) = (State_NeedsLock(), _ledger.LastSeq);
-            // What a run begins with is written behind all that was owed.
-            var why = _running is { Begun: true } ? null : _owed?.Detail ?? _unbegun;
+            // What a run begins with is written behind all that was owed. The newest failure: a disk that was full may fail for good by now.
+            var why = _running is { Begun: true } ? null : _unbegun ?? _owed?.Detail;
             trouble = why is null ? null : $"disk: {why}";
         }
         return _status.Make(state, head, trouble);

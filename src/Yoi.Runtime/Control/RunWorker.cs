@@ -141,10 +141,10 @@ internal sealed class RunWorker(PodLedger ledger, JournalWriter journal, TurnLoo
             await journal.AppendAsync(Durability.Synced, Unwritten(end));
             return null;
         }
-        catch (JournalException)
+        catch (JournalException e)
         {
             // Memory must not say more than the journal: the controller shows this end as owed and writes it first, later.
-            return end is Entry.RunEnded ended ? ended with { Reason = RunEnd.DiskError } : null;
+            return end is Entry.RunEnded ended ? ended with { Reason = RunEnd.DiskError, Detail = e.Message } : null;
         }
     }
 

@@ -63,7 +63,11 @@ internal sealed class CommandMark(string path)
         else Add(SettledWord);
     }
 
-    internal void Remove() => File.Delete(path);
+    internal void Remove()
+    {
+        Failpoint.Pass(Failpoints.CommandRemove);
+        File.Delete(path);
+    }
 
     private static string Made(ulong device, ulong inode) => string.Create(CultureInfo.InvariantCulture, $"{MadeWord}{device} {inode}");
 

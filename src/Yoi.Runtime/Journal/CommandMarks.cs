@@ -36,6 +36,7 @@ internal static class CommandMarks
         var whole = false;
         try
         {
+            Failpoint.Pass(Failpoints.CommandPut);
             RandomAccess.Write(file, Encoding.UTF8.GetBytes(about is null ? first : $"{first}{CommandMark.AboutWord}{about}\n"), 0);
             whole = true;
         }

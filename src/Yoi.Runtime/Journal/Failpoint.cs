@@ -6,8 +6,8 @@ namespace Yoi.Runtime.Journal;
 /// <summary>
 /// A named step at which a test can make this process fail. Armed by <c>YOI_FAILPOINT=name:kill|crash|eio|enospc|stop|hang</c>
 /// (several with commas), with <c>#N</c> behind the name at the N-th pass of this process only, with <c>@POD</c> behind it all only in the process
-/// that serves the Pod of that name; inert otherwise. Every durable write and every step of spawn, lend, adopt, stop, return
-/// and deliver has one. <c>YOI_FAILPOINT_LOG=file</c> appends each name that is reached, and <c>name:action</c> where one fails.
+/// that serves the Pod of that name; inert otherwise. Every durable write (write, sync, rename, cut, removal) and every step of spawn, lend,
+/// adopt, stop, return and deliver has one. <c>YOI_FAILPOINT_LOG=file</c> appends each name that is reached, and <c>name:action</c> where one fails.
 /// </summary>
 internal static class Failpoint
 {
@@ -70,14 +70,17 @@ internal static class Failpoint
 /// <summary>The names of all failpoints. A test compares them with those that the fault scenarios reach.</summary>
 internal static class Failpoints
 {
-    internal const string JournalAppend = "journal.append", JournalAppended = "journal.appended", JournalSync = "journal.sync",
-        TableWrite = "table.write", TableSync = "table.sync", TableRename = "table.rename", TableDirectorySync = "table.directory_sync",
+    internal const string JournalAppend = "journal.append", JournalAppended = "journal.appended", JournalSync = "journal.sync", JournalCut = "journal.cut", JournalAgain = "journal.again",
+        TableWrite = "table.write", TableSync = "table.sync", TableRename = "table.rename", TableDirectorySync = "table.directory_sync", TableRemember = "table.remember", TableAside = "table.aside",
+        StateLock = "state.lock", StateLockSync = "state.lock_sync", DirectoryMake = "directory.make", DirectorySync = "directory.sync",
         LendIntended = "lend.intended", LendPending = "lend.pending", SpawnExec = "spawn.exec", ChildStarted = "child.started",
         ChildAdopt = "child.adopt", ChildJournal = "child.journal", ChildReady = "child.ready", ChildAccepted = "child.accepted", SpawnTask = "spawn.task", SpawnUndo = "spawn.undo",
         SpawnRecord = "spawn.record", PodEnding = "pod.ending",
         StopShutdown = "stop.shutdown", StopVerified = "stop.verified", StopReturned = "stop.returned", StopEndEntry = "stop.end_entry",
         DeliverRead = "deliver.read", DeliverAppend = "deliver.append", FileSync = "file.sync", FileBeforeRename = "file.before_rename", FileDirectorySync = "file.directory_sync",
-        ToolBeforeResult = "tool.before_result", CommandMark = "command.mark", CommandGate = "command.gate", CommandFound = "command.found",
+        ToolBeforeResult = "tool.before_result", CommandPut = "command.put", CommandMark = "command.mark", CommandGate = "command.gate", CommandFound = "command.found", CommandRemove = "command.remove", SpareMark = "spare.mark", SpareSettle = "spare.settle",
         QuarantineMove = "quarantine.move", QuarantineMoved = "quarantine.moved",
+        RepairWrite = "repair.write", RepairSync = "repair.sync", RepairKeep = "repair.keep", RepairRename = "repair.rename", RepairAside = "repair.aside", RepairDirectorySync = "repair.directory_sync",
+        ReplaceWrite = "replace.write", ReplaceSync = "replace.sync", ReplaceRename = "replace.rename", ReplaceDirectorySync = "replace.directory_sync", TreeUnlink = "tree.unlink", UnbornRemove = "unborn.remove",
         KeeperRestricted = "keeper.restricted", KeeperStarted = "keeper.started", SocketBound = "socket.bound";
 }

@@ -64,6 +64,7 @@ internal class JournalFile : IDisposable
             if (!JournalCodec.ChecksumHolds(line)) throw new IOException($"{_path} no longer holds what was appended to it");
         }
         using var place = PrivateFile.OpenToWrite(_path); // The journal's own handle only appends.
+        Failpoint.Pass(Failpoints.JournalAgain);
         RandomAccess.Write(place, bytes, from);
     }
 
@@ -73,6 +74,7 @@ internal class JournalFile : IDisposable
     {
         Length = length;
         _torn = true;
+        Failpoint.Pass(Failpoints.JournalCut);
         Truncate(length);
         _torn = false;
     }

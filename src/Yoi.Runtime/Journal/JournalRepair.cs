@@ -20,6 +20,8 @@ internal sealed record RepairReport(IReadOnlyList<Mended> Places, IReadOnlyList<
 /// </summary>
 internal sealed class JournalRepair : IDisposable
 {
+    private const string Damaged = ".damaged-";
+
     private readonly string _directory;
     private readonly DateTimeOffset _now;
     private readonly SafeFileHandle _from, _to;
@@ -55,7 +57,7 @@ internal sealed class JournalRepair : IDisposable
     internal static string NameToKeep(string path)
     {
         for (var number = 1; ; number++)
-            if (!Path.Exists($"{path}.damaged-{number}")) return $"{path}.damaged-{number}";
+            if (!Path.Exists(path + Damaged + number)) return path + Damaged + number;
     }
 
     public void Dispose() => _to.Dispose();
@@ -131,17 +133,31 @@ internal sealed class JournalRepair : IDisposable
 
     private void Flush()
     {
+        Failpoint.Pass(Failpoints.RepairWrite);
         RandomAccess.Write(_to, _lines.WrittenSpan, _length);
         _length += _lines.WrittenCount;
         _lines.ResetWrittenCount();
     }
 
+    /// <summary>A second name for what is there now. A repair that was cut off behind it has given it one.</summary>
+    private string Keep(string path)
+    {
+        var status = Libc.Identify(_from);
+        if (Directory.GetFiles(_directory, Path.GetFileName(path) + Damaged + "*").FirstOrDefault(name => Libc.Identify(name, out var other) == 0 && other.IsSameFile(status)) is { } before) return before;
+        var kept = NameToKeep(path);
+        Failpoint.Pass(Failpoints.RepairKeep);
+        if (Libc.HardLink(path, kept) != 0) throw Libc.Failed("link " + kept);
+        return kept;
+    }
+
     private RepairReport Exchange(string path, string aside)
     {
+        Failpoint.Pass(Failpoints.RepairSync);
         PrivateFile.Sync(_to, aside);
-        var kept = NameToKeep(path);
-        if (Libc.HardLink(path, kept) != 0) throw Libc.Failed("link " + kept);
+        var kept = Keep(path);
+        Failpoint.Pass(Failpoints.RepairRename);
         if (Libc.Rename(aside, path) != 0) throw Libc.Failed("rename " + aside);
+        Failpoint.Pass(Failpoints.RepairDirectorySync);
         PrivateFile.SyncDirectory(_directory);
         return new(_places, [Path.GetFileName(kept)]);
     }

@@ -77,6 +77,7 @@ internal static class PrivateFile
     /// <exception cref="IOException">It cannot be made, or is not a directory of this user.</exception>
     internal static void CreateDirectory(string path)
     {
+        Failpoint.Pass(Failpoints.DirectoryMake);
         var made = Libc.Mkdir(path, DirectoryMode) == 0;
         if (!made && Marshal.GetLastPInvokeError() == Errno.NoEnt && Path.GetDirectoryName(path) is { Length: > 1 } above && !Directory.Exists(above))
         {
@@ -90,7 +91,9 @@ internal static class PrivateFile
             if (status.Owner != Libc.Geteuid()) throw new IOException($"{path} belongs to user {status.Owner}, not to you");
             if (made && status.Permissions != DirectoryMode && Libc.Fchmod(directory, DirectoryMode) != 0) throw Libc.Failed("chmod " + path);
         }
-        if (made) SyncDirectory(Path.GetDirectoryName(path) ?? "/");
+        if (!made) return;
+        Failpoint.Pass(Failpoints.DirectorySync);
+        SyncDirectory(Path.GetDirectoryName(path) ?? "/");
     }
 
     /// <summary>Told of everything that has become durable: a file's content, a directory's names. For tests, which forget all else.</summary>
@@ -129,9 +132,12 @@ internal static class PrivateFile
         {
             using (var file = OpenToWrite(aside, OpenFlags.Exclusive))
             {
+                if (durable) Failpoint.Pass(Failpoints.ReplaceWrite);
                 RandomAccess.Write(file, content, 0);
+                if (durable) Failpoint.Pass(Failpoints.ReplaceSync);
                 if (durable) Sync(file, aside);
             }
+            if (durable) Failpoint.Pass(Failpoints.ReplaceRename);
             if (Libc.Rename(aside, path) != 0) throw Libc.Failed("rename " + aside);
         }
         catch (IOException)
@@ -139,7 +145,9 @@ internal static class PrivateFile
             _ = Libc.Unlink(aside);
             throw;
         }
-        if (durable) SyncDirectory(Path.GetDirectoryName(path)!);
+        if (!durable) return;
+        Failpoint.Pass(Failpoints.ReplaceDirectorySync);
+        SyncDirectory(Path.GetDirectoryName(path)!);
     }
 
     internal static SafeFileHandle OpenDirectory(string path)

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 
 namespace Yoi.Runtime.Scopes;
@@ -94,6 +95,7 @@ internal static class DeepTree
 
     private static void Unlink(SafeFileHandle directory, string name, int flags)
     {
+        Failpoint.Pass(Failpoints.TreeUnlink);
         if (Libc.UnlinkAt(directory, PathText.Encode(name), flags) != 0) throw Libc.Failed("remove " + PathText.Shown(name));
     }
 

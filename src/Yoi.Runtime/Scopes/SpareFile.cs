@@ -53,16 +53,21 @@ internal static class SpareFile
     /// <exception cref="PathException">Something has, or it failed.</exception>
     internal static void PutWhereNothingIs(SafeFileHandle directory, string spare, string name, string path)
     {
-        if (Libc.RenameWithoutReplacing(directory, PathText.Encode(spare), PathText.Encode(name)) == 0) return;
-        var error = Marshal.GetLastPInvokeError();
-        if (error is Errno.Inval or Errno.NoSys)
-        {
-            // A file system without that flag: a hard link is refused by a name that is there, too.
-            error = Libc.LinkAt(directory, PathText.Encode(spare), directory, PathText.Encode(name), 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
-            if (error == 0) _ = Libc.UnlinkAt(directory, PathText.Encode(spare), 0);
-        }
+        var error = GiveName(directory, spare, name);
         if (error == Errno.Exist) throw FileReplacement.Changed(path);
         if (error != 0) throw Door.Failed("cannot write", path, error);
+    }
+
+    /// <summary>The same of any file.</summary>
+    /// <returns>0, or the error; EEXIST if something has that name.</returns>
+    internal static int GiveName(SafeFileHandle directory, string spare, string name)
+    {
+        if (Libc.RenameWithoutReplacing(directory, PathText.Encode(spare), PathText.Encode(name)) == 0) return 0;
+        if (Marshal.GetLastPInvokeError() is not (Errno.Inval or Errno.NoSys) and var error) return error;
+        // A file system without that flag: a hard link is refused by a name that is there, too.
+        if (Libc.LinkAt(directory, PathText.Encode(spare), directory, PathText.Encode(name), 0) != 0) return Marshal.GetLastPInvokeError();
+        _ = Libc.UnlinkAt(directory, PathText.Encode(spare), 0);
+        return 0;
     }
 
     private static bool IsHeld(SafeFileHandle file)

@@ -21,6 +21,7 @@ internal sealed class SpareMark(string podDirectory)
         try
         {
             using var file = PrivateFile.OpenToWrite(File);
+            Failpoint.Pass(Failpoints.SpareMark);
             RandomAccess.SetLength(file, 0);
             RandomAccess.Write(file, PathText.Encode(spare).AsSpan()[..^1], 0);
             return new Held(File);
@@ -41,6 +42,7 @@ internal sealed class SpareMark(string podDirectory)
             if (!System.IO.File.Exists(mark)) return null;
             var spare = PathText.Decode(System.IO.File.ReadAllBytes(mark));
             var removed = spare.StartsWith('/') && SpareFile.IsName(Door.NameOf(spare)) && Remove(spare);
+            Failpoint.Pass(Failpoints.SpareSettle);
             System.IO.File.Delete(mark);
             return removed ? $"a write was cut off: the spare file {PathText.Shown(spare)} was removed" : null;
         }

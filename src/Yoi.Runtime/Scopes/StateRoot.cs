@@ -11,6 +11,8 @@ namespace Yoi.Runtime.Scopes;
 /// </summary>
 internal static class StateRoot
 {
+    private const string Temporary = ".tmp.";
+
     /// <summary>Makes what is missing (0700, 0600) and refuses what is not ours. Changes nothing that exists.</summary>
     /// <param name="alsoRuntime">False where the runtime directory does not matter: it may vanish under a living Pod.</param>
     /// <exception cref="ScopeException">A directory belongs to another, is a link or no directory, or others may write it.</exception>
@@ -51,17 +53,24 @@ internal static class StateRoot
         if (Problem(path) is { } problem) throw new ScopeException(problem);
     }
 
-    // With its text, or not at all: link(2) makes the name only if it is free.
+    // With its text, or not at all, and only if the name is free.
     private static void CreateLock(YoiDirectories directories, Func<string, bool> isAlive)
     {
         var lost = AnyAlive(directories, isAlive, own: null);
-        var temporary = $"{directories.ScopeLock}.tmp.{Environment.ProcessId}.{Guid.NewGuid():n}";
+        foreach (var left in Directory.GetFiles(directories.State, Path.GetFileName(directories.ScopeLock) + Temporary + "*"))
+            if (!Path.Exists("/proc/" + left[(left.IndexOf(Temporary, StringComparison.Ordinal) + Temporary.Length)..].Split('.')[0])) File.Delete(left); // Of one that was killed here.
+        var temporary = $"{directories.ScopeLock}{Temporary}{Environment.ProcessId}.{Guid.NewGuid():n}";
         try
         {
             using (var file = PrivateFile.OpenToWrite(temporary, OpenFlags.Exclusive))
                 RandomAccess.Write(file, LockText.Format(0, "-", lost ? null : 0), 0);
-            if (Libc.HardLink(temporary, directories.ScopeLock) == 0) PrivateFile.SyncDirectory(directories.State);
-            else if (Marshal.GetLastPInvokeError() != Errno.Exist) throw Libc.Failed("link " + directories.ScopeLock);
+            Failpoint.Pass(Failpoints.StateLock);
+            using var state = PrivateFile.OpenDirectory(directories.State);
+            var error = SpareFile.GiveName(state, Path.GetFileName(temporary), Path.GetFileName(directories.ScopeLock));
+            if (error == Errno.Exist) return; // Another was quicker.
+            if (error != 0) throw new LinuxException("rename to " + directories.ScopeLock, error);
+            Failpoint.Pass(Failpoints.StateLockSync);
+            PrivateFile.SyncDirectory(directories.State);
         }
         finally
         {

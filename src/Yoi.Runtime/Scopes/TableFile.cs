@@ -70,6 +70,7 @@ internal sealed class TableFile(YoiDirectories directories) : IDisposable
     /// <summary>Keeps what cannot be used beside the table, for who wants to look at it. The caller holds the lock.</summary>
     internal void PutAside()
     {
+        Failpoint.Pass(Failpoints.TableAside);
         if (Libc.Rename(directories.ScopeTable, directories.ScopeTable + ".damaged") != 0 && Marshal.GetLastPInvokeError() is not Errno.NoEnt)
             throw Libc.Failed("rename " + directories.ScopeTable);
     }

@@ -52,10 +52,19 @@ internal sealed class TableLock : IDisposable
     }
 
     /// <summary>To be said after a table of this generation was written.</summary>
+    /// <exception cref="ScopeException">It cannot be said: then the table is changed all the same.</exception>
     internal void Remember(long generation)
     {
-        Generation = generation;
-        Write();
+        try
+        {
+            Failpoint.Pass(Failpoints.TableRemember);
+            Generation = generation;
+            Write();
+        }
+        catch (IOException e)
+        {
+            throw new ScopeException($"the scope table was changed, and its lock file could not be written: {e.Message}", cause: e);
+        }
     }
 
     public void Dispose()

@@ -21,8 +21,9 @@ internal sealed record SpawnOutcome(
 /// Spawns children in the order of lending: no writer left, intent in the journal, grant pending in the table, process
 /// started, task acknowledged, recorded. Whatever fails, every step before it is undone and the error names the step.
 /// </summary>
+/// <param name="find">The program, asked for at each start: it may be replaced or removed while we run.</param>
 internal sealed class ChildSpawner(
-    LaunchDocument own, LaunchSecrets secrets, PodProgram program, LiveScope scope, ScopeTable table, JournalWriter journal, ChildKeeper keeper, TimeProvider time,
+    LaunchDocument own, LaunchSecrets secrets, Func<PodProgram> find, LiveScope scope, ScopeTable table, JournalWriter journal, ChildKeeper keeper, TimeProvider time,
     RunningCommands? running = null, PlatformSet? platform = null)
 {
     private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30), TaskLimit = TimeSpan.FromSeconds(30), CommandLimit = TimeSpan.FromSeconds(600);
@@ -171,6 +172,7 @@ internal sealed class ChildSpawner(
         try
         {
             var token = RandomNumberGenerator.GetHexString(32, lowercase: true);
+            var program = find();
             if (program.WritableBy(scope.Current()) is { } writable) throw new LaunchException(step, $"{writable}, which Pods are started from, lies in the writable scope: whoever writes it runs outside every sandbox. Install yoi elsewhere");
             launched = await PodLauncher.StartAsync(program, document, secrets with { SpawnerToken = token }, ReadyLimit, time, ct);
             step = "task";

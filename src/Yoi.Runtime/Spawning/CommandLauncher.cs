@@ -15,9 +15,9 @@ internal sealed record CommandOrder(
     string OutputPath, Task<string?>? About = null, bool Background = false);
 
 /// <summary>Starts the commands of one Pod at the Pod's level, each as far as its gate. Owns the keeper, where the level has one.</summary>
-/// <param name="keeper">The program of the keeper.</param>
+/// <param name="find">The program of the keeper, asked for when one is started: it may be replaced or removed while we run.</param>
 /// <param name="life">The Pod's life-lock; null for a trial, which is no Pod.</param>
-internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? life, Func<string, string?> environment, TimeProvider time) : IAsyncDisposable
+internal sealed class CommandLauncher(string level, Func<PodProgram> find, PodLock? life, Func<string, string?> environment, TimeProvider time) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _one = new(1);
     private CommandKeeper? _keeper;
@@ -84,10 +84,22 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
 
     private async Task<SandboxedCommand> StartWithKeeperAsync(CommandOrder order, CancellationToken ct)
     {
-        if (keeper.WritableBy(order.Policy.Access) is { } program)
+        if (Keeper().WritableBy(order.Policy.Access) is { } program)
             throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
         using var command = Landlock.Compose(Ruleset, order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
         return await (await KeeperAsync(ct)).StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, order.About, ct);
+    }
+
+    private PodProgram Keeper()
+    {
+        try
+        {
+            return find();
+        }
+        catch (LaunchException e)
+        {
+            throw new SandboxException(e.Message);
+        }
     }
 
     private async Task<CommandKeeper> KeeperAsync(CancellationToken ct)
@@ -98,7 +110,7 @@ internal sealed class CommandLauncher(string level, PodProgram keeper, PodLock? 
             if (_closed) throw new SandboxException("the Pod is ending; nothing is started any more");
             if (_keeper is { IsGone: false } living) return living;
             if (_keeper is { } dead) await dead.DisposeAsync();
-            return _keeper = CommandKeeper.Start(keeper, life, time);
+            return _keeper = CommandKeeper.Start(Keeper(), life, time);
         }
         finally
         {

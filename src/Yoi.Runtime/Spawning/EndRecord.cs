@@ -78,7 +78,15 @@ internal static class EndRecord
         if (pod.Journal.Each(typeof(Entry.Input), typeof(Entry.PodEnded)).Any())
             await CompleteAsync(pod, exit, returned, writtenBy, time, CancellationToken.None);
         else
-            Directory.Delete(pod.Directory, recursive: true);
+            RemoveNeverBegun(pod.Directory);
+    }
+
+    /// <summary>The directory of a Pod that never was, if it is there.</summary>
+    internal static void RemoveNeverBegun(string podDirectory)
+    {
+        if (!Directory.Exists(podDirectory)) return;
+        Failpoint.Pass(Failpoints.UnbornRemove);
+        Directory.Delete(podDirectory, recursive: true);
     }
 
     /// <summary>No entry of it was ever whole: killed before its journal said who it is, it never was a Pod.</summary>
@@ -91,7 +99,7 @@ internal static class EndRecord
     {
         if (!Directory.Exists(pod.Directory) || !NeverBegan(pod)) return;
         using var right = PodLock.TryTakeJournalOfDead(pod.Directory);
-        if (right is not null) Directory.Delete(pod.Directory, recursive: true);
+        if (right is not null) RemoveNeverBegun(pod.Directory);
     }
 
     /// <summary>Token and socket of a Pod that is gone: one that was killed leaves them.</summary>
@@ -101,7 +109,7 @@ internal static class EndRecord
     {
         if (NeverBegan(pod))
         {
-            Directory.Delete(pod.Directory, recursive: true);
+            RemoveNeverBegun(pod.Directory);
             return end;
         }
         if (pod.Journal.First() is null) return end; // Damaged from its beginning: nothing is added to that.

@@ -80,7 +80,7 @@ internal static class PodLauncher
         finally
         {
             // A Pod that never was: it must not be the newest of its name.
-            if (isNew && !ready && gone && Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
+            if (isNew && !ready && gone) EndRecord.RemoveNeverBegun(directory);
         }
     }
 

@@ -100,7 +100,9 @@ internal static class PodRepair
     {
         var path = Path.Combine(pod.Directory, name);
         var kept = JournalRepair.NameToKeep(path);
+        Failpoint.Pass(Failpoints.RepairAside);
         if (Libc.Rename(path, kept) != 0) throw Libc.Failed("rename " + path);
+        Failpoint.Pass(Failpoints.RepairDirectorySync);
         PrivateFile.SyncDirectory(pod.Directory);
         return Path.GetFileName(kept);
     }

@@ -66,7 +66,7 @@ internal static class SandboxTrial
         {
             var there = level == SandboxLevel.Kernel ? Bubblewrap.Find() : Landlock.Find();
             scratch = ScopeRoots.Resolve(Directory.CreateTempSubdirectory(Scratch).FullName, "/");
-            await using var launcher = new CommandLauncher(level, keeper, null, environment, time);
+            await using var launcher = new CommandLauncher(level, () => keeper, null, environment, time);
             return [new(what, true, there), .. await TryAsync(launcher, scratch, directories, environment, time, ct)];
         }
         catch (Exception e) when (e is SandboxException or ScopeException or IOException or TimeoutException or UnauthorizedAccessException)

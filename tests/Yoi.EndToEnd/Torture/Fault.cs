@@ -1,7 +1,7 @@
 namespace Yoi.EndToEnd.Torture;
 
-/// <summary>When a fault strikes: while Pods work, while they are brought back, or while they are stopped.</summary>
-internal enum Phase { Work, Restore, Stop }
+/// <summary>When a fault strikes: while Pods work, while they are brought back, while they are stopped, or while their files are removed.</summary>
+internal enum Phase { Work, Restore, Stop, Remove }
 
 /// <summary>Something bad that happens once in a scenario.</summary>
 internal abstract record Fault

@@ -13,18 +13,21 @@ internal static class Plan
     /// <summary>Of so many scenarios with a fault at a failpoint, how many come before one with a strike or a full disk.</summary>
     private const int Between = 2;
 
-    /// <summary>Every name that is declared. Kept equal to <see cref="Failpoints"/> by a test.</summary>
+    /// <summary>Every name that is declared, but for those that no scenario passes. Kept equal to <see cref="Failpoints"/> by a test.</summary>
     internal static IReadOnlyList<string> Points { get; } =
     [
-        Failpoints.JournalAppend, Failpoints.JournalAppended, Failpoints.JournalSync,
-        Failpoints.TableWrite, Failpoints.TableSync, Failpoints.TableRename, Failpoints.TableDirectorySync,
+        Failpoints.JournalAppend, Failpoints.JournalAppended, Failpoints.JournalSync, Failpoints.JournalCut, Failpoints.JournalAgain,
+        Failpoints.TableWrite, Failpoints.TableSync, Failpoints.TableRename, Failpoints.TableDirectorySync, Failpoints.TableRemember,
+        Failpoints.StateLock, Failpoints.StateLockSync, Failpoints.DirectoryMake, Failpoints.DirectorySync,
         Failpoints.LendIntended, Failpoints.LendPending, Failpoints.SpawnExec, Failpoints.ChildStarted,
         Failpoints.ChildAdopt, Failpoints.ChildJournal, Failpoints.ChildReady, Failpoints.ChildAccepted, Failpoints.SpawnTask, Failpoints.SpawnUndo,
         Failpoints.SpawnRecord, Failpoints.PodEnding, Failpoints.SocketBound,
         Failpoints.StopShutdown, Failpoints.StopVerified, Failpoints.StopReturned, Failpoints.StopEndEntry,
         Failpoints.DeliverRead, Failpoints.DeliverAppend, Failpoints.FileSync, Failpoints.FileBeforeRename, Failpoints.FileDirectorySync,
-        Failpoints.ToolBeforeResult, Failpoints.CommandMark, Failpoints.CommandGate, Failpoints.CommandFound,
-        Failpoints.QuarantineMove, Failpoints.QuarantineMoved,
+        Failpoints.SpareMark, Failpoints.SpareSettle,
+        Failpoints.ToolBeforeResult, Failpoints.CommandPut, Failpoints.CommandMark, Failpoints.CommandGate, Failpoints.CommandFound, Failpoints.CommandRemove,
+        Failpoints.QuarantineMove, Failpoints.QuarantineMoved, Failpoints.UnbornRemove,
+        Failpoints.ReplaceWrite, Failpoints.ReplaceSync, Failpoints.ReplaceRename, Failpoints.ReplaceDirectorySync, Failpoints.TreeUnlink,
     ];
 
     internal static IEnumerable<Scenario> Of(int seed)
@@ -54,7 +57,15 @@ internal static class Plan
     }
 
     /// <summary>Without what nothing passes that failpoint: only a spawn that failed is undone.</summary>
-    internal static IReadOnlyList<Fault> Before(string point) => point == Failpoints.SpawnUndo ? [new Fault.At(Failpoints.SpawnRecord, "eio", 1, Phase.Work)] : [];
+    internal static IReadOnlyList<Fault> Before(string point) => point switch
+    {
+        Failpoints.SpawnUndo => [new Fault.At(Failpoints.SpawnRecord, "eio", 1, Phase.Work)],
+        Failpoints.UnbornRemove => [new Fault.At(Failpoints.SpawnExec, "eio", 1, Phase.Work)],
+        Failpoints.JournalCut => [new Fault.At(Failpoints.JournalAppend, "enospc", 12, Phase.Work)],
+        Failpoints.JournalAgain => [new Fault.At(Failpoints.JournalSync, "enospc", 3, Phase.Work)],
+        Failpoints.SpareSettle => [new Fault.At(Failpoints.FileBeforeRename, "kill", 1, Phase.Work)],
+        _ => [],
+    };
 
     private static IReadOnlyList<Fault>[] Shuffled(List<IReadOnlyList<Fault>> all, Random random)
     {
@@ -64,7 +75,16 @@ internal static class Plan
     }
 
     private static Fault.At At(string point, string action, Random random) =>
-        new(point, action, random.Next(1, Passes(point) + 1), point.StartsWith("stop.", StringComparison.Ordinal) || (IsOfCommands(point) && random.Next(5) == 0) ? Phase.Stop : Phase.Work);
+        new(point, action, random.Next(1, Passes(point) + 1), PhaseOf(point, random));
+
+    private static Phase PhaseOf(string point, Random random) => point[..point.IndexOf('.')] switch
+    {
+        "stop" => Phase.Stop,
+        "replace" => Phase.Remove,
+        "tree" => random.Next(3) == 0 ? Phase.Work : Phase.Remove, // A Pod that ends removes the private places of its commands.
+        "spare" when point == Failpoints.SpareSettle => random.Next(2) == 0 ? Phase.Work : Phase.Restore,
+        _ => IsOfCommands(point) && random.Next(5) == 0 ? Phase.Stop : Phase.Work,
+    };
 
     /// <summary>A stop or a restore passes it, too.</summary>
     private static bool IsOfCommands(string point) =>
@@ -85,7 +105,8 @@ internal static class Plan
     {
         "journal" => 25,
         "table" => 3,
-        "tool" or "file" or "deliver" => 3,
+        "tool" or "file" or "deliver" or "directory" or "spare" or "replace" => 3,
+        "tree" => 40,
         _ => 1,
     };
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Models.OpenAi;
@@ -216,10 +217,28 @@ internal sealed class Stage : IAsyncDisposable
 
     private async Task RemoveAsync()
     {
+        var ended = Evidence.Of(_room.Directories).Journals();
+        if (_scenario.Faults.OfType<Fault.At>().Any(fault => fault.Phase == Phase.Remove))
+        {
+            Arm(Phase.Remove);
+            await RunAsync("rm", "--all-ended");
+            Arm(null);
+            if ((await RunAsync("ps", "--json")) is { ExitCode: not 0 } listed) _violations.Add(new("commands answer", $"yoi ps ended with {listed.ExitCode}: {listed.Error}"));
+        }
         var removed = await RunAsync("rm", "--all-ended");
-        if (removed.ExitCode != 0 || removed.Error.Length > 0) _violations.Add(new("commands answer", $"yoi rm ended with {removed.ExitCode}: {removed.Error}"));
+        if (removed.ExitCode != 0 || (removed.Error.Length > 0 && !removed.Error.Contains("no Pod has ended", StringComparison.Ordinal))) _violations.Add(new("commands answer", $"yoi rm ended with {removed.ExitCode}: {removed.Error}"));
         foreach (var directory in Directory.Exists(_room.Directories.Pods) ? Directory.GetDirectories(_room.Directories.Pods) : []) _violations.Add(new("nothing left", directory));
+        _violations.AddRange(ended.SelectMany(Tombstone).Concat(Present.Leftovers(_room.Directories, [])));
         foreach (var (pid, line) in _room.Processes()) _violations.Add(new("nothing left", $"process {pid}: {line}"));
+    }
+
+    /// <summary>What is said of a Pod that was removed is what its journal said last, however often that was begun.</summary>
+    private IEnumerable<Violation> Tombstone(PodJournal journal)
+    {
+        var path = $"{_room.Directories.State}/tombstones/{journal.Name}.{journal.PodId}.json";
+        if (!File.Exists(path)) yield return new("a tombstone stays", $"{journal} was removed and has none");
+        else if (JsonDocument.Parse(File.ReadAllBytes(path)).RootElement is var said && (said.GetProperty("last_seq").GetInt64() != journal.Records[^1].Seq || said.GetProperty("end").ValueKind != JsonValueKind.String))
+            yield return new("a tombstone stays", $"{journal} ended with seq {journal.Records[^1].Seq}, and its tombstone says {said}");
     }
 
     /// <summary>A command of the human. One that a fault stopped is let go on, or killed.</summary>

@@ -29,4 +29,22 @@ public sealed class FullDiskTests
         Assert.Equal(RunEnd.DiskError, (await pod.SeeAsync<Entry.RunEnded>()).Reason);
         Assert.Equal(RunEnd.Completed, (await pod.SeeAsync<Entry.RunEnded>(nth: 2)).Reason);
     }
+
+    [Fact]
+    public async Task A_disk_that_was_full_and_then_fails_for_good_is_told_by_its_newest_failure()
+    {
+        var errno = 0;
+        await using var pod = await ControlledPod.CreateAsync(new TestModel(), new ModelChoice("scripted", "m"), new PodLimits(), [],
+            path => new FaultyFile(path) { OnWrite = () => Volatile.Read(ref errno) is var now and not 0 ? (now, 0) : null });
+        await pod.AskAsync(new Method.Run("cut off"));
+        await pod.Model.Asked.WaitAsync(TempPod.Ct);
+        Volatile.Write(ref errno, Errno.NoSpc);
+        pod.Model.Say("lost");
+        await Eventually.Holds(() => pod.Controller.Status() is { WaitingFor: { } why } && why.Contains("free some space", StringComparison.Ordinal));
+
+        Volatile.Write(ref errno, Errno.Io);
+        await Assert.ThrowsAnyAsync<Exception>(() => pod.AskAsync(new Method.Run("hello")));
+
+        await Eventually.Holds(() => pod.Controller.Status() is { WaitingFor: { } why } && why.Contains("until this Pod is restarted", StringComparison.Ordinal));
+    }
 }

@@ -32,6 +32,16 @@ internal sealed class ManualTime(bool runDelays = false, Action? eachDelay = nul
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
+    /// <summary>How many limits and delays run now.</summary>
+    internal int Running
+    {
+        get
+        {
+            lock (_lock)
+                return _timers.Count(timer => timer.Due != DateTimeOffset.MaxValue);
+        }
+    }
+
     /// <summary>Waits until something waits (a limit is armed, a delay begun) that was not waited for before.</summary>
     internal ValueTask<bool> SomethingWaitsAsync(CancellationToken ct) => _waiting.Reader.ReadAsync(ct);
 

@@ -43,7 +43,7 @@ public sealed class KeeperTests
         ];
         foreach (var (name, program) in broken)
         {
-            await using var launcher = new CommandLauncher("partial", program, null, _ => null, TimeProvider.System);
+            await using var launcher = new CommandLauncher("partial", () => program, null, _ => null, TimeProvider.System);
             var order = room.Order("echo x > ran");
             var refused = await Assert.ThrowsAsync<SandboxException>(() => launcher.StartAsync(order, SandboxRoom.Ct));
             Assert.True(refused.Message.Length > 20, name);

@@ -160,7 +160,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
     /// <summary>One of its own, that the room disposes.</summary>
     internal CommandLauncher NewLauncher(PodProgram? keeper = null)
     {
-        _launchers.Add(new(Level, keeper ?? Keeper, _lock, name => Environment.GetValueOrDefault(name), TimeProvider.System));
+        _launchers.Add(new(Level, () => keeper ?? Keeper, _lock, name => Environment.GetValueOrDefault(name), TimeProvider.System));
         return _launchers[^1];
     }
 

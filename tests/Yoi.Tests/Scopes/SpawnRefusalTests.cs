@@ -120,7 +120,7 @@ public sealed class SpawnRefusalTests : IAsyncDisposable
         _journal = JournalWriter.Open(Own, _life, [_keeper], TimeProvider.System);
         _keeper.Start(_journal, _table, _scope);
         var program = SpawningRoot.Shell($"touch {Marker}; echo not a pod >&2; exit 1");
-        return new SpawnPodTool(new ChildSpawner(_document, new LaunchSecrets(null, null), program, _scope, _table, _journal, _keeper, TimeProvider.System));
+        return new SpawnPodTool(new ChildSpawner(_document, new LaunchSecrets(null, null), () => program, _scope, _table, _journal, _keeper, TimeProvider.System));
     }
 
     private static Task<ToolOutcome> Spawn(SpawnPodTool tool, string target, string permission, bool recursive)

@@ -1,9 +1,9 @@
-using System.Net.Sockets;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Socket;
 using Yoi.Shared;
+using Yoi.Tests.Models;
 
 namespace Yoi.Tests.Socket;
 
@@ -11,47 +11,40 @@ namespace Yoi.Tests.Socket;
 public sealed class CrowdTests
 {
     [Fact, Trait("case", "C02")]
-    public async Task Three_hundred_lines_that_drip_are_given_up_and_a_client_among_them_is_served()
+    public async Task Three_hundred_lines_that_drip_are_given_up_at_the_limit_and_a_client_among_them_waits_for_no_clock()
     {
         const int count = 300;
-        await using var room = await new ServedRoom().StartAsync(new SocketLimits { Connections = count + 10, Line = TimeSpan.FromSeconds(2) });
+        var (time, limits) = (new ManualTime(), new SocketLimits { Connections = count + 10 });
+        await using var room = await new ServedRoom { Time = time }.StartAsync(limits);
         await using var client = await room.ClientAsync();
+        var running = time.Running;
         var drips = new List<RawClient>();
-        using var enough = new CancellationTokenSource();
         try
         {
             for (var i = 0; i < count; i++) drips.Add(await room.ConnectAsync());
-            var dripping = DripAsync(drips, enough.Token);
-            for (var asked = 0; asked < 200; asked++) Assert.Equal("worker", (await client.StatusAsync(ServedRoom.Ct)).Name);
-            foreach (var drip in drips) Assert.Contains("was not finished within", await drip.LineAsync(), StringComparison.Ordinal);
+            foreach (var drip in drips) await drip.SendBytesAsync("x"u8.ToArray());
+            await Eventually.Holds(() => time.Running == running + count); // Each line's limit has begun.
+            for (var second = 1; second < limits.Line.TotalSeconds; second++)
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+                foreach (var drip in drips) await drip.SendBytesAsync("x"u8.ToArray());
+                Assert.Equal("worker", (await client.StatusAsync(ServedRoom.Ct)).Name); // While the clock stands still, whatever the drips do.
+                Assert.Equal(count + 1, room.Server.Connections);
+            }
+            time.Advance(TimeSpan.FromSeconds(1));
+            foreach (var drip in drips)
+            {
+                Assert.Contains("was not finished within", await drip.LineAsync(), StringComparison.Ordinal);
+                Assert.Null(await drip.LineAsync());
+            }
             await Eventually.Holds(() => room.Server.Connections == 1);
-            await enough.CancelAsync();
-            await dripping;
+            Assert.Equal(running, time.Running);
         }
         finally
         {
             foreach (var drip in drips) drip.Dispose();
         }
         Assert.Equal("worker", (await client.StatusAsync(ServedRoom.Ct)).Name);
-    }
-
-    /// <summary>A byte each, again and again; those that were closed are left out.</summary>
-    private static async Task DripAsync(List<RawClient> clients, CancellationToken ct)
-    {
-        using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
-        try
-        {
-            do
-            {
-                foreach (var client in clients)
-                    if (client.Socket.Poll(0, SelectMode.SelectWrite) && !client.Socket.Poll(0, SelectMode.SelectRead)) await client.SendBytesAsync("x"u8.ToArray());
-            }
-            while (await ticks.WaitForNextTickAsync(ct));
-        }
-        catch (Exception e) when (e is OperationCanceledException or SocketException)
-        {
-            // Enough, or one was closed this moment.
-        }
     }
 
     [Fact, Trait("case", "T12")]

@@ -37,6 +37,8 @@ internal sealed class ServedRoom : IAsyncDisposable
 
     internal ConcurrentQueue<string> Warnings { get; } = new();
 
+    internal TimeProvider Time { get; init; } = TimeProvider.System;
+
     internal Func<Method, Caller, Task<ReplyResult>> Handle { get; set; } = (_, _) => Task.FromResult<ReplyResult>(new ReplyResult.Done());
 
     internal static CancellationToken Ct => TestContext.Current.CancellationToken;
@@ -47,7 +49,7 @@ internal sealed class ServedRoom : IAsyncDisposable
         await Journal.AppendAsync(Durability.Written, [TempPod.Created(), .. before]);
         var served = new ServedPod("0001", "worker", HandleAsync, Status, Greeting, Journal, _pod.Journal, 1,
             token => token == "child-token" ? new Caller("kid", "0002") : null);
-        _server = PodServer.Start(served, path ?? SocketPath, TimeProvider.System, Warnings.Enqueue, limits);
+        _server = PodServer.Start(served, path ?? SocketPath, Time, Warnings.Enqueue, limits);
         return this;
     }
 

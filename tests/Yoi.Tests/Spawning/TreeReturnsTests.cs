@@ -1,3 +1,4 @@
+using System.Globalization;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
@@ -36,11 +37,15 @@ public sealed class TreeReturnsTests : IAsyncLifetime
     public async Task A_spawner_that_comes_back_finds_each_child_as_it_is_and_hears_once_what_it_said_meanwhile()
     {
         string[] names = ["idle", "busy", "held", "dead", "stopped"];
-        var root = await _room.Root("child.started:stop@unborn");
+        // Without bubblewrap there is no command to burn with: then a model that is silent keeps it busy.
+        var burns = File.Exists("/usr/bin/bwrap");
+        var root = await _room.Root("child.started:stop@unborn", with: document => burns ? document with { SandboxLevel = "kernel" } : document);
         foreach (var name in names) Assert.False((await root.Spawn(name, scope: RoomPod.Write(_room.Folder(name)))).IsError);
         await root.Call("WaitForPods", """{"until":"all"}""");
         var children = names.ToDictionary(name => name, root.Child);
-        await using (var busy = await root.ConnectTo("busy")) await busy.RunAsync("SLOW 600000", ct: _room.Ct);
+        var burning = $"echo > {_room.Work}/busy/burns; while :; do :; done";
+        await using (var busy = await root.ConnectTo("busy")) await busy.RunAsync(burns ? $$"""CALL Bash {"command":"{{burning}}"}""" : "SLOW 600000", ct: _room.Ct);
+        if (burns) await Burns();
         Assert.False((await root.Call("StopPod", """{"name":"stopped"}""")).IsError);
         // One is being started and has not bound its socket as its spawner dies.
         await root.Client.RunAsync("CALL SpawnPod " + RoomPod.SpawnArguments("unborn", scope: RoomPod.Write(_room.Folder("unborn"))), ct: _room.Ct);
@@ -75,6 +80,7 @@ public sealed class TreeReturnsTests : IAsyncLifetime
         Assert.Equal(["dead", "idle"], back.All<Entry.News>().Skip(told).Select(news => news.Child).Order());
 
         var listed = await back.List();
+        if (burns) await Burns(); // All the while.
         foreach (var line in (string[])["idle [alive]", "busy [alive]", "held [alive, not answering]", "dead [lost", "stopped [stopped"]) Assert.Contains(line, listed, StringComparison.Ordinal);
         foreach (var name in (string[])["idle", "busy", "held"]) Assert.False(await MayWrite(back, _room.Work + "/" + name));
         foreach (var name in (string[])["dead", "stopped", "unborn"]) Assert.True(await MayWrite(back, _room.Work + "/" + name));
@@ -85,6 +91,34 @@ public sealed class TreeReturnsTests : IAsyncLifetime
             Assert.True(await MayWrite(back, _room.Work + "/" + name));
         }
         Assert.Equal(told + 2, back.All<Entry.News>().Count);
+        Assert.Equal(0, TicksOf(burning));
+
+        async Task Burns()
+        {
+            await Eventually.Holds(() => TicksOf(burning) > 0);
+            var ticks = TicksOf(burning);
+            await Eventually.Holds(() => TicksOf(burning) > ticks);
+        }
+    }
+
+    /// <summary>What the processor has spent on those that were given this command, in ticks; 0 if there are none.</summary>
+    private static long TicksOf(string command)
+    {
+        var ticks = 0L;
+        foreach (var process in Directory.EnumerateDirectories("/proc"))
+        {
+            try
+            {
+                if (!int.TryParse(Path.GetFileName(process), out _) || !File.ReadAllText(process + "/cmdline").Contains($"\0{command}\0", StringComparison.Ordinal)) continue;
+                var stat = File.ReadAllText(process + "/stat");
+                ticks += long.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[11], CultureInfo.InvariantCulture);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It ended while we looked, or is another user's.
+            }
+        }
+        return ticks;
     }
 
     [Fact, Trait("case", "T32")]

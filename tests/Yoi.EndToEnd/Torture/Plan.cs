@@ -103,6 +103,7 @@ internal static class Plan
     /// <summary>How often a process passes it in a scenario, roughly.</summary>
     private static int Passes(string point) => point[..point.IndexOf('.')] switch
     {
+        _ when point is Failpoints.JournalCut or Failpoints.JournalAgain or Failpoints.SpareSettle => 1, // What comes before it leaves one to mend.
         "journal" => 25,
         "table" => 3,
         "tool" or "file" or "deliver" or "directory" or "spare" or "replace" => 3,

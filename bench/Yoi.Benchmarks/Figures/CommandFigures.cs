@@ -11,6 +11,9 @@ internal static class CommandFigures
     private const string Section = "Commands";
     private const int Short = 60, Builds = 3;
 
+    /// <summary>Between two commands of a Pod, as a model's turn is: what the Pod makes ready for the next one is not beside what is measured.</summary>
+    private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(25);
+
     private static readonly string[] Levels = [SandboxLevel.Kernel, SandboxLevel.Partial];
 
     internal static async Task MeasureAsync(Report report, Binary binary)
@@ -19,6 +22,7 @@ internal static class CommandFigures
         if (levels.Length == 0) return;
         using var place = Place.ForCommands();
         await TrueAsync(report, binary, place, levels);
+        if (levels.Contains(SandboxLevel.Partial)) await ChangedAsync(report, binary, place);
         foreach (var level in levels) await ManyPlacesAsync(report, binary, place, level);
         await LargeAsync(report, binary, place, levels[0]);
         await LongAsync(report, binary, place, levels, "git status, 2,000 files", Repository, "git status --short", "git status --short", 20);
@@ -46,7 +50,7 @@ internal static class CommandFigures
         var made = levels.Contains(SandboxLevel.Kernel) ? Plain.Compose(place, "bare", Scope(place, place.Folder("bare")), place.Folder("bare")) : null;
         List<(string Level, BenchPod Pod, Samples Empty, Samples True)> pods = [];
         foreach (var level in levels) pods.Add((level, await StartAsync(binary, place, level, "true"), new(), new()));
-        foreach (var (_, pod, _, _) in pods) await pod.BashAsync("true"); // The first one lists the scope, and starts the keeper.
+        foreach (var (_, pod, _, _) in pods) await TakeTurnAsync(pod, "true"); // The first one lists the scope, and starts the keeper.
         for (var i = 0; i < Short; i++)
         {
             plain.Add(Plain.Bash("true"));
@@ -58,7 +62,7 @@ internal static class CommandFigures
             foreach (var (_, pod, empty, command) in pods)
             {
                 empty.Add(await pod.EmptyCallAsync());
-                command.Add(await pod.BashAsync("true"));
+                command.Add(await TakeTurnAsync(pod, "true"));
             }
         }
         report.Add(Section, "bash -c true, nothing around it", binary, plain);
@@ -75,6 +79,33 @@ internal static class CommandFigures
             report.Add(Section, $"Bash of `true`, level {level}", binary, own);
             report.Add(Section, $"… as many times {(kernel ? "bubblewrap alone, as a Pod" : "bash alone")}, level {level}", binary, own.Times(kernel ? same : plain), target: kernel ? "3×" : "2×");
         }
+    }
+
+    /// <summary>The scope is another than for the command before, each time: a directory of it is a new one.</summary>
+    private static async Task ChangedAsync(Report report, Binary binary, Place place)
+    {
+        var readable = place.Folder("changed");
+        await using var pod = await StartAsync(binary, place, SandboxLevel.Partial, "changing", readable);
+        await TakeTurnAsync(pod, "true");
+        var (plain, empty, command) = (new Samples(), new Samples(), new Samples());
+        for (var i = 0; i < Short; i++)
+        {
+            plain.Add(Plain.Bash("true"));
+            empty.Add(await pod.EmptyCallAsync());
+            Directory.Delete(readable);
+            Directory.CreateDirectory(readable);
+            command.Add(await TakeTurnAsync(pod, "true"));
+        }
+        var own = command.Less(empty.Median);
+        report.Add(Section, "Bash of `true`, another scope than before, level partial", binary, own);
+        report.Add(Section, "… as many times bash alone, another scope than before, level partial", binary, own.Times(plain));
+    }
+
+    private static async Task<TimeSpan> TakeTurnAsync(BenchPod pod, string command)
+    {
+        var taken = await pod.BashAsync(command);
+        await Task.Delay(Turn);
+        return taken;
     }
 
     /// <summary>A scope of many rules: each is a mount, or a rule of Landlock's.</summary>
@@ -105,7 +136,12 @@ internal static class CommandFigures
         var outside = place.Folder(name + "-outside");
         scene(outside);
         Plain.Bash($"cd {outside} && {before}");
-        var plain = await Samples.OfAsync(count, _ => Task.FromResult(Plain.Bash($"cd {outside} && {command}")));
+        var plain = await Samples.OfAsync(count, async _ =>
+        {
+            var taken = Plain.Bash($"cd {outside} && {command}");
+            await Task.Delay(Turn);
+            return taken;
+        });
         report.Add(Section, what + ", nothing around it", binary, plain);
         foreach (var level in levels)
         {
@@ -138,9 +174,14 @@ internal static class CommandFigures
 
     private static async Task<Samples> CostAsync(BenchPod pod, string command, int count)
     {
-        await pod.BashAsync("true");
-        var empty = await Samples.OfAsync(20, _ => pod.EmptyCallAsync());
-        return (await Samples.OfAsync(count, _ => pod.BashAsync(command))).Less(empty.Median);
+        await TakeTurnAsync(pod, "true");
+        var (empty, whole) = (new Samples(), new Samples());
+        for (var i = 0; i < count; i++)
+        {
+            empty.Add(await pod.EmptyCallAsync());
+            whole.Add(await TakeTurnAsync(pod, command));
+        }
+        return whole.Less(empty.Median);
     }
 
     private static Task<BenchPod> StartAsync(Binary binary, Place place, string level, string name, params string[] readable)

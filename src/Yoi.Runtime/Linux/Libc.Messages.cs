@@ -7,7 +7,7 @@ namespace Yoi.Runtime.Linux;
 internal static partial class Libc
 {
     /// <summary>More files than this are not sent in one message.</summary>
-    internal const int MostFilesInMessage = 8;
+    internal const int MostFilesInMessage = 12;
 
     private const int LevelSocket = 1, Rights = 1, NoSignal = 0x4000, CloseOnExecFiles = 0x40000000, FilesCutOff = 0x8;
     private static readonly int ControlHeader = nint.Size + (2 * sizeof(int));

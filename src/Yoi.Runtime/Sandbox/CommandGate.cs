@@ -13,18 +13,27 @@ namespace Yoi.Runtime.Sandbox;
 /// </summary>
 internal static class CommandGate
 {
-    internal const string Shell = "/bin/bash";
+    internal const string Program = "/bin/bash";
 
     /// <summary>What the gate says when the view stands, and what it waits for. At the end of its stdin it ends, having run nothing.</summary>
     internal const string ReadyLine = "yoi: at the gate\n", GoLine = "go\n";
 
     private const int OpenFiles = 4096;
 
+    /// <summary>Where a shell that came to its gate without a command finds it.</summary>
+    internal const int HandedFd = 3;
+
     // One shell is gate and command: $1 is the command, $2 where it leaves its working directory, $3 where it begins, and if that was
-    // removed meanwhile, $4; what follows are descriptors of the control groups that it goes into. As text it is only ever an argument.
-    private const string Gate = """
-        for yoi in "${@:5}"; do printf 0 >&"$yoi" && exec {yoi}>&- || exit 125; done
+    // removed meanwhile, $4. As text it is only ever an argument, or a word of a file.
+    private const string Ready = """
         printf 'yoi: at the gate\n'; IFS= read -r yoi && [ "$yoi" = go ] || exit 125
+        """;
+
+    private const string Take = """
+        mapfile -d '' -t -u 3 yoi && exec 3<&- || exit 125; set -- "${yoi[@]}"; unset yoi; SECONDS=0
+        """;
+
+    private const string Begin = """
         builtin cd -P -- "$3" 2>/dev/null || { builtin cd -P -- "$4" 2>/dev/null; printf '[yoi] %s cannot be entered any more; the working directory is %s\n' "$3" "$PWD"; }
         exec </dev/null; yoi=$1; trap "builtin pwd -P 2>/dev/null >${2@Q}" EXIT; set --; unset OLDPWD; eval "$yoi"
         """;
@@ -56,13 +65,22 @@ internal static class CommandGate
         gate.Dispose();
     }
 
-    /// <summary>The shell and its arguments.</summary>
+    /// <summary>The shell and its arguments, the command among them.</summary>
     /// <param name="temp">Where the command leaves its working directory; null if nobody asks for it.</param>
     /// <param name="cwd">Where it begins.</param>
     /// <param name="home">Where it begins if that is not there any more.</param>
-    /// <param name="ownUsers">False: without a namespace of users all processes of the user would be counted; their number is not limited here.</param>
-    internal static IReadOnlyList<string> Arguments(CommandLimits limits, string command, string? temp, string cwd, string home, bool ownUsers = true) =>
-        [Shell, "--noprofile", "--norc", "-c", GateText(limits, ownUsers), "bash", command, temp is null ? "/dev/null" : $"{temp}/{PrivatePlaces.WorkingDirectoryFile}", cwd, home];
+    internal static IReadOnlyList<string> Arguments(CommandLimits limits, string command, string? temp, string cwd, string home)
+    {
+        var words = Words(command, temp, cwd, home);
+        return [.. Shell($"{Limits(limits, ownUsers: true)}\n{Enter(words.Count)}\n{Ready}\n{Begin}"), .. words];
+    }
+
+    /// <summary>The same without a command: the shell comes to its gate, and finds the command in a file when it is let go.</summary>
+    internal static IReadOnlyList<string> Waiting(CommandLimits limits) => Shell($"{Limits(limits, ownUsers: false)}\n{Enter(0)}\n{Ready}\n{Take}\n{Begin}");
+
+    /// <summary>What such a file has in it; each word ends with NUL.</summary>
+    internal static IReadOnlyList<string> Words(string command, string? temp, string cwd, string home) =>
+        [command, temp is null ? "/dev/null" : $"{temp}/{PrivatePlaces.WorkingDirectoryFile}", cwd, home];
 
     /// <summary>The same, and the shell goes into control groups before it says that it is ready.</summary>
     /// <param name="first">The number of the descriptor of the first one's entrance; the others follow.</param>
@@ -90,9 +108,15 @@ internal static class CommandGate
     internal static string PathOf(Func<string, string?> environment) =>
         environment("PATH") is { Length: > 0 } path ? path : "/usr/local/bin:/usr/bin:/bin";
 
-    // Root is not held to a number of processes; where a control group can be had, that holds everybody.
-    private static string GateText(CommandLimits limits, bool ownUsers) =>
-        $"{{ {Limit('c', 0)} {Limit('n', OpenFiles)} {(ownUsers ? Limit('u', limits.Processes) : "")} {Limit('d', limits.MemoryMb * 1024L)} {Limit('f', limits.FileMb * 1024L)} }} 2>/dev/null\n{Gate}";
+    private static IReadOnlyList<string> Shell(string text) => [Program, "--noprofile", "--norc", "-c", text, "bash"];
+
+    // Root is not held to a number of processes; where a control group can be had, that holds everybody. Without a namespace of users all processes
+    // of the user would be counted: their number is not limited there.
+    private static string Limits(CommandLimits limits, bool ownUsers) =>
+        $"{{ {Limit('c', 0)} {Limit('n', OpenFiles)} {(ownUsers ? Limit('u', limits.Processes) : "")} {Limit('d', limits.MemoryMb * 1024L)} {Limit('f', limits.FileMb * 1024L)} }} 2>/dev/null";
+
+    // What follows the words are descriptors of the control groups that it goes into.
+    private static string Enter(int words) => string.Create(CultureInfo.InvariantCulture, $$"""for yoi in "${@:{{words + 1}}}"; do printf 0 >&"$yoi" && exec {yoi}>&- || exit 125; done""");
 
     private static string Limit(char what, long most) => string.Create(CultureInfo.InvariantCulture, $"ulimit -{what} {most};");
 }

@@ -5,11 +5,20 @@ using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Sandbox;
 
-/// <summary>All that starting a command at level <c>partial</c> takes.</summary>
-/// <param name="Ruleset">Landlock's, complete; whoever starts the command takes it on.</param>
-internal sealed record LandlockCommand(SafeFileHandle Ruleset, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, byte[] Filter) : IDisposable
+/// <summary>How a shell is held at level <c>partial</c>: all that starting it takes.</summary>
+/// <param name="Made">Which ruleset of its Pod it is: the same number, the same rules.</param>
+/// <param name="Ruleset">Landlock's, complete; whoever starts the shell takes it on.</param>
+internal sealed record LandlockShell(int Made, SafeFileHandle Ruleset, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, byte[] Filter)
 {
-    public void Dispose() => Ruleset.Dispose();
+    /// <summary>True if a command of the one can as well be in the other.</summary>
+    internal bool IsSameAs(LandlockShell other) =>
+        Made == other.Made && Arguments.SequenceEqual(other.Arguments) && Environment.SequenceEqual(other.Environment) && Filter.AsSpan().SequenceEqual(other.Filter);
+}
+
+/// <summary>A command at level <c>partial</c>: the shell, and what it is handed when it is let go.</summary>
+internal sealed record LandlockCommand(LandlockShell Shell, IReadOnlyList<string> Words) : IDisposable
+{
+    public void Dispose() => Shell.Ruleset.Dispose();
 }
 
 /// <summary>
@@ -72,9 +81,10 @@ internal static class Landlock
         var kernel = Libc.LandlockVersion();
         if (WhyNot(kernel) is { } unable) throw new SandboxException(unable);
         var (files, net, scoped) = LandlockRights.Of(kernel.Abi);
-        var ruleset = last.Get(new(files, policy.Network ? 0 : net, scoped), Rules(policy, view, own));
-        return new(ruleset, CommandGate.Arguments(limits, command, background ? null : own.SeenTemp, cwd, home ?? cwd, ownUsers: false),
-            [.. CommandGate.Environment(environment, own.SeenHome, own.SeenTemp, policy.Network), WithoutSourceLink], SeccompFilter.Bytes(policy.Network, ownNamespaces: false));
+        var (made, ruleset) = last.Get(new(files, policy.Network ? 0 : net, scoped), Rules(policy, view, own));
+        return new(
+            new(made, ruleset, CommandGate.Waiting(limits), [.. CommandGate.Environment(environment, own.SeenHome, own.SeenTemp, policy.Network), WithoutSourceLink], SeccompFilter.Bytes(policy.Network, ownNamespaces: false)),
+            CommandGate.Words(command, background ? null : own.SeenTemp, cwd, home ?? cwd));
     }
 
     private static string? Refusal(ScopePolicy access, SandboxView view)

@@ -22,12 +22,12 @@ internal sealed class LastRuleset : IDisposable
     private IReadOnlyList<LandlockRule> _rules = [];
     private SafeFileHandle? _made;
 
-    /// <summary>So many were made: for tests.</summary>
+    /// <summary>So many were made.</summary>
     internal int Made { get; private set; }
 
-    /// <summary>A descriptor of one with just these rules. It is the caller's.</summary>
+    /// <summary>A descriptor of one with just these rules, the caller's; and its number: the same one has the same.</summary>
     /// <exception cref="SandboxException">What is at a place is not what was there when the rules were put together.</exception>
-    internal SafeFileHandle Get(in LandlockRuleset attributes, IReadOnlyList<LandlockRule> rules)
+    internal (int Number, SafeFileHandle Ruleset) Get(in LandlockRuleset attributes, IReadOnlyList<LandlockRule> rules)
     {
         lock (_gate)
         {
@@ -38,7 +38,7 @@ internal sealed class LastRuleset : IDisposable
                 (_attributes, _rules, _made) = (attributes, rules, made);
                 Made++;
             }
-            return Libc.Raised(_made);
+            return (Made, Libc.Raised(_made));
         }
     }
 

@@ -6,7 +6,6 @@ using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
-using Yoi.Runtime.Scopes;
 
 namespace Yoi.Runtime.Spawning;
 
@@ -16,14 +15,22 @@ namespace Yoi.Runtime.Spawning;
 /// </summary>
 internal sealed class CommandKeeper : IAsyncDisposable
 {
+    /// <summary>So long a shell waits for the next command.</summary>
+    internal static readonly TimeSpan IdleLimit = TimeSpan.FromMinutes(1);
+
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(20), EndLimit = TimeSpan.FromSeconds(10);
 
     private readonly PodProcess _process;
     private readonly SafeFileHandle _channel;
     private readonly TimeProvider _time;
-    private readonly ConcurrentDictionary<string, KeptHold> _holds = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, KeptShell> _shells = new(StringComparer.Ordinal);
     private readonly Task _reading;
+    private readonly Lock _nextGate = new();
+    private KeptShell? _next;
+    private ITimer? _idle;
+    private Task _givenUp = Task.CompletedTask;
     private volatile bool _isOver;
+    private bool _closing;
     private int _number;
 
     private CommandKeeper(PodProcess process, SafeFileHandle channel, TimeProvider time)
@@ -61,36 +68,43 @@ internal sealed class CommandKeeper : IAsyncDisposable
     }
 
     /// <summary>Starts a command as far as the gate. The restrictions are on, and nothing of the command has run.</summary>
-    /// <param name="about">What is to be settled when it is gone; null: nothing. Nothing of it is started before that is known.</param>
+    /// <param name="about">What is to be settled when it is gone; null: nothing. No gate is opened before that is known.</param>
     /// <exception cref="SandboxException">It does not come that far; says why. Nothing is left.</exception>
     /// <exception cref="TimeoutException">The same, but something is left that does not die.</exception>
     internal async Task<SandboxedCommand> StartAsync(string podDirectory, LandlockCommand command, string outputPath, CommandLimits limits, Task<string?>? about, CancellationToken ct)
     {
-        var number = Interlocked.Increment(ref _number).ToString(CultureInfo.InvariantCulture);
-        KeptHold? hold = null;
+        var waiting = TakeNext(command.Shell);
+        try
+        {
+            return await StartAsync(waiting, podDirectory, command, outputPath, limits, about, ct);
+        }
+        catch (SandboxException) when (waiting is not null)
+        {
+            // Somebody ended it, or holds it; nothing of the command has run.
+            return await StartAsync(null, podDirectory, command, outputPath, limits, about, ct);
+        }
+    }
+
+    private async Task<SandboxedCommand> StartAsync(
+        KeptShell? shell, string podDirectory, LandlockCommand command, string outputPath, CommandLimits limits, Task<string?>? about, CancellationToken ct)
+    {
         CommandOutput? output = null;
-        CommandGroup? group = null;
         CommandMark? mark = null;
         var started = false;
         try
         {
-            group = CommandGroup.TryMake(limits);
-            string? toSettle;
-            var (words, written) = Libc.Pipe();
-            using (written)
-            {
-                output = CommandOutput.Open(words, outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20);
-                toSettle = about is null ? null : await about;
-                hold = Order(number, command, podDirectory, written, group);
-                output.Begin(hold.Kill);
-            }
-            var pid = await hold.Started.WaitAsync(StartLimit, _time, ct);
+            shell ??= Begin(command.Shell, podDirectory, limits);
+            output = CommandOutput.Open(shell.TakeWords(), outputPath, CommandGate.ReadyLine, (long)limits.OutputMb << 20);
+            output.Begin(shell.Kill);
+            shell.Hand(command);
+            var toSettle = about is null ? null : await about;
+            var pid = await shell.Started.WaitAsync(StartLimit, _time, ct);
             var process = CommandMarks.Look(pid) ?? throw new SandboxException("the command ended before it came to the gate");
-            mark = CommandMarks.Put(podDirectory, process, toSettle); // While the shell is still on its way to the gate.
+            mark = CommandMarks.Put(podDirectory, process, toSettle); // A shell of a new command is still on its way to the gate.
             var beginning = await output.Beginning.WaitAsync(StartLimit, _time, ct);
             if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the command did not come to the gate: {beginning.Trim()}");
             started = true;
-            return new(mark, toSettle is null, process, hold, output, group);
+            return new(mark, toSettle is null, process, shell, output, shell.Group);
         }
         catch (TimeoutException)
         {
@@ -104,8 +118,31 @@ internal sealed class CommandKeeper : IAsyncDisposable
         {
             if (!started)
             {
-                await GiveUpAsync(hold, group, output, _time);
+                if (shell is not null) await shell.GiveUpAsync();
+                if (output is not null) await ForgetAsync(output);
                 mark?.Remove(); // Not if it does not die.
+            }
+        }
+    }
+
+    /// <summary>
+    /// Has a shell that is held just so come to its gate, for the next command: the time that it takes is not the command's then. It holds
+    /// nothing but itself, and ends when no command comes for it.
+    /// </summary>
+    internal void Prepare(LandlockShell how, string podDirectory, CommandLimits limits)
+    {
+        lock (_nextGate)
+        {
+            if (_closing || IsGone || _next is not null) return;
+            try
+            {
+                var shell = Begin(how, podDirectory, limits);
+                _next = shell;
+                _idle = _time.CreateTimer(_ => GiveUp(shell), null, IdleLimit, Timeout.InfiniteTimeSpan);
+            }
+            catch (Exception e) when (e is IOException or SandboxException)
+            {
+                // The next command begins with a shell of its own, and says what is in the way if something is then.
             }
         }
     }
@@ -126,45 +163,63 @@ internal sealed class CommandKeeper : IAsyncDisposable
     /// <summary>Lets it go on: one that somebody holds by SIGSTOP would end nothing.</summary>
     internal void Continue() => _process.Signal(Libc.SigCont);
 
-    internal void Forget(string number) => _holds.TryRemove(number, out _);
+    internal void Forget(string number) => _shells.TryRemove(number, out _);
 
     /// <summary>Ends what is left and waits for the process: with it the last share of the life-lock goes.</summary>
     public async ValueTask DisposeAsync()
     {
+        lock (_nextGate) _closing = true;
         Libc.EndMessages(_channel);
         Continue();
         await _process.Exited.WaitAsync(EndLimit, _time);
         await _reading;
+        if (_next is { } next) GiveUp(next);
+        await Task.WhenAny(_givenUp); // Whoever did not die then has by now.
         _channel.Dispose();
         _process.Dispose();
     }
 
-    /// <summary>Asks for a command. If this fails, nobody was asked, and there is no end to wait for.</summary>
-    private KeptHold Order(string number, LandlockCommand command, string podDirectory, SafeFileHandle written, CommandGroup? group)
+    /// <summary>The shell that waits, if it is one for this; one that is not, or that somebody ended, goes.</summary>
+    private KeptShell? TakeNext(LandlockShell how)
     {
-        using var arguments = Libc.MemoryFile(Words(command.Arguments));
-        using var environment = Libc.MemoryFile(Words(command.Environment));
-        using var filter = Libc.MemoryFile(command.Filter);
-        IReadOnlyList<SafeFileHandle> entrances = [];
-        var (gate, open) = Libc.Pipe();
-        var hold = _holds[number] = new KeptHold(this, number, podDirectory, open, _time);
-        try
+        KeptShell? next;
+        lock (_nextGate)
         {
-            entrances = group?.OpenEntrances() ?? [];
-            Say(KeeperWords.Start, number, [arguments, environment, filter, command.Ruleset, gate, written, .. entrances]);
+            next = _next;
+            if (next?.IsHeldBy(how) == true && !next.IsOver)
+            {
+                Forget_NeedsLock();
+                return next;
+            }
         }
-        catch
+        if (next is not null) GiveUp(next);
+        return null;
+    }
+
+    private void GiveUp(KeptShell shell)
+    {
+        lock (_nextGate)
         {
-            hold.Dispose();
-            throw;
+            if (_next != shell) return; // A command has it.
+            Forget_NeedsLock();
+            _givenUp = Task.WhenAll(_givenUp, shell.GiveUpAsync());
         }
-        finally
-        {
-            gate.Dispose();
-            foreach (var entrance in entrances) entrance.Dispose();
-        }
-        if (_isOver) hold.Lost(); // It came too late to be told so with the others.
-        return hold;
+    }
+
+    private void Forget_NeedsLock()
+    {
+        _next = null;
+        _idle?.Dispose();
+    }
+
+    /// <summary>Asks for a shell.</summary>
+    private KeptShell Begin(LandlockShell how, string podDirectory, CommandLimits limits)
+    {
+        var number = Interlocked.Increment(ref _number).ToString(CultureInfo.InvariantCulture);
+        var shell = _shells[number] = new KeptShell(this, number, how, podDirectory, limits, _time);
+        shell.Order();
+        if (_isOver) shell.Lost(); // It came too late to be told so with the others.
+        return shell;
     }
 
     private void ReadAll()
@@ -175,7 +230,7 @@ internal sealed class CommandKeeper : IAsyncDisposable
             while (Libc.ReceiveMessage(_channel, buffer) is { Length: > 0 } message)
             {
                 var parts = Encoding.UTF8.GetString(buffer, 0, message.Length).Split(' ', 3);
-                if (_holds.TryGetValue(parts[1], out var hold)) hold.Told(parts[0], parts[2]);
+                if (_shells.TryGetValue(parts[1], out var shell)) shell.Told(parts[0], parts[2]);
             }
         }
         catch (LinuxException)
@@ -183,22 +238,15 @@ internal sealed class CommandKeeper : IAsyncDisposable
             // Reset: it was killed with words of ours unread.
         }
         _isOver = true;
-        foreach (var hold in _holds.Values) hold.Lost();
+        foreach (var shell in _shells.Values) shell.Lost();
     }
 
-    private static async Task GiveUpAsync(KeptHold? hold, CommandGroup? group, CommandOutput? output, TimeProvider time)
+    private async Task ForgetAsync(CommandOutput output)
     {
-        hold?.Kill();
-        if (hold is not null) await hold.Gone.WaitAsync(EndLimit, time);
-        hold?.Dispose();
-        group?.Remove();
-        if (output is null) return;
-        await output.Ended.WaitAsync(EndLimit, time);
+        await output.Ended.WaitAsync(EndLimit, _time);
         output.Delete();
         output.Dispose();
     }
-
-    private static byte[] Words(IReadOnlyList<string> words) => PathText.Encode(string.Join('\0', words)); // Each ends with NUL.
 
     /// <summary>What a program of .NET needs to start, and nothing else: no key can be among it.</summary>
     private static List<string> Environment()
@@ -206,65 +254,5 @@ internal sealed class CommandKeeper : IAsyncDisposable
         string[] names = ["PATH", "HOME", "TMPDIR", "LANG", "DOTNET_ROOT", "DOTNET_ROOT_X64", "DOTNET_ROOT_ARM64", "DOTNET_BUNDLE_EXTRACT_BASE_DIR", "YOI_FAILPOINT"];
         return [.. names.Select(name => (name, System.Environment.GetEnvironmentVariable(name))).Where(pair => pair.Item2 is not null).Select(pair => $"{pair.name}={pair.Item2}"),
             .. PodProgram.Small];
-    }
-}
-
-/// <summary>A command that the keeper holds. The gate is the Pod's: if the Pod dies before it is opened, the command sees the end of its input and never runs.</summary>
-internal sealed class KeptHold(CommandKeeper keeper, string number, string podDirectory, SafeFileHandle gate, TimeProvider time) : ICommandHold
-{
-    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
-
-    private readonly TaskCompletionSource<int> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource<ProcessExit> _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _ending = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    /// <summary>The pid of the first process, when it runs and is restricted.</summary>
-    internal Task<int> Started => _started.Task;
-
-    public Task<ProcessExit> Gone => GoneAsync();
-
-    public void Go() => CommandGate.Open(gate);
-
-    public void Kill()
-    {
-        gate.Dispose();
-        keeper.Say(KeeperWords.End, number);
-        keeper.Continue();
-    }
-
-    public void Dispose()
-    {
-        gate.Dispose();
-        keeper.Forget(number);
-    }
-
-    internal void Told(string what, string more)
-    {
-        switch (what)
-        {
-            case KeeperWords.Started: _started.TrySetResult(int.Parse(more, CultureInfo.InvariantCulture)); break;
-            case KeeperWords.Ending: _ending.TrySetResult(); break;
-            case KeeperWords.Ended: _gone.TrySetResult(KeptExit.Parse(more)); break;
-            case KeeperWords.Failed:
-                _started.TrySetException(new SandboxException($"the sandbox could not be made: {more}"));
-                _gone.TrySetResult(new(null, Libc.SigKill));
-                break;
-        }
-    }
-
-    /// <summary>The keeper ended before the command did: somebody killed it. What it left is found and ended.</summary>
-    internal void Lost()
-    {
-        gate.Dispose(); // What is not let go yet ends at its gate, what is has its mark.
-        _started.TrySetException(new SandboxException("the keeper of commands was ended from outside; nothing was run"));
-        if (CommandMarks.AnyLeft(podDirectory)) _gone.TrySetException(new TimeoutException("the keeper of commands was ended from outside, and a command does not end"));
-        else _gone.TrySetResult(new(null, Libc.SigKill));
-    }
-
-    /// <summary>A tree that is being ended and does not end within the limit is an error.</summary>
-    private async Task<ProcessExit> GoneAsync()
-    {
-        await Task.WhenAny(_ending.Task, _gone.Task);
-        return await _gone.Task.WaitAsync(EndLimit, time);
     }
 }

@@ -12,11 +12,11 @@ namespace Yoi.Runtime.Spawning;
 /// All processes of one command: those in its Landlock domain, however they detached themselves. The thread that starts it is in the domain,
 /// too, so that it can signal all of them, at once and nobody else.
 /// </summary>
-/// <param name="files">Arguments, environment (each word ends with NUL), filter, ruleset, its gate, the pipe that it writes to, and the entrances of its control groups.</param>
+/// <param name="files">Arguments, environment (each word ends with NUL), filter, ruleset, its gate, the pipe that it writes to, the file with its command, and the entrances of its control groups.</param>
 /// <param name="podPid">A process outside, of the same user.</param>
 internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
 {
-    private const int Everybody = -1, Nothing = 0, FilterFile = 2, RulesetFile = 3, GateFile = 4, WordsFile = 5, FilesOfOrder = 6, FirstFd = 3;
+    private const int Everybody = -1, Nothing = 0, FilterFile = 2, RulesetFile = 3, GateFile = 4, WordsFile = 5, HandedFile = 6, FilesOfOrder = 7;
 
     private readonly SafeFileHandle _wake = new(Libc.EventFd(0, Libc.CloseOnExec), ownsHandle: true);
     private readonly TaskCompletionSource _gone = new();
@@ -39,12 +39,12 @@ internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
     /// <exception cref="IOException">A step failed; nothing was started.</exception>
     internal void Execute()
     {
-        for (var i = FilesOfOrder; i < files.Length; i++)
+        for (var i = HandedFile; i < files.Length; i++)
             using (files[i]) files[i] = Libc.Raised(files[i]);
-        var arguments = CommandGate.Entering(Words(files[0]), FirstFd, files.Length - FilesOfOrder);
+        var arguments = CommandGate.Entering(Words(files[0]), CommandGate.HandedFd + 1, files.Length - FilesOfOrder);
         if (_over) throw new IOException("it was ended before it was started");
         Pid = NativeSpawn.Start(
-            new PodProgram(arguments[0], arguments), Words(files[1]), [files[GateFile], files[WordsFile], files[WordsFile], .. files[FilesOfOrder..]], Restrict);
+            new PodProgram(arguments[0], arguments), Words(files[1]), [files[GateFile], files[WordsFile], files[WordsFile], .. files[HandedFile..]], Restrict);
         foreach (var file in files) file.Dispose();
     }
 

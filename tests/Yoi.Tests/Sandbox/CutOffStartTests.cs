@@ -104,7 +104,7 @@ public sealed partial class CutOffStartTests
         using var command = Landlock.Compose(last, order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, _ => null);
 
         var refused = await Assert.ThrowsAsync<SandboxException>(() =>
-            keeper.StartAsync(order.PodDirectory, command with { Ruleset = none }, order.OutputPath, order.Limits, null, SandboxRoom.Ct).WaitAsync(Hanging, SandboxRoom.Ct));
+            keeper.StartAsync(order.PodDirectory, command with { Shell = command.Shell with { Ruleset = none } }, order.OutputPath, order.Limits, null, SandboxRoom.Ct).WaitAsync(Hanging, SandboxRoom.Ct));
 
         Assert.Contains("could not be started", refused.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(order.OutputPath));

@@ -158,10 +158,50 @@ internal sealed class SandboxRoom : IAsyncDisposable
     internal Shell NewShell() => new(Document, Scope, Platform, Journal, Running, NewLauncher(), name => Environment.GetValueOrDefault(name), TimeProvider.System);
 
     /// <summary>One of its own, that the room disposes.</summary>
-    internal CommandLauncher NewLauncher(PodProgram? keeper = null)
+    internal CommandLauncher NewLauncher(PodProgram? keeper = null, TimeProvider? time = null)
     {
-        _launchers.Add(new(Level, () => keeper ?? Keeper, _lock, name => Environment.GetValueOrDefault(name), TimeProvider.System));
+        _launchers.Add(new(Level, () => keeper ?? Keeper, _lock, name => Environment.GetValueOrDefault(name), time ?? TimeProvider.System));
         return _launchers[^1];
+    }
+
+    /// <summary>Processes that have the environment of this room's commands, at level <c>partial</c>: of a command or waiting for one.</summary>
+    internal IReadOnlyList<(int Pid, bool Waits)> Shells =>
+        [.. System.IO.Directory.EnumerateDirectories("/proc").Where(path => char.IsAsciiDigit(path[^1]) && Text(path + "/environ").Contains($"TMPDIR={Places.SeenTemp}\0", StringComparison.Ordinal))
+            .Select(path => (int.Parse(path.AsSpan("/proc/".Length), System.Globalization.CultureInfo.InvariantCulture), Waits(path)))];
+
+    /// <summary>True if the process of this directory of /proc is a shell that no command has been handed to yet: it has the file for it open.</summary>
+    internal static bool Waits(string process) => LinkAt(process + "/fd/3") == "/memfd:yoi (deleted)";
+
+    /// <summary>The shell that waits for the room's next command.</summary>
+    internal async Task<int> NextShellAsync()
+    {
+        await Eventually.Holds(() => Shells is [{ Waits: true }]);
+        return Shells[0].Pid;
+    }
+
+    /// <summary>What is in a file of /proc; nothing if the process is gone, or another's.</summary>
+    internal static string Text(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
+    private static string? LinkAt(string path)
+    {
+        try
+        {
+            return new FileInfo(path).LinkTarget;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     /// <summary>What the launcher needs for a command in the room's scope, or in another.</summary>

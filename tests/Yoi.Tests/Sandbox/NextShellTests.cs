@@ -1,0 +1,121 @@
+using Xunit;
+using Yoi.Protocol;
+using Yoi.Runtime.Linux;
+using Yoi.Runtime.Spawning;
+using Yoi.Tests.Models;
+using Yoi.Tests.Spawning;
+
+namespace Yoi.Tests.Sandbox;
+
+/// <summary>
+/// At level <c>partial</c> a shell waits at its gate for the next command: it is that command's if the scope is the same, and else it ends. What
+/// runs in it cannot tell that it has waited.
+/// </summary>
+[Collection("sandbox")]
+public sealed class NextShellTests
+{
+    [Fact, Trait("case", "S20"), Trait("case", "K05")]
+    public async Task The_next_command_is_in_the_shell_that_waits_and_finds_all_as_in_a_new_one()
+    {
+        const string about = """echo "$- $# $SECONDS $PWD $_ ${OLDPWD-none} ${yoi[*]}"; set -o | grep on$; ulimit -a; env | sort; /usr/bin/python3 -c 'import os; print(*sorted(os.listdir("/proc/self/fd")), os.getsid(0) == os.getppid(), os.umask(0))'""";
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        var first = await room.Run(about);
+        var waiting = await room.NextShellAsync();
+        var since = TimeProvider.System.GetTimestamp();
+        await Eventually.Holds(() => TimeProvider.System.GetElapsedTime(since) > TimeSpan.FromSeconds(1.1)); // A shell counts its seconds.
+
+        Assert.Equal(first, await room.Run(about));
+
+        Assert.Equal(waiting, room.Entries.OfType<Entry.CommandStarted>().Last().Pid);
+        Assert.Contains(" 0 0 " + room.W, first, StringComparison.Ordinal);
+        Assert.NotEqual(waiting, await room.NextShellAsync());
+    }
+
+    [Theory, InlineData("printf '%s|' \"a  b\" 'c\nd' \"\\$x\" é", "a  b|c\nd|$x|é|"), InlineData("cat <<'E'\n$(echo no) \\\nE\necho -n", "$(echo no) \\"), InlineData("-", null), InlineData("echo '#'; exit 3", null)]
+    public async Task It_is_given_the_command_as_it_is(string command, string? said)
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        var before = await room.Bash(command);
+        await room.Run("true");
+        var waiting = await room.NextShellAsync();
+
+        var after = await room.Bash(command);
+
+        Assert.Equal((before.Content, before.IsError), (after.Content, after.IsError));
+        Assert.Equal((said is null, said ?? after.Content), (after.IsError, after.Content?.TrimEnd('\n')));
+        Assert.Equal(waiting, room.Entries.OfType<Entry.CommandStarted>().Last().Pid);
+    }
+
+    [Fact, Trait("case", "T09"), Trait("case", "S20")]
+    public async Task What_is_lent_while_it_waits_the_next_command_does_not_write()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial", ["write:/W", "write:/R"], scene: root => Directory.CreateDirectory(root + "/R"));
+        await room.Run($"echo x > {room.Root}/R/before");
+        var waiting = await room.NextShellAsync();
+        await room.LendAsync("child", "write:/R");
+
+        await room.Fails($"echo x > {room.Root}/R/after");
+
+        Assert.NotEqual(waiting, room.Entries.OfType<Entry.CommandStarted>().Last().Pid);
+        Assert.Equal(["before"], Directory.GetFiles(room.Root + "/R").Select(Path.GetFileName));
+        Assert.NotEqual(waiting, await room.NextShellAsync());
+    }
+
+    [Fact, Trait("case", "S17")]
+    public async Task One_that_somebody_kills_is_not_the_next_commands()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        await room.Run("true");
+        var waiting = await room.NextShellAsync();
+        Assert.Equal(0, Libc.Kill(waiting, Libc.SigKill));
+        await Eventually.Holds(() => room.Shells.Count == 0);
+
+        Assert.Equal("fine", await room.Run("echo fine"));
+    }
+
+    [Fact]
+    public async Task One_that_nobody_needs_for_a_minute_ends()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        var time = new ManualTime();
+        var launcher = room.NewLauncher(time: time);
+        await RunAsync(launcher, room);
+        var waiting = await room.NextShellAsync();
+
+        time.Advance(CommandKeeper.IdleLimit - TimeSpan.FromTicks(1));
+        await RunAsync(launcher, room, waiting); // It was still there; and the next one waits for a minute of its own.
+        var next = await room.NextShellAsync();
+        time.Advance(CommandKeeper.IdleLimit);
+
+        await Eventually.Holds(() => room.Shells.Count == 0);
+        await RunAsync(launcher, room);
+        Assert.NotEqual(next, await room.NextShellAsync());
+    }
+
+    [Fact, Trait("case", "T34"), Trait("case", "S17")]
+    public async Task It_ends_with_a_Pod_that_is_killed_and_with_one_that_is_stopped()
+    {
+        SandboxRoom.SkipWithout("partial");
+        await using var room = new PodRoom();
+        var (killed, stopped) = (await Root("killed"), await Root("stopped"));
+        foreach (var pod in new[] { killed, stopped }) Assert.False((await pod.Call("Bash", """{"command":"true"}""")).IsError);
+        await Eventually.Holds(() => Waiting() == 2);
+
+        await killed.Killed();
+        await Eventually.Holds(() => Waiting() == 1);
+        using (var table = room.Table()) await new TreeStopper(room.Directories, table, TimeProvider.System).StopAsync(stopped.Known, "human", force: false, room.Ct);
+        Assert.Equal(0, Waiting());
+
+        Task<RoomPod> Root(string name) =>
+            room.Root(name: name, with: d => d with { SandboxLevel = "partial", Cwd = room.Folder(name), Scope = new([new(room.Folder(name), Permission.Write)], []) });
+        int Waiting() => Directory.EnumerateDirectories("/proc").Count(path => SandboxRoom.Waits(path) && SandboxRoom.Text(path + "/environ").Contains(room.Path, StringComparison.Ordinal));
+    }
+
+    private static async Task RunAsync(CommandLauncher launcher, SandboxRoom room, int? inside = null)
+    {
+        await using var command = await launcher.StartAsync(room.Order("true"), SandboxRoom.Ct);
+        Assert.Equal(inside ?? command.Process.Pid, command.Process.Pid);
+        command.Go();
+        Assert.Equal(0, (await command.Ended).Exit?.Code);
+    }
+}

@@ -68,7 +68,7 @@ internal static class Bubblewrap
 
     private static void RequireHoldable(SandboxView view)
     {
-        var reserved = view.Places.FirstOrDefault(place => place.Path == "/" || ScopePath.IsAtOrBelow(place.Path, "/yoi") || place.Path is "/proc" or "/dev" or "/sys");
+        var reserved = view.Places.FirstOrDefault(place => place.Path is "/" or "/dev" or "/sys" || ScopePath.IsAtOrBelow(place.Path, "/yoi") || ScopePath.IsAtOrBelow(place.Path, "/proc"));
         if (reserved is not null) throw new SandboxException($"a scope that holds {reserved.Path} itself cannot be held by the kernel: name the directories that are meant");
     }
 
@@ -79,13 +79,14 @@ internal static class Bubblewrap
         foreach (var (name, target) in policy.Platform.Links) foreach (var word in new[] { "--symlink", target, name }) yield return word;
         foreach (var (name, real) in policy.Platform.Files)
             if (name != real) foreach (var word in new[] { "--ro-bind", real, name }) yield return word;
-        foreach (var word in Temp(view, own, limits)) yield return word;
+        string[] devices = ["--dev", "/dev", "--perms", "1777", "--size", Bytes(limits.TempMb), "--tmpfs", "/dev/shm"]; // Below the places: one may be in there.
+        foreach (var word in devices.Concat(Temp(view, own, limits))) yield return word;
         foreach (var place in view.Places)
             foreach (var word in Of(place, own, closed)) yield return word;
         foreach (var path in closed) foreach (var word in new[] { "--remount-ro", path }) yield return word;
         string[] last =
         [
-            "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--perms", "1777", "--size", Bytes(limits.TempMb), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--bind", own.Home, PrivatePlaces.InsideHome, "--bind", own.Temp, PrivatePlaces.InsideTemp,
+            "--proc", "/proc", "--remount-ro", "/proc", "--remount-ro", "/dev", "--bind", own.Home, PrivatePlaces.InsideHome, "--bind", own.Temp, PrivatePlaces.InsideTemp,
             "--ro-bind", own.Output, PrivatePlaces.InsideOutput, "--dir", "/run", "--remount-ro", "/",
         ];
         foreach (var word in last) yield return word;

@@ -1,5 +1,7 @@
 using Xunit;
 using Yoi.Protocol;
+using Yoi.Runtime.Sandbox;
+using Yoi.Runtime.Scopes;
 using Yoi.Runtime.Tools;
 
 namespace Yoi.Tests.Sandbox;
@@ -8,6 +10,41 @@ namespace Yoi.Tests.Sandbox;
 [Collection("sandbox")]
 public sealed class ScopeInBashTests
 {
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task A_scope_in_dev_shm_is_held_as_one_elsewhere(string level)
+    {
+        await using var room = await SandboxRoom.MakeAsync(level);
+        var (shared, inside) = ($"/dev/shm/yoi-{Guid.NewGuid():n}", "");
+        try
+        {
+            inside = Directory.CreateDirectory(shared + "/in").FullName;
+            File.WriteAllText(shared + "/beside", "canary");
+            var order = room.Order($"cd {inside} && echo x > f && cat f; cat ../beside; echo y > ../beside", new ScopePolicy(new([new(inside, Permission.Write)], []), [], 0), inside);
+
+            await using var command = await room.Launcher.StartAsync(order, SandboxRoom.Ct);
+            command.Go();
+            await command.Ended;
+
+            Assert.StartsWith("x\ncat: ../beside:", command.Output.Text(0, 4096), StringComparison.Ordinal);
+            Assert.Equal(("x\n", "canary"), (File.ReadAllText(inside + "/f"), File.ReadAllText(shared + "/beside")));
+        }
+        finally
+        {
+            Directory.Delete(shared, recursive: true);
+        }
+    }
+
+    [Theory, InlineData("/"), InlineData("/proc"), InlineData("/proc/sys/kernel"), InlineData("/dev"), InlineData("/sys")]
+    public async Task What_no_view_can_hold_is_refused_with_a_reason_before_anything_is_started(string path)
+    {
+        await using var room = await SandboxRoom.MakeAsync("kernel");
+        var order = room.Order("true", new ScopePolicy(new([new(path, Permission.Read), new(room.W, Permission.Write)], []), [], 0));
+
+        var refused = await Assert.ThrowsAsync<SandboxException>(() => room.Launcher.StartAsync(order, SandboxRoom.Ct));
+
+        Assert.Contains($"holds {path} itself", refused.Message, StringComparison.Ordinal);
+    }
+
     private static readonly string[] Levels = ["kernel", "partial"];
 
     internal static void Secrets(string root)

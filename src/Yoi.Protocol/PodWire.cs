@@ -48,7 +48,7 @@ internal sealed class PodWire : IDisposable
         PodWire? wire = null;
         try
         {
-            wire = new PodWire(await UnixAddress.ConnectAsync(path, either.Token), path);
+            wire = new PodWire(await UnixAddress.ConnectAsync(path, time, either.Token), path);
             using var cut = either.Token.Register(wire._stop.Cancel);
             await wire.GreetAsync(new Method.Hello(WireCodec.OldestVersion, WireCodec.Version, token, client), method, either.Token);
             var welcome = Welcome(await wire.ReplyAsync(0), path);
@@ -60,7 +60,7 @@ internal sealed class PodWire : IDisposable
             ct.ThrowIfCancellationRequested();
             if (late.IsCancellationRequested)
                 throw new TimeoutException(
-                    $"the Pod at {path} took the connection and did not answer within {limit.TotalSeconds:0.#} s; it is alive, and stopped or busy", e);
+                    $"the Pod at {path} {(wire is null ? "has a full queue of connections" : "took the connection")} and did not answer within {limit.TotalSeconds:0.#} s; it is alive, and stopped or busy", e);
             throw;
         }
     }

@@ -14,11 +14,29 @@ internal static partial class UnixAddress
     /// <summary>Longest path that fits a socket address, in bytes.</summary>
     internal const int MaxBytes = 107;
 
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(2), LongestPause = TimeSpan.FromMilliseconds(100);
+
     // The same on x64 and arm64.
     private const int OPath = 0x200000, OCloseOnExec = 0x80000;
 
+    /// <summary>Connects; while the listener's queue is full, again and again.</summary>
     /// <exception cref="IOException">Nobody listens there, or it may not be reached; the message says which.</exception>
-    internal static async Task<Socket> ConnectAsync(string path, CancellationToken ct)
+    internal static async Task<Socket> ConnectAsync(string path, TimeProvider time, CancellationToken ct)
+    {
+        for (var pause = FirstPause; ; pause = pause < LongestPause ? pause * 2 : LongestPause)
+        {
+            try
+            {
+                return await TryAsync(path, ct);
+            }
+            catch (IOException e) when (e.InnerException is SocketException { SocketErrorCode: SocketError.WouldBlock })
+            {
+                await Task.Delay(pause, time, ct); // It works its queue off, or is stopped: the kernel has nothing to wait for that by.
+            }
+        }
+    }
+
+    private static async Task<Socket> TryAsync(string path, CancellationToken ct)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
@@ -47,7 +65,6 @@ internal static partial class UnixAddress
         SocketError.ConnectionRefused => "nobody listens there any more; the Pod has ended",
         SocketError.AddressNotAvailable => "there is no such socket; the Pod has ended, or its runtime directory was removed",
         SocketError.AccessDenied => "it belongs to another user",
-        SocketError.WouldBlock => "its queue is full; the Pod is alive and does not answer",
         _ => e.Message,
     };
 

@@ -4,6 +4,7 @@ using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Control;
 using Yoi.Runtime.Socket;
+using Yoi.Tests.Models;
 using Yoi.Tests.Socket;
 using NetSocket = System.Net.Sockets.Socket;
 
@@ -126,6 +127,45 @@ public sealed class PodClientTests
         Assert.Contains("alive", e.Message, StringComparison.Ordinal);
         using var ct = new CancellationTokenSource(100);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => PodClient.ConnectAsync(path, ct: ct.Token));
+    }
+
+    [Fact, Trait("case", "C10")]
+    public async Task A_queue_that_is_full_is_waited_for_and_named_if_it_stays_so()
+    {
+        var path = Path.Combine(Directory.CreateTempSubdirectory("yoi-queue-").FullName, "pod.sock");
+        using var listener = new NetSocket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen(1);
+        List<NetSocket> queued = [];
+        while (TryQueue(path) is { } one) queued.Add(one);
+        Assert.NotEmpty(queued);
+
+        var late = await Assert.ThrowsAsync<TimeoutException>(() => PodClient.ConnectAsync(path, limit: TimeSpan.FromMilliseconds(50), ct: ServedRoom.Ct));
+        var time = new ManualTime();
+        var connecting = UnixAddress.ConnectAsync(path, time, ServedRoom.Ct);
+        await time.SomethingWaitsAsync(ServedRoom.Ct);
+        Assert.False(connecting.IsCompleted);
+        using var accepted = await listener.AcceptAsync(ServedRoom.Ct);
+        time.Advance(TimeSpan.FromMilliseconds(2));
+
+        using (await connecting) Assert.Contains("full queue", late.Message, StringComparison.Ordinal);
+        foreach (var one in queued) one.Dispose();
+        Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
+    }
+
+    private static NetSocket? TryQueue(string path)
+    {
+        var socket = new NetSocket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(path));
+            return socket;
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.WouldBlock)
+        {
+            socket.Dispose();
+            return null;
+        }
     }
 
     [Fact]

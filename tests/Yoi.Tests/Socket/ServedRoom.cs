@@ -98,7 +98,7 @@ internal sealed class RawClient(NetSocket socket) : IDisposable
     internal TimeSpan Patience { get; init; } = ServedRoom.Patience;
 
     internal static async Task<RawClient> ConnectAsync(string path, TimeSpan? patience = null) =>
-        new(await UnixAddress.ConnectAsync(path, ServedRoom.Ct)) { Patience = patience ?? ServedRoom.Patience };
+        new(await UnixAddress.ConnectAsync(path, TimeProvider.System, ServedRoom.Ct)) { Patience = patience ?? ServedRoom.Patience };
 
     internal Task SendAsync(string line) => SendBytesAsync(Encoding.UTF8.GetBytes(line + "\n"));
 

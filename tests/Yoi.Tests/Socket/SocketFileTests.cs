@@ -101,7 +101,7 @@ public sealed class SocketFileTests : IDisposable
         using var second = SocketFile.Bind(Sock);
         first.Dispose();
         Assert.True(second.IsInPlace);
-        using var client = await UnixAddress.ConnectAsync(Sock, TestContext.Current.CancellationToken);
+        using var client = await UnixAddress.ConnectAsync(Sock, TimeProvider.System, TestContext.Current.CancellationToken);
 
         // The control: a plain .NET socket does unlink its successor.
         var plain = Path.Combine(Run, "plain");

@@ -106,6 +106,12 @@ internal sealed class Screen
         lock (_lock) _typed?.Show(text, at);
     }
 
+    /// <summary>Shows what is waited for, below all else, while nothing is typed there; empty takes it away. Without a terminal nothing.</summary>
+    internal void Waiting(string text)
+    {
+        lock (_lock) _typed?.Remark(text);
+    }
+
     private void Out(string text) => Put(_out, text);
 
     private void Put(TextWriter to, string text)

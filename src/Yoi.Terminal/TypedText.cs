@@ -16,10 +16,18 @@ internal sealed class TypedText(TextWriter terminal, Func<int> width)
     private readonly List<int> _drawn = [];
     private string _text = "";
     private int _at;
-    private bool _midLine;
+    private bool _midLine, _isRemark;
 
     /// <summary>Shows the text as it is now, with the cursor at this character; empty takes it away and lets go what was held.</summary>
-    internal void Show(string text, int at)
+    internal void Show(string text, int at) => Show(text, at, isRemark: false);
+
+    /// <summary>Shows a remark in that place, in one row, while nothing is typed; empty takes it away.</summary>
+    internal void Remark(string text)
+    {
+        if (_text.Length == 0 || _isRemark) Show(text, 0, isRemark: true);
+    }
+
+    private void Show(string text, int at, bool isRemark)
     {
         var frame = new StringBuilder();
         Erase(frame);
@@ -31,7 +39,7 @@ internal sealed class TypedText(TextWriter terminal, Func<int> width)
             _held.Clear();
         }
         else if (text.Length > 0) _midLine = false;
-        (_text, _at) = (text, at);
+        (_text, _at, _isRemark) = (text, at, isRemark);
         Draw(frame);
         Write(terminal, frame);
     }
@@ -78,6 +86,12 @@ internal sealed class TypedText(TextWriter terminal, Func<int> width)
     private void Draw(StringBuilder frame)
     {
         if (_text.Length == 0) return;
+        if (_isRemark)
+        {
+            frame.Append(Rows(_text, 0, Math.Max(20, width() - 1)).Rows[0]).Append('\r');
+            _drawn.Add(0);
+            return;
+        }
         var (rows, row, column) = Rows("> " + _text.Replace('\t', ' '), _at + 2, Math.Max(20, width() - 1));
         var first = Math.Clamp(row - MostRows + 1, 0, Math.Max(0, rows.Count - MostRows));
         var shown = rows.Skip(first).Take(MostRows).ToList();

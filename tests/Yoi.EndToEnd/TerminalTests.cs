@@ -74,6 +74,21 @@ public sealed class TerminalTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task What_is_waited_for_is_said_on_a_terminal_until_it_comes()
+    {
+        Needs.Programs("script");
+        await using var server = await ModelServer.StartAsync();
+        _room.UseModel(server);
+        var comes = new TaskCompletionSource();
+        server.Enqueue(Answer.Says("Good day.") with { Before = (_, ct) => comes.Task.WaitAsync(ct) });
+        await using var run = AtTerminal("run", "hello");
+        await run.SaysAsync("… ");
+        await run.SaysAsync(" · 2 s\r");
+        comes.SetResult();
+        Assert.Contains("s\r\r\e[JGood day.", (await run.EndAsync()).Expect(0).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_line_from_a_pipe_is_sent_and_its_end_detaches()
     {
         await using var server = await ModelServer.StartAsync();

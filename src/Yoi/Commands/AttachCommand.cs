@@ -31,7 +31,7 @@ internal static class AttachCommand
         var status = await client.StatusAsync(ct);
         s.Screen.Remark($"{pod.Name} is {Amounts.Name(status.State)}; type to send, Ctrl-C cancels its run, Ctrl-D detaches");
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var view = ShowAsync(s, client, all ? 1 : Math.Max(1, status.HeadSeq - Backlog), leave.Token);
+        var view = ShowAsync(s, pod, client, all ? 1 : Math.Max(1, status.HeadSeq - Backlog), leave.Token);
         Func<string?> next = s.InputIsTerminal && s.Screen.IsLive ? new Keyboard(s.Screen).ReadLine : () => PipedText.ReadLine(s.Input);
         // Blocks a thread of its own until a line is there: the console has no other way.
         var typed = Task.Run(next, leave.Token);
@@ -99,12 +99,17 @@ internal static class AttachCommand
         }
     }
 
-    private static async Task ShowAsync(Surroundings s, PodClient client, long fromSeq, CancellationToken ct)
+    private static async Task ShowAsync(Surroundings s, KnownPod pod, PodClient client, long fromSeq, CancellationToken ct)
     {
         var view = new PodView(s.Screen);
+        using var waiting = new WaitingLine(s.Screen, s.Time, pod.Created is { } created ? EntryText.ModelName(created.Model) : "model");
         try
         {
-            await foreach (var message in client.AttachAsync(fromSeq, ct)) view.Take(message);
+            await foreach (var message in client.AttachAsync(fromSeq, ct))
+            {
+                waiting.Take(message);
+                view.Take(message);
+            }
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {

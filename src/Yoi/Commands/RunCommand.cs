@@ -55,8 +55,9 @@ internal static class RunCommand
                 return ExitCode.Ok;
             }
             var view = new PodView(s.Screen, quiet: true);
-            var watch = new TreeWatch(s, started.Pod, client, message => Show(s, view, format, message));
-            await watch.RunAsync(interrupts, ct);
+            var waiting = new WaitingLine(s.Screen, s.Time, started.Plan.ModelName);
+            var watch = new TreeWatch(s, started.Pod, client, message => Show(s, view, waiting, format, message));
+            using (waiting) await watch.RunAsync(interrupts, ct);
             s.Screen.EndLine();
             owned = false;
             foreach (var (command, line) in watch.Tally.Background)
@@ -75,8 +76,9 @@ internal static class RunCommand
         }
     }
 
-    private static void Show(Surroundings s, PodView view, Format format, PodMessage message)
+    private static void Show(Surroundings s, PodView view, WaitingLine waiting, Format format, PodMessage message)
     {
+        if (format is Format.Text or Format.Answer) waiting.Take(message);
         if (format == Format.Text) view.Take(message);
         else if (message is PodMessage.Entered { Entry: Entry.Notification { Level: not "info" } notice } && format == Format.Answer)
             s.Screen.Warn($"{notice.Source}: {notice.Message}");

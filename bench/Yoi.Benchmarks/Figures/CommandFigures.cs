@@ -125,6 +125,7 @@ internal static class CommandFigures
         var folder = place.Folder("large-" + level);
         for (var i = 0; i < 5_000; i++) Directory.CreateDirectory(string.Create(CultureInfo.InvariantCulture, $"{folder}/{i % 50}/{i}"));
         Claim.AtLeast(5_000, Directory.GetDirectories(folder, "*", SearchOption.AllDirectories).Length, "directories");
+        await RestAsync();
         await using var pod = await StartAsync(binary, place, level, "large");
         report.Add(Section, $"Bash of `true`, 5,000 directories to write, level {level}", binary, await CostAsync(pod, "true", 20));
     }
@@ -135,6 +136,7 @@ internal static class CommandFigures
         var name = what.Split(' ')[0];
         var outside = place.Folder(name + "-outside");
         scene(outside);
+        await RestAsync();
         Plain.Bash($"cd {outside} && {before}");
         var plain = await Samples.OfAsync(count, async _ =>
         {
@@ -146,6 +148,7 @@ internal static class CommandFigures
         foreach (var level in levels)
         {
             scene(place.Folder($"{name}-{level}"));
+            await RestAsync();
             await using var pod = await StartAsync(binary, place, level, name);
             if (!await RunsAsync(pod, before))
             {
@@ -157,6 +160,9 @@ internal static class CommandFigures
             report.Add(Section, $"… as many times, {what.Split(',')[0]}, level {level}", binary, inside.Times(plain));
         }
     }
+
+    /// <summary>Directories that were made just now are listed for each command, not only asked for their times; and git reads files again that are as new as its index.</summary>
+    private static Task RestAsync() => Task.Delay(RepositoryIndex.Rest * 1.5);
 
     private static async Task<bool> RunsAsync(BenchPod pod, string command)
     {

@@ -28,7 +28,7 @@ internal sealed class RepositoryIndex(TimeProvider time)
     private static readonly string[] Data = ["objects", "refs", "logs"];
 
     /// <summary>A listing is good for later only if the directory had rested so long: times have grains.</summary>
-    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(2);
+    internal static readonly TimeSpan Rest = TimeSpan.FromSeconds(2);
 
     private readonly Lock _gate = new();
     private Dictionary<string, Listing> _listings = new(StringComparer.Ordinal);

@@ -133,7 +133,8 @@ internal sealed class CommandKeeper : IAsyncDisposable
     {
         lock (_nextGate)
         {
-            if (_closing || IsGone || _next is not null) return;
+            if (_closing || IsGone || (_next is { IsOver: false } waiting && waiting.IsHeldBy(how))) return;
+            if (_next is { } useless) GiveUp_NeedsLock(useless);
             try
             {
                 var shell = Begin(how, podDirectory, limits);
@@ -179,31 +180,29 @@ internal sealed class CommandKeeper : IAsyncDisposable
         _process.Dispose();
     }
 
-    /// <summary>The shell that waits, if it is one for this; one that is not, or that somebody ended, goes.</summary>
+    /// <summary>The shell that waits, if it is one for this. One that is not waits on until another takes its place: to end it now would be beside the command.</summary>
     private KeptShell? TakeNext(LandlockShell how)
     {
-        KeptShell? next;
         lock (_nextGate)
         {
-            next = _next;
-            if (next?.IsHeldBy(how) == true && !next.IsOver)
-            {
-                Forget_NeedsLock();
-                return next;
-            }
+            if (_next is not { IsOver: false } next || !next.IsHeldBy(how)) return null;
+            Forget_NeedsLock();
+            return next;
         }
-        if (next is not null) GiveUp(next);
-        return null;
     }
 
     private void GiveUp(KeptShell shell)
     {
         lock (_nextGate)
         {
-            if (_next != shell) return; // A command has it.
-            Forget_NeedsLock();
-            _givenUp = Task.WhenAll(_givenUp, shell.GiveUpAsync());
+            if (_next == shell) GiveUp_NeedsLock(shell); // Else a command has it.
         }
+    }
+
+    private void GiveUp_NeedsLock(KeptShell shell)
+    {
+        Forget_NeedsLock();
+        _givenUp = Task.WhenAll(_givenUp, shell.GiveUpAsync());
     }
 
     private void Forget_NeedsLock()

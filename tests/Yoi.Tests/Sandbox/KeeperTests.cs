@@ -5,6 +5,8 @@ using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Spawning;
+using Yoi.Runtime.Tools;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Sandbox;
 
@@ -81,6 +83,24 @@ public sealed class KeeperTests
         Assert.Equal("killed", (await room.Shell.Named("one").Ended).Why);
         Assert.False(AnyOf(room));
         Assert.Equal("fine", await room.Run("echo fine"));
+    }
+
+    [Fact, Trait("case", "S17")]
+    public async Task A_keeper_that_gets_no_more_threads_refuses_commands_and_goes_on_with_those_that_run()
+    {
+        Assert.SkipWhen(Libc.Geteuid() == 0, "the kernel does not hold root to a number of processes");
+        Needs.Programs("prlimit");
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        await room.Bash("sleep 600", ("run_in_background", true), ("name", "one"));
+        var keeper = ParentOf(room.Shell.Named("one").Process.Process.Pid);
+
+        await room.OnHost($"prlimit --pid {keeper} --nproc=1:");
+        for (var i = 0; i < 3; i++) Assert.StartsWith("not run: ", (await Assert.ThrowsAsync<ToolFailure>(() => room.Bash("true"))).Message, StringComparison.Ordinal);
+        await room.OnHost($"prlimit --pid {keeper} --nproc=$(prlimit --pid {keeper} --nproc --noheadings --output HARD):");
+
+        Assert.Equal("fine", await room.Run("echo fine"));
+        Assert.Null(room.Shell.Named("one").End);
+        Assert.Equal(keeper, ParentOf(room.Shell.Named("one").Process.Process.Pid));
     }
 
     [Fact, Trait("case", "S17")]

@@ -85,6 +85,31 @@ public sealed class KeeperTests
         Assert.Equal("fine", await room.Run("echo fine"));
     }
 
+    [Fact, Trait("case", "S17"), Trait("case", "S20")]
+    public async Task While_a_new_keeper_cannot_be_started_commands_are_refused_and_afterwards_they_run()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        var program = SandboxRoom.Keeper;
+        await using var launcher = new CommandLauncher("partial", () => program, null, _ => null, TimeProvider.System);
+        await RunAsync();
+        var waiting = await room.NextShellAsync();
+
+        program = new("/no/such/yoi", ["yoi", "keep"]);
+        Assert.Equal(0, Libc.Kill(ParentOf(waiting), Libc.SigKill));
+        await Eventually.Holds(() => room.Shells.Count == 0);
+        for (var i = 0; i < 3; i++) await Assert.ThrowsAsync<SandboxException>(RunAsync);
+
+        program = SandboxRoom.Keeper;
+        await RunAsync();
+
+        async Task RunAsync()
+        {
+            await using var command = await launcher.StartAsync(room.Order("true"), SandboxRoom.Ct);
+            command.Go();
+            Assert.Equal(0, (await command.Ended).Exit?.Code);
+        }
+    }
+
     [Fact, Trait("case", "S17")]
     public async Task A_keeper_that_gets_no_more_threads_refuses_commands_and_goes_on_with_those_that_run()
     {

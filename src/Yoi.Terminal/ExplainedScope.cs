@@ -29,8 +29,9 @@ internal sealed record ExplainedScope(
         Part("denied", Denied(builtIn: false));
         Part("built in", Denied(builtIn: true).Select(text => "denied: " + text));
         Part("platform", [string.Join(' ', PlatformSet)]);
-        Part("else", ["nothing: what is in neither the scope nor the platform set does not exist for it"]);
-        Part("network", [Network ? "the host's" : "none for its commands but a loopback of their own"]);
+        var partial = SandboxLevel == "partial"; // Without namespaces: names are there, and no network of its own.
+        Part("else", [$"nothing: what is in neither the scope nor the platform set {(partial ? "cannot be opened" : "does not exist for it")}"]);
+        Part("network", [Network ? "the host's" : $"none for its commands{(partial ? ", no loopback either" : " but a loopback of their own")}"]);
         Part("Bash", NoBash is { } why ? ["none, because " + why] : [$"in a sandbox, level {SandboxLevel}", .. Narrower.Select(line => line.Trim())]);
         Part("not held", NotHeld);
         Part("limits", [

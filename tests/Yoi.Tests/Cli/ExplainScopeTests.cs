@@ -2,6 +2,7 @@ using System.Text.Json;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Sandbox;
+using Yoi.Terminal;
 
 namespace Yoi.Tests.Cli;
 
@@ -22,6 +23,18 @@ public sealed class ExplainScopeTests : IDisposable
         }) Assert.Contains(line, _room.Out, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_room.Surroundings.Directories.State));
         Assert.Equal(2, await _room.RunAsync("run", "--json", "task"));
+    }
+
+    [Fact]
+    public void A_level_without_namespaces_is_not_said_to_hide_names_nor_to_have_a_loopback()
+    {
+        foreach (var level in new[] { "kernel", "partial" })
+        {
+            var drawn = new StringWriter();
+            new ExplainedScope("/w", [new("/w", Permission.Write)], [], [], Network: false, level, null, [], [], new(), new()).Draw(new Screen(drawn, TextWriter.Null));
+            Assert.Equal(level == "kernel", drawn.ToString().Contains("does not exist for it", StringComparison.Ordinal));
+            Assert.Equal(level == "kernel", drawn.ToString().Contains("but a loopback", StringComparison.Ordinal));
+        }
     }
 
     [Fact]

@@ -18,7 +18,7 @@ public sealed class ExplainScopeTests : IDisposable
         Assert.Equal(0, await _room.RunAsync("run", "--explain-scope", "--sandbox", "tools-only", "--deny-write", "kept", "--max-children", "3"));
         foreach (var line in new[]
         {
-            $"writes    {_room.Cwd}", "reads     what it writes, and the platform set", $"denied    writing {_room.Cwd}/kept", $"denied: writing {_room.Cwd}/.git/hooks",
+            $"writes    {_room.Cwd}", "reads     what it writes, and the platform set", $"denied    writing {_room.Cwd}/kept", $"denied: writing in {_room.Cwd}: .git/hooks, .git/config,",
             "/usr", "network   none for its commands", "Bash      none, because the sandbox level is tools-only", "3 living children", "1024 processes",
         }) Assert.Contains(line, _room.Out, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_room.Surroundings.Directories.State));

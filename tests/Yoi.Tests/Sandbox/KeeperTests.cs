@@ -50,7 +50,7 @@ public sealed class KeeperTests
             var refused = await Assert.ThrowsAsync<SandboxException>(() => launcher.StartAsync(order, SandboxRoom.Ct));
             Assert.True(refused.Message.Length > 20, name);
             Assert.False(File.Exists(order.OutputPath), name);
-            await Eventually.Holds(() => !AnyOf(room));
+            await Eventually.Holds(() => room.Shells.Count == 0);
             Assert.False(File.Exists(room.W + "/ran"), name);
         }
         Assert.False(CommandMarks.AnyLeft(room.PodDirectory));
@@ -81,7 +81,7 @@ public sealed class KeeperTests
         var keeper = ParentOf(room.Shell.Named("one").Process.Process.Pid);
         _ = Libc.Kill(keeper, Libc.SigKill);
         Assert.Equal("killed", (await room.Shell.Named("one").Ended).Why);
-        Assert.False(AnyOf(room));
+        Assert.Empty(room.Shells);
         Assert.Equal("fine", await room.Run("echo fine"));
     }
 

@@ -21,16 +21,20 @@ internal sealed record ExplainedScope(
         }
         static string Path(ScopeRule rule) => rule.Target + (rule.Recursive ? "" : " (itself and what is directly in it)");
         IEnumerable<string> Of(Permission permission) => Allow.Where(rule => rule.Permission == permission).Select(Path);
-        IEnumerable<string> Denied(bool builtIn) => Deny.Where(deny => deny.BuiltIn == builtIn)
-            .Select(deny => $"{(deny.Rule.Permission == Permission.Read ? "reading and writing" : "writing")} {Path(deny.Rule)}");
+        static string What(Permission permission) => permission == Permission.Read ? "reading and writing" : "writing";
+        string? RootOf(ScopeRule rule) => Allow.Select(allow => allow.Target).Where(root => rule.Target.StartsWith(root + "/", StringComparison.Ordinal)).MaxBy(root => root.Length);
+        static string Together(IGrouping<(Permission Permission, string? Root), ScopeRule> rules) =>
+            rules.Key is (var permission, { } root) ? $"denied: {What(permission)} in {root}: {string.Join(", ", rules.Select(rule => Path(rule)[(root.Length + 1)..]))}"
+            : $"denied: {What(rules.Key.Permission)} {string.Join(", ", rules.Select(Path))}";
         Part("cwd", [Cwd]);
         Part("writes", Of(Permission.Write).DefaultIfEmpty("nothing"));
         Part("reads", Of(Permission.Read).Append("what it writes, and the platform set"));
-        Part("denied", Denied(builtIn: false));
-        Part("built in", Denied(builtIn: true).Select(text => "denied: " + text));
+        Part("denied", Deny.Where(deny => !deny.BuiltIn).Select(deny => $"{What(deny.Rule.Permission)} {Path(deny.Rule)}"));
+        Part("built in", Deny.Where(deny => deny.BuiltIn).Select(deny => deny.Rule).GroupBy(rule => (rule.Permission, Root: RootOf(rule))).Select(Together));
         Part("platform", [string.Join(' ', PlatformSet)]);
-        Part("else", ["nothing: what is in neither the scope nor the platform set does not exist for it"]);
-        Part("network", [Network ? "the host's" : "none for its commands but a loopback of their own"]);
+        var partial = SandboxLevel == "partial"; // Without namespaces: names are there, and no network of its own.
+        Part("else", [$"nothing: what is in neither the scope nor the platform set {(partial ? "cannot be opened" : "does not exist for it")}"]);
+        Part("network", [Network ? "the host's" : $"none for its commands{(partial ? ", no loopback either" : " but a loopback of their own")}"]);
         Part("Bash", NoBash is { } why ? ["none, because " + why] : [$"in a sandbox, level {SandboxLevel}", .. Narrower.Select(line => line.Trim())]);
         Part("not held", NotHeld);
         Part("limits", [

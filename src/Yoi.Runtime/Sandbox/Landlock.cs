@@ -108,7 +108,7 @@ internal static class Landlock
         return access.Decide(place.Path) switch
         {
             { Holder: { } holder } => $"{place.Path} is lent to {holder.Child} and lies in {around.Path}, which may be {may}, {need}; Bash works again when {holder.Child} is stopped (StopPod), or where a whole root is lent",
-            _ => $"{place.Path} may not be {(place.Sight == Sight.Masked ? "read" : "written")} and lies in {around.Path}, which may be {may}, {need}: give the directories in it that are meant instead, or use level kernel",
+            _ => $"{place.Path} may not be {(place.Sight == Sight.Masked ? "read" : "written")} and lies in {around.Path}, which may be {may}, {need}: name the directories that are meant, so that it lies in none of them, or use level kernel",
         };
     }
 

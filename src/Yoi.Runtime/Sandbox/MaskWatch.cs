@@ -44,15 +44,22 @@ internal sealed unsafe class MaskWatch : IDisposable
         }
         if (masks.Count == 0) return null;
         var (notify, wake) = (new SafeFileHandle(Sys.Notify(), ownsHandle: true), new SafeFileHandle(Sys.WakeEvent(), ownsHandle: true));
-        if (notify.IsInvalid || wake.IsInvalid)
+        try
         {
-            notify.Dispose();
-            wake.Dispose();
-            return null;
+            if (!notify.IsInvalid && !wake.IsInvalid)
+            {
+                // What its owner may not read cannot be watched; the end shows that, too.
+                foreach (var (path, mask) in masks) _ = Sys.InotifyAdd((int)notify.DangerousGetHandle(), path, mask | DoNotFollow);
+                return new(notify, wake, changed);
+            }
         }
-        // What its owner may not read cannot be watched; the end shows that, too.
-        foreach (var (path, mask) in masks) _ = Sys.InotifyAdd((int)notify.DangerousGetHandle(), path, mask | DoNotFollow);
-        return new(notify, wake, changed);
+        catch (OutOfMemoryException)
+        {
+            // No thread can be started: the user has too many processes.
+        }
+        notify.Dispose();
+        wake.Dispose();
+        return null;
     }
 
     private void Watch()

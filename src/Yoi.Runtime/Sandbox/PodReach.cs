@@ -65,7 +65,7 @@ internal sealed record PodReach(string Level, bool Network, string? NoBash, IRea
             "timing and load of the machine can be seen: it is shared",
         ];
         if (level == SandboxLevel.Partial)
-            always = ["names outside can be seen, and modes and times of the user's files there changed: Landlock has no right for that", "the number of processes is not limited by user, only where a control group can be had", .. always];
+            always = ["names outside can be seen, and modes and times of the user's files there changed: Landlock has no right for that", "the number of processes is limited only where a control group can be had", .. always];
         else if (!network)
             always = ["a socket of another network namespace (a container's) in what it may only read, and one that is made while it runs, can be reached: the kernel lists them to nobody else", .. always];
         return network ? ["with the network, what it can read it can send", .. always] : always;

@@ -8,7 +8,7 @@ namespace Yoi.Runtime.Spawning;
 /// <param name="PodDirectory">Where it is marked.</param>
 /// <param name="Cwd">Where it begins, as it sees it.</param>
 /// <param name="Home">Where it begins if that is not there any more.</param>
-/// <param name="About">What is to be settled when it is gone, also by others if the Pod dies; null: nothing. Known before the command's first process is started.</param>
+/// <param name="About">What is to be settled when it is gone, also by others if the Pod dies; null: nothing. Known before anything of the command can run.</param>
 /// <param name="Background">It goes on beside others, and leaves no working directory to the next.</param>
 internal sealed record CommandOrder(
     string PodDirectory, SandboxPolicy Policy, SandboxView View, PrivatePlaces Places, CommandLimits Limits, string Cwd, string Home, string Line,
@@ -110,6 +110,7 @@ internal sealed class CommandLauncher(string level, Func<PodProgram> find, PodLo
             if (_closed) throw new SandboxException("the Pod is ending; nothing is started any more");
             if (_keeper is { IsGone: false } living) return living;
             if (_keeper is { } dead) await dead.DisposeAsync();
+            _keeper = null; // Also if there is no new one.
             return _keeper = CommandKeeper.Start(Keeper(), life, time);
         }
         finally

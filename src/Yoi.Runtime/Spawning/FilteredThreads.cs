@@ -18,10 +18,11 @@ internal sealed class FilteredThreads
     // A count in the kernel each, where a wait sleeps at once: those of the runtime first spin, on the processor that the command is to start on.
     private readonly SafeFileHandle _given = Counter(), _taken = Counter();
 
+    /// <exception cref="IOException">No thread can be started.</exception>
     internal FilteredThreads(byte[] filter)
     {
         _filter = filter;
-        new Thread(MakeAll, StackSize) { IsBackground = true, Name = "filter" }.Start();
+        Start(MakeAll, "filter");
     }
 
     internal bool Has(ReadOnlySpan<byte> filter) => filter.SequenceEqual(_filter);
@@ -47,8 +48,31 @@ internal sealed class FilteredThreads
         }
         while (true)
         {
-            new Thread(() => Serve(failure), StackSize) { IsBackground = true, Name = "command" }.Start();
+            if (TryMake(failure) is not null)
+            {
+                TakeOne(_given); // None ahead: it is made when it is wanted, and whoever wants it hears if it cannot be then either.
+                if (TryMake(failure) is { } why)
+                {
+                    if (_work.TryDequeue(out var work)) work(why);
+                    continue;
+                }
+                Add(_given);
+            }
             TakeOne(_taken);
+        }
+    }
+
+    /// <summary>Why there is none; null if there is.</summary>
+    private IOException? TryMake(IOException? failure)
+    {
+        try
+        {
+            Start(() => Serve(failure), "command");
+            return null;
+        }
+        catch (IOException e)
+        {
+            return e;
         }
     }
 
@@ -57,6 +81,18 @@ internal sealed class FilteredThreads
         TakeOne(_given);
         Add(_taken);
         if (_work.TryDequeue(out var work)) work(failure); // There is one for each that was counted.
+    }
+
+    private static void Start(ThreadStart what, string name)
+    {
+        try
+        {
+            new Thread(what, StackSize) { IsBackground = true, Name = name }.Start();
+        }
+        catch (OutOfMemoryException) // What the runtime calls it.
+        {
+            throw new IOException("no thread can be started: the user has too many processes, or too little memory");
+        }
     }
 
     private static SafeFileHandle Counter() => new(Libc.EventFd(0, Libc.CloseOnExec | Libc.OneByOne), ownsHandle: true);

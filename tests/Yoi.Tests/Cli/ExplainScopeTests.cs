@@ -2,6 +2,7 @@ using System.Text.Json;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Sandbox;
+using Yoi.Terminal;
 
 namespace Yoi.Tests.Cli;
 
@@ -17,11 +18,23 @@ public sealed class ExplainScopeTests : IDisposable
         Assert.Equal(0, await _room.RunAsync("run", "--explain-scope", "--sandbox", "tools-only", "--deny-write", "kept", "--max-children", "3"));
         foreach (var line in new[]
         {
-            $"writes    {_room.Cwd}", "reads     what it writes, and the platform set", $"denied    writing {_room.Cwd}/kept", $"denied: writing {_room.Cwd}/.git/hooks",
+            $"writes    {_room.Cwd}", "reads     what it writes, and the platform set", $"denied    writing {_room.Cwd}/kept", $"denied: writing in {_room.Cwd}: .git/hooks, .git/config,",
             "/usr", "network   none for its commands", "Bash      none, because the sandbox level is tools-only", "3 living children", "1024 processes",
         }) Assert.Contains(line, _room.Out, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_room.Surroundings.Directories.State));
         Assert.Equal(2, await _room.RunAsync("run", "--json", "task"));
+    }
+
+    [Fact]
+    public void A_level_without_namespaces_is_not_said_to_hide_names_nor_to_have_a_loopback()
+    {
+        foreach (var level in new[] { "kernel", "partial" })
+        {
+            var drawn = new StringWriter();
+            new ExplainedScope("/w", [new("/w", Permission.Write)], [], [], Network: false, level, null, [], [], new(), new()).Draw(new Screen(drawn, TextWriter.Null));
+            Assert.Equal(level == "kernel", drawn.ToString().Contains("does not exist for it", StringComparison.Ordinal));
+            Assert.Equal(level == "kernel", drawn.ToString().Contains("but a loopback", StringComparison.Ordinal));
+        }
     }
 
     [Fact]

@@ -5,6 +5,8 @@ using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Spawning;
+using Yoi.Runtime.Tools;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Sandbox;
 
@@ -48,7 +50,7 @@ public sealed class KeeperTests
             var refused = await Assert.ThrowsAsync<SandboxException>(() => launcher.StartAsync(order, SandboxRoom.Ct));
             Assert.True(refused.Message.Length > 20, name);
             Assert.False(File.Exists(order.OutputPath), name);
-            await Eventually.Holds(() => !AnyOf(room));
+            await Eventually.Holds(() => room.Shells.Count == 0);
             Assert.False(File.Exists(room.W + "/ran"), name);
         }
         Assert.False(CommandMarks.AnyLeft(room.PodDirectory));
@@ -79,8 +81,51 @@ public sealed class KeeperTests
         var keeper = ParentOf(room.Shell.Named("one").Process.Process.Pid);
         _ = Libc.Kill(keeper, Libc.SigKill);
         Assert.Equal("killed", (await room.Shell.Named("one").Ended).Why);
-        Assert.False(AnyOf(room));
+        Assert.Empty(room.Shells);
         Assert.Equal("fine", await room.Run("echo fine"));
+    }
+
+    [Fact, Trait("case", "S17"), Trait("case", "S20")]
+    public async Task While_a_new_keeper_cannot_be_started_commands_are_refused_and_afterwards_they_run()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        var program = SandboxRoom.Keeper;
+        await using var launcher = new CommandLauncher("partial", () => program, null, _ => null, TimeProvider.System);
+        await RunAsync();
+        var waiting = await room.NextShellAsync();
+
+        program = new("/no/such/yoi", ["yoi", "keep"]);
+        Assert.Equal(0, Libc.Kill(ParentOf(waiting), Libc.SigKill));
+        await Eventually.Holds(() => room.Shells.Count == 0);
+        for (var i = 0; i < 3; i++) await Assert.ThrowsAsync<SandboxException>(RunAsync);
+
+        program = SandboxRoom.Keeper;
+        await RunAsync();
+
+        async Task RunAsync()
+        {
+            await using var command = await launcher.StartAsync(room.Order("true"), SandboxRoom.Ct);
+            command.Go();
+            Assert.Equal(0, (await command.Ended).Exit?.Code);
+        }
+    }
+
+    [Fact, Trait("case", "S17")]
+    public async Task A_keeper_that_gets_no_more_threads_refuses_commands_and_goes_on_with_those_that_run()
+    {
+        Assert.SkipWhen(Libc.Geteuid() == 0, "the kernel does not hold root to a number of processes");
+        Needs.Programs("prlimit");
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        await room.Bash("sleep 600", ("run_in_background", true), ("name", "one"));
+        var keeper = ParentOf(room.Shell.Named("one").Process.Process.Pid);
+
+        await room.OnHost($"prlimit --pid {keeper} --nproc=1:");
+        for (var i = 0; i < 3; i++) Assert.StartsWith("not run: ", (await Assert.ThrowsAsync<ToolFailure>(() => room.Bash("true"))).Message, StringComparison.Ordinal);
+        await room.OnHost($"prlimit --pid {keeper} --nproc=$(prlimit --pid {keeper} --nproc --noheadings --output HARD):");
+
+        Assert.Equal("fine", await room.Run("echo fine"));
+        Assert.Null(room.Shell.Named("one").End);
+        Assert.Equal(keeper, ParentOf(room.Shell.Named("one").Process.Process.Pid));
     }
 
     [Fact, Trait("case", "S17")]

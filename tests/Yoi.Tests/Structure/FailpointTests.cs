@@ -31,6 +31,7 @@ public sealed partial class FailpointTests
             ["SoundVerdict.cs"] = "remembers what can be found out again",
             ["PodLock.cs"] = "the file with which locks are tried",
             ["TokenBudget.cs"] = "a sum of the journal, written anew at each start",
+            ["KeptShell.cs"] = "a file in memory, which a command is handed in",
             ["PrivatePlaces.cs"] = "what commands have for themselves, emptied at each start",
             ["CommandOutput.cs"] = "what commands have for themselves, emptied at each start",
             ["SpareFile.cs"] = "FileReplacement and StateRoot pass a step before it gives a name",

@@ -211,7 +211,7 @@ internal sealed class Shell(
         if (!IsSeen(view, places, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
         var output = places.NewOutput(name, () => Interlocked.Increment(ref _outputs));
         var entered = running.Add(name, now);
-        // Beside what the launcher puts together, which waits for it before it starts anything.
+        // Beside what the launcher puts together, which waits for it before anything of the command can run.
         var looking = Task.Run(() => DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent,
             part, repositories.Select(git => (git, masked.Contains(git)))), CancellationToken.None);
         try

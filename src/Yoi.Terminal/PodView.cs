@@ -7,11 +7,12 @@ namespace Yoi.Terminal;
 /// an attached client receives, or on a journal (<c>yoi log</c>). Text that was streamed is not shown again when its entry comes.
 /// </summary>
 /// <param name="times">True to begin each line with seq and time.</param>
+/// <param name="results">True to show below each call what it gave the model.</param>
 /// <param name="quiet">
 /// True to leave out how the Pod was set up, that a run completed and that the reader stopped it: it is the reader's own Pod. Other ends
 /// are errors then.
 /// </param>
-internal sealed class PodView(Screen screen, bool times = false, bool quiet = false)
+internal sealed class PodView(Screen screen, bool times = false, bool quiet = false, bool results = false)
 {
     private readonly Dictionary<string, string> _calls = new(StringComparer.Ordinal);
     private readonly Dictionary<int, int> _streamed = [];
@@ -69,6 +70,12 @@ internal sealed class PodView(Screen screen, bool times = false, bool quiet = fa
             else if (quiet && said.Tone == Tone.Warning) screen.Remark(said.Text, Tone.Warning);
             else Tell(entered, said);
         }
+        if (results && entered.Entry is Entry.ToolResult { Content: { Length: > 0 } content }) ShowResult(content);
+    }
+
+    private void ShowResult(string content)
+    {
+        foreach (var line in SafeText.Of(content).TrimEnd('\n').Split('\n')) screen.Line("    " + line);
     }
 
     private void ShowMessage(PodMessage.Entered entered, Entry.Assistant assistant)

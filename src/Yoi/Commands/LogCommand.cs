@@ -12,11 +12,12 @@ internal static class LogCommand
     {
         var name = PodFinder.Argument<string>(s, "NAME", "The Pod.", ArgumentArity.ExactlyOne);
         var json = new Option<bool>("--json") { Description = "Print each entry as the event line that an attached client gets." };
-        var command = new Command("log", "Show what a Pod did, from its journal.") { name, json };
+        var results = new Option<bool>("--results") { Description = "Show below each call what it gave the model: what a command wrote, what was read." };
+        var command = new Command("log", "Show what a Pod did, from its journal.") { name, results, json };
         command.SetAction(parsed =>
         {
             var pod = PodFinder.Find(s, parsed.GetRequiredValue(name));
-            var view = new PodView(s.Screen, times: true);
+            var view = new PodView(s.Screen, times: true, results: parsed.GetValue(results));
             var (cursor, damaged, unfinished, any) = (Cursor.Start, 0, 0L, false);
             for (var more = true; more;)
             {

@@ -34,6 +34,15 @@ public sealed class PodViewTests : IDisposable
     }
 
     [Fact]
+    public void What_a_call_gave_is_shown_below_it_if_asked_for_and_without_control_codes()
+    {
+        var result = new Entry.ToolResult("c", "Bash", "exit code 2", "one\n\e[31mtwo\n", true);
+        View().Take(Entered(result));
+        new PodView(new Screen(_out, _error), results: true).Take(Entered(result));
+        Assert.Equal("x Bash: exit code 2\nx Bash: exit code 2\n    one\n    two\n", _out.ToString());
+    }
+
+    [Fact]
     public void What_was_missed_of_a_message_comes_with_its_entry()
     {
         var view = View();

@@ -73,7 +73,7 @@ public sealed class SandboxTests : IAsyncDisposable
     [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "T31"), Trait("case", "F01")]
     public async Task A_stopped_Pod_s_command_is_gone_before_its_scope_is_given_on(string level)
     {
-        await using var server = await ModelServer.StartAsync(new Minds().Of("writer", Bash("while :; do echo x >> log; sleep 0.01; done")).Answer);
+        await using var server = await ModelServer.StartAsync(new Minds().Of("writer", Bash("trap '' TERM; (setsid -f sh -c 'while :; do echo x >> log; sleep 0.001; done'); while :; do echo x >> log; sleep 0.01; done")).Answer);
         _room.UseModel(server);
         (await _room.RunAsync("start", "writer", "--task", "write", "--sandbox", level)).Expect(0);
         await GrowsAsync("log");

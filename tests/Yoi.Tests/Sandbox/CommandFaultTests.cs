@@ -122,11 +122,18 @@ public sealed class CommandFaultTests
         Assert.True(held.Signal(Libc.SigStop));
         await Eventually.Holds(() => held.IsHeld);
 
-        var killed = await room.Ask("KillBash", ("name", "one")).WaitAsync(TimeSpan.FromMinutes(1), SandboxRoom.Ct);
+        try
+        {
+            var killed = await room.Ask("KillBash", ("name", "one")).WaitAsync(TimeSpan.FromMinutes(1), SandboxRoom.Ct);
 
-        Assert.False(killed.IsError, killed.Summary);
-        Assert.Null(Writer(room));
-        Assert.Equal("fine", await room.Run("echo fine"));
+            Assert.False(killed.IsError, killed.Summary);
+            Assert.Null(Writer(room));
+            Assert.Equal("fine", await room.Run("echo fine"));
+        }
+        finally
+        {
+            held.Signal(Libc.SigCont); // Else the room would wait for it, too.
+        }
     }
 
     private static int ParentOf(int pid) => int.Parse(File.ReadAllText($"/proc/{pid}/stat").Split(") ")[1].Split(' ')[1], CultureInfo.InvariantCulture);

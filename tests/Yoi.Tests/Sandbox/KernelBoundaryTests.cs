@@ -22,7 +22,7 @@ public sealed class KernelBoundaryTests
         const string push = "/usr/bin/python3 -c 'import ctypes; l=ctypes.CDLL(None, use_errno=True); print(*((l.ioctl(0, n, b\"x\"), ctypes.get_errno()) for n in (0x5412, 0x541C)))' < /dev/null";
         Assert.Equal("(-1, 25) (-1, 25)\n", await room.OnHost(push));
         Assert.Equal("(-1, 1) (-1, 1)", await room.Run(push));
-        Assert.Equal("0", await room.Run("ulimit -c"));
+        Assert.Equal("0\n0", await room.Run("ulimit -Sc; ulimit -Hc")); // The soft one is nought on many machines by itself.
         Assert.Equal("", await room.Run("cat"));
     }
 
@@ -163,9 +163,12 @@ public sealed class KernelBoundaryTests
             File.SetUnixFileMode($"{room.W}/{name}", (UnixFileMode)0b111_101_101);
         }
         foreach (var name in new[] { ".bashrc", ".bash_profile", ".profile", ".env" }) File.WriteAllText($"{room.W}/{name}", $"touch {room.W}/marker\n");
+        // Each is obeyed by whoever looks for it: on PATH, at the home.
+        foreach (var way in new[] { "PATH=$PWD:$PATH bwrap", "PATH=$PWD:$PATH bash", "HOME=$PWD /bin/bash --login -c true", "HOME=$PWD /bin/bash -i -c true 2>/dev/null" }) await room.OnHost($"{way} && rm marker");
         await room.Run("for f in .bashrc .bash_profile .profile .bash_logout; do echo touch $TMPDIR/marker > ~/$f; done");
         Assert.Equal("fine", await room.Run("ls $TMPDIR/marker 2>/dev/null; echo fine"));
         Assert.False(File.Exists(room.W + "/marker"));
+        await room.Run("/bin/bash --login -c true && ls $TMPDIR/marker");
     }
 
     /// <summary>A program of the host's was told a word, by its arguments and by its environment. At <c>partial</c> arguments can be seen, as docs/sandbox.md says.</summary>
@@ -201,7 +204,7 @@ public sealed class KernelBoundaryTests
         foreach (var way in new[]
         {
             $"kill -0 {pid}", $"kill -STOP {pid}", $"kill -0 -- -{pid}", $"cat /proc/{pid}/environ", $"cat /proc/{pid}/maps", $"head -c1 /proc/{pid}/mem", $"ls /proc/{pid}/root/", $"ls /proc/{pid}/cwd/",
-            $"readlink /proc/{pid}/exe", $"renice -n 19 -p {pid}", $"prlimit --pid {pid} --cpu=1", $"taskset -p 1 {pid}", $"ionice -c 3 -p {pid}", $"chrt -i -p 0 {pid}", "kill -0 $PPID", "kill -KILL $PPID",
+            $"readlink /proc/{pid}/exe", $"renice -n 19 -p {pid}", $"prlimit --pid {pid} --core=0", $"taskset -p 1 {pid}", $"ionice -c 3 -p {pid}", $"chrt -i -p 0 {pid}", "kill -0 $PPID", "kill -KILL $PPID",
         }) await room.Fails(way);
         var outcome = await room.Bash("sleep 60 & kill -KILL -1; echo alive"); // Whom it may signal is itself, and this test goes on.
         Assert.Contains("alive", outcome.Content, StringComparison.Ordinal);

@@ -102,7 +102,7 @@ public sealed class ProcessBoundaryTests : IAsyncLifetime
         Assert.Equal(pod.Launched.Pid, session);
         Assert.NotEqual(0, terminal);
 
-        var command = Bash("cat /proc/self/stat; /usr/bin/python3 -c 'import os; os.open(\"/dev/null\", os.O_RDWR); print(\"opened\"); os.open(\"/dev/tty\", os.O_RDWR); print(\"opened\")'");
+        var command = Bash("cat /proc/self/stat; echo $$; /usr/bin/python3 -c 'import os; os.open(\"/dev/null\", os.O_RDWR); print(\"opened\"); os.open(\"/dev/tty\", os.O_RDWR); print(\"opened\")'");
         var result = (await pod.Calls(command))[0];
 
         Assert.True(result.IsError);
@@ -110,6 +110,7 @@ public sealed class ProcessBoundaryTests : IAsyncLifetime
         Assert.Equal(0, terminal);
         Assert.NotEqual(0, session); // As it is where the session is one of outside.
         Assert.NotEqual(pod.Launched.Pid, session);
+        if (level == "partial") Assert.Equal($"{session}", result.Content!.Split('\n')[1]); // Nor is it the keeper's, or another command's.
         Assert.Single(result.Content!.Split('\n'), "opened");
     }
 

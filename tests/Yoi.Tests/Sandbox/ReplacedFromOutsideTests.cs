@@ -36,7 +36,7 @@ public sealed class ReplacedFromOutsideTests
         Assert.False(room.Shell.Named("back").Ended.IsCompleted);
 
         await room.OnHost(replace);
-        var (outcome, end) = (await front, await room.Shell.Named("back").Ended);
+        var (outcome, end) = (await front, await room.Shell.Named("back").Ended.WaitAsync(TimeSpan.FromMinutes(1), SandboxRoom.Ct));
         Assert.Equal("replaced", end.Why);
         Assert.Contains("from outside", outcome.Summary, StringComparison.Ordinal);
         foreach (var told in new[] { outcome.Content!, string.Concat(end.Found) }) Assert.Contains($"W/{path} was re", told, StringComparison.Ordinal);

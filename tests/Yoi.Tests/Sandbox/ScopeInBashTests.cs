@@ -250,6 +250,23 @@ public sealed class ScopeInBashTests
         Assert.Null(room.Running.Writer([SandboxRoom.Rule("write:/W", room.Root)]));
     }
 
+    [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "T09"), Trait("case", "T37")]
+    public async Task A_command_that_is_started_while_a_place_is_being_lent_waits_and_cannot_write_there(string level)
+    {
+        await using var room = await SandboxRoom.MakeAsync(level, ["write:/W", "write:/R"], scene: root => Directory.CreateDirectory(root + "/R"));
+        await room.Run($"echo x > {room.Root}/R/before");
+        Task<ToolOutcome> late;
+        using (await room.Scope.HoldLendingAsync(SandboxRoom.Ct))
+        {
+            late = room.Bash($"touch ran; echo x > {room.Root}/R/late");
+            await room.LendAsync("child", "write:/R");
+            Assert.False(late.IsCompleted);
+        }
+        Assert.True((await late).IsError);
+        Assert.True(File.Exists(room.W + "/ran"));
+        Assert.False(File.Exists(room.Root + "/R/late"));
+    }
+
     [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "P19")]
     public async Task A_hook_in_a_new_repository_is_moved_away_and_git_goes_on_working(string level)
     {

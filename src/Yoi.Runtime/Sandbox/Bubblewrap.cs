@@ -27,7 +27,8 @@ internal static class Bubblewrap
         foreach (var place in Places)
         {
             if (Libc.IdentifyTarget(place, out var found) != 0) continue;
-            if (!found.IsFile || found.Owner != 0 || (found.Permissions & 0x12) != 0) throw new SandboxException($"{place} can be changed by others than root; nothing is started with it");
+            if (!found.IsFile) throw new SandboxException($"{place} is no file; nothing is started with it");
+            if (found.Owner != 0 || (found.Permissions & 0x12) != 0) throw new SandboxException($"{place} can be changed by others than root; nothing is started with it");
             return place;
         }
         throw new SandboxException("bubblewrap is not installed (apt-get install bubblewrap, dnf install bubblewrap)");

@@ -34,7 +34,6 @@ public sealed partial class FailpointTests
             ["KeptShell.cs"] = "a file in memory, which a command is handed in",
             ["PrivatePlaces.cs"] = "what commands have for themselves, emptied at each start",
             ["CommandOutput.cs"] = "what commands have for themselves, emptied at each start",
-            ["KeptShell.cs"] = "a file in memory with which a shell is handed its command",
             ["SpareFile.cs"] = "FileReplacement and StateRoot pass a step before it gives a name",
             ["SandboxTrial.cs"] = "a place that a trial throws away",
             ["DelegatedGroup.cs"] = "control groups",

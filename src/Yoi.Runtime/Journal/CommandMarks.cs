@@ -108,9 +108,10 @@ internal static class CommandMarks
         }
     }
 
-    // True when it is gone. The descriptor first: what is compared then is what is killed.
-    private static bool End(CommandProcess process)
+    /// <summary>Kills just this process, and waits for it: true when it is gone.</summary>
+    internal static bool End(CommandProcess process)
     {
+        // The descriptor first: what is compared then is what is killed.
         if (process.BootId != ProcessStat.BootId || Libc.PidfdOpen(process.Pid) is not { } pidfd) return true;
         using (pidfd)
         {

@@ -24,7 +24,7 @@ internal static class CommandGate
     internal const int HandedFd = 3;
 
     // One shell is gate and command: $1 is the command, $2 where it leaves its working directory, $3 where it begins, and if that was
-    // removed meanwhile, $4. As text it is only ever an argument, or a word of a file.
+    // removed meanwhile, $4. As text it is only ever an argument, or a word of a file. All in one line, so that the lines in messages are the command's.
     private const string Ready = """
         printf 'yoi: at the gate\n'; IFS= read -r yoi && [ "$yoi" = go ] || exit 125
         """;
@@ -34,8 +34,7 @@ internal static class CommandGate
         """;
 
     private const string Begin = """
-        builtin cd -P -- "$3" 2>/dev/null || { builtin cd -P -- "$4" 2>/dev/null; printf '[yoi] %s cannot be entered any more; the working directory is %s\n' "$3" "$PWD"; }
-        exec </dev/null; yoi=$1; trap "builtin pwd -P 2>/dev/null >${2@Q}" EXIT; set --; unset OLDPWD; eval "$yoi"
+        builtin cd -P -- "$3" 2>/dev/null || { builtin cd -P -- "$4" 2>/dev/null; printf '[yoi] %s cannot be entered any more; the working directory is %s\n' "$3" "$PWD"; }; exec </dev/null; yoi=$1; trap "builtin pwd -P 2>/dev/null >${2@Q}" EXIT; set --; unset OLDPWD; eval "$yoi"
         """;
 
     /// <summary>Variables that may pass from the Pod to a command: where things are and how text is shown.</summary>
@@ -72,11 +71,11 @@ internal static class CommandGate
     internal static IReadOnlyList<string> Arguments(CommandLimits limits, string command, string? temp, string cwd, string home)
     {
         var words = Words(command, temp, cwd, home);
-        return [.. Shell($"{Limits(limits, ownUsers: true)}\n{Enter(words.Count)}\n{Ready}\n{Begin}"), .. words];
+        return [.. Shell($"{Limits(limits, ownUsers: true)}; {Enter(words.Count)}; {Ready}; {Begin}"), .. words];
     }
 
     /// <summary>The same without a command: the shell comes to its gate, and finds the command in a file when it is let go.</summary>
-    internal static IReadOnlyList<string> Waiting(CommandLimits limits) => Shell($"{Limits(limits, ownUsers: false)}\n{Enter(0)}\n{Ready}\n{Take}\n{Begin}");
+    internal static IReadOnlyList<string> Waiting(CommandLimits limits) => Shell($"{Limits(limits, ownUsers: false)}; {Enter(0)}; {Ready}; {Take}; {Begin}");
 
     /// <summary>What such a file has in it; each word ends with NUL.</summary>
     internal static IReadOnlyList<string> Words(string command, string? temp, string cwd, string home) =>

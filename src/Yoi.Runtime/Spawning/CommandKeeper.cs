@@ -98,8 +98,9 @@ internal sealed class CommandKeeper : IAsyncDisposable
             output.Begin(shell.Kill);
             shell.Hand(command);
             var toSettle = about is null ? null : await about;
-            var pid = await shell.Started.WaitAsync(StartLimit, _time, ct);
-            var process = CommandMarks.Look(pid) ?? throw new SandboxException("the command ended before it came to the gate");
+            var process = await shell.Started.WaitAsync(StartLimit, _time, ct);
+            // One that waited may be gone meanwhile, and its number another's.
+            if (process is null || CommandMarks.Look(process.Pid) != process) throw new SandboxException("the command ended before it came to the gate");
             mark = CommandMarks.Put(podDirectory, process, toSettle); // A shell of a new command is still on its way to the gate.
             var beginning = await output.Beginning.WaitAsync(StartLimit, _time, ct);
             if (!beginning.EndsWith(CommandGate.ReadyLine, StringComparison.Ordinal)) throw new SandboxException($"the command did not come to the gate: {beginning.Trim()}");
@@ -110,9 +111,13 @@ internal sealed class CommandKeeper : IAsyncDisposable
         {
             throw new SandboxException($"the sandbox was not ready within {StartLimit.TotalSeconds:0} s");
         }
-        catch (Exception e) when (e is IOException)
+        catch (IOException e)
         {
             throw new SandboxException($"the sandbox could not be started: {e.Message}");
+        }
+        catch (TaskSchedulerException)
+        {
+            throw new SandboxException("the sandbox could not be started: no thread can be had to read what the command writes; the user has too many processes, or too little memory");
         }
         finally
         {

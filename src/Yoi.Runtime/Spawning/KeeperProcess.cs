@@ -83,7 +83,17 @@ internal sealed class KeeperProcess : IDisposable
 
     private void Start(string number, SafeFileHandle[] files)
     {
-        var tree = new KeptTree(files, _podPid);
+        KeptTree tree;
+        try
+        {
+            tree = new(files, _podPid);
+        }
+        catch (LinuxException e)
+        {
+            foreach (var file in files) file.Dispose();
+            Tell(KeeperWords.Failed, number, e.Message);
+            return;
+        }
         lock (_gate) _trees.Add(number, tree);
         try
         {

@@ -17,18 +17,19 @@ internal sealed class KeptShell(CommandKeeper keeper, string number, LandlockShe
 {
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
 
-    private readonly TaskCompletionSource<int> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<CommandProcess?> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<ProcessExit> _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ending = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SafeFileHandle _ruleset = Libc.Raised(how.Ruleset);
     private SafeFileHandle? _gate, _words, _handed;
+    private volatile CommandProcess? _process;
     private volatile bool _isLetGo, _isKilled;
 
     /// <summary>What holds it to its limits as a whole; null where that cannot be had.</summary>
     internal CommandGroup? Group { get; private set; }
 
-    /// <summary>The pid of the first process, when it runs and is restricted.</summary>
-    internal Task<int> Started => _started.Task;
+    /// <summary>Its first process, when that runs and is restricted; null if it was gone at once.</summary>
+    internal Task<CommandProcess?> Started => _started.Task;
 
     /// <summary>True if it has ended, or could not be started: no command can begin in it.</summary>
     internal bool IsOver => _ending.Task.IsCompleted || _gone.Task.IsCompleted;
@@ -118,7 +119,7 @@ internal sealed class KeptShell(CommandKeeper keeper, string number, LandlockShe
     {
         switch (what)
         {
-            case KeeperWords.Started: _started.TrySetResult(int.Parse(more, CultureInfo.InvariantCulture)); break;
+            case KeeperWords.Started: _started.TrySetResult(_process = CommandMarks.Look(int.Parse(more, CultureInfo.InvariantCulture))); break;
             case KeeperWords.Ending: _ending.TrySetResult(); break;
             case KeeperWords.Ended: _gone.TrySetResult(KeptExit.Parse(more)); break;
             case KeeperWords.Failed:
@@ -131,7 +132,8 @@ internal sealed class KeptShell(CommandKeeper keeper, string number, LandlockShe
     /// <summary>The keeper ended before the command did: somebody killed it. What it left is found and ended.</summary>
     internal void Lost()
     {
-        _gate?.Dispose(); // What is not let go yet ends at its gate, what is has its mark.
+        _gate?.Dispose(); // What is not let go yet ends at its gate, what is has its mark. But for one that somebody holds there.
+        if (_process is { } process && !_isLetGo) CommandMarks.End(process);
         _started.TrySetException(new SandboxException("the keeper of commands was ended from outside; nothing was run"));
         if (CommandMarks.AnyLeft(podDirectory)) _gone.TrySetException(new TimeoutException("the keeper of commands was ended from outside, and a command does not end"));
         else _gone.TrySetResult(new(null, Libc.SigKill));

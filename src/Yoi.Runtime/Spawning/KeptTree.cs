@@ -18,7 +18,7 @@ internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
 {
     private const int Everybody = -1, Nothing = 0, FilterFile = 2, RulesetFile = 3, GateFile = 4, WordsFile = 5, HandedFile = 6, FilesOfOrder = 7;
 
-    private readonly SafeFileHandle _wake = new(Libc.EventFd(0, Libc.CloseOnExec), ownsHandle: true);
+    private readonly SafeFileHandle _wake = MakeWake();
     private readonly TaskCompletionSource _gone = new();
     private volatile bool _over;
 
@@ -101,6 +101,12 @@ internal sealed class KeptTree(SafeFileHandle[] files, int podPid) : IDisposable
 
     private static bool IsOfDomain(string path) =>
         int.TryParse(path.AsSpan("/proc/".Length), CultureInfo.InvariantCulture, out var pid) && pid != Environment.ProcessId && Libc.Kill(pid, Nothing) == 0;
+
+    private static SafeFileHandle MakeWake()
+    {
+        var made = new SafeFileHandle(Libc.EventFd(0, Libc.CloseOnExec), ownsHandle: true);
+        return made.IsInvalid ? throw Libc.Failed("eventfd") : made;
+    }
 
     private void Wake()
     {

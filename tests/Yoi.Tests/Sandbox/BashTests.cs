@@ -117,6 +117,14 @@ public sealed class BashTests
         AssertNothingRuns(room);
     }
 
+    [Theory, InlineData("kernel"), InlineData("partial")]
+    public async Task Messages_of_the_shell_name_the_lines_of_the_command(string level)
+    {
+        await using var room = await SandboxRoom.MakeAsync(level);
+        var said = await room.Fails("no-such-one\necho $LINENO\nno-such-two");
+        Assert.Matches("^bash: line 1: no-such-one: [^\n]*\n2\nbash: line 3: no-such-two: [^\n]*$", said);
+    }
+
     [Theory, InlineData("kernel"), InlineData("partial"), Trait("case", "F12"), Trait("case", "S18")]
     public async Task A_command_that_takes_all_memory_fails_alone(string level)
     {

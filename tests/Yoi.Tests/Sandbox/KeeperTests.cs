@@ -5,6 +5,7 @@ using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
 using Yoi.Runtime.Spawning;
+using Yoi.Tests.Spawning;
 using Yoi.Runtime.Tools;
 using Yoi.Shared;
 
@@ -126,6 +127,54 @@ public sealed class KeeperTests
         Assert.Equal("fine", await room.Run("echo fine"));
         Assert.Null(room.Shell.Named("one").End);
         Assert.Equal(keeper, ParentOf(room.Shell.Named("one").Process.Process.Pid));
+    }
+
+    [Theory, InlineData(Libc.SigCont), InlineData(Libc.SigStop), Trait("case", "S17")]
+    public async Task A_shell_that_waits_ends_with_a_keeper_that_somebody_kills_also_if_it_is_held(int signal)
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        await room.Run("true");
+        var waiting = await room.NextShellAsync();
+        var keeper = ParentOf(waiting);
+        Assert.Equal(0, Libc.Kill(waiting, signal));
+        Assert.Equal(0, Libc.Kill(keeper, Libc.SigKill));
+
+        await Eventually.Holds(() => room.Shells.Count == 0);
+        Assert.Equal("fine", await room.Run("echo fine"));
+    }
+
+    [Fact, Trait("case", "S18"), Trait("case", "S17")]
+    public async Task Where_no_process_is_to_be_had_the_next_command_is_refused_and_the_keeper_holds_those_that_run()
+    {
+        SandboxRoom.SkipWithout("partial");
+        if (CommandGroup.Usable.FirstOrDefault(root => root.Processes) is not { } root)
+        {
+            Assert.Skip(MemoryGroup.Needed);
+            return;
+        }
+        var group = new MemoryGroup(root, $"{root.Directory}/test-{Guid.NewGuid():n}.scope");
+        Directory.CreateDirectory(Path.GetDirectoryName(group.Processes)!);
+        await using (var room = await SandboxRoom.MakeAsync("partial"))
+        {
+            await room.Bash("/usr/bin/env -i sleep 600 & echo x > begun; wait", ("run_in_background", true), ("name", "one"));
+            await Eventually.Holds(() => File.Exists(room.W + "/begun"));
+            await room.Run("true");
+            await Eventually.Holds(() => room.Shells.Any(shell => shell.Waits));
+            var first = room.Shell.Named("one").Process.Process.Pid;
+            var keeper = ParentOf(first);
+            group.Add(keeper);
+            File.WriteAllText(group.Directory + "/pids.max", "0");
+
+            Assert.Equal("fine", await room.Run("echo fine")); // It waited already. None can be made ready behind it.
+            foreach (var _ in Enumerable.Range(0, 3))
+                Assert.Contains("not run: the sandbox could not be made", (await Assert.ThrowsAsync<ToolFailure>(() => room.Bash("echo x > ran"))).Message, StringComparison.Ordinal);
+            File.WriteAllText(group.Directory + "/pids.max", "max");
+
+            Assert.Equal("fine", await room.Run("echo fine"));
+            Assert.False(File.Exists(room.W + "/ran"));
+            Assert.Equal((keeper, null), (ParentOf(first), room.Shell.Named("one").End));
+        }
+        await group.RemoveAsync();
     }
 
     [Fact, Trait("case", "S17")]

@@ -9,7 +9,7 @@ namespace Yoi.Benchmarks.Figures;
 internal static class CommandFigures
 {
     private const string Section = "Commands";
-    private const int Short = 60, Builds = 3;
+    private const int Short = 60, Rounds = 4, Builds = 3;
 
     /// <summary>Between two commands of a Pod, as a model's turn is: what the Pod makes ready for the next one is not beside what is measured.</summary>
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(25);
@@ -73,11 +73,14 @@ internal static class CommandFigures
         }
         foreach (var (level, pod, empty, command) in pods)
         {
+            for (var i = 0; i < Rounds; i++) await pod.CallsAsync("Bash", """{"command":"true"}""", Short);
+            var held = IdleFigures.Private(pod.Pid);
             await pod.DisposeAsync();
             var own = command.Less(empty.Median);
             var kernel = level == SandboxLevel.Kernel;
             report.Add(Section, $"Bash of `true`, level {level}", binary, own);
             report.Add(Section, $"… as many times {(kernel ? "bubblewrap alone, as a Pod" : "bash alone")}, level {level}", binary, own.Times(kernel ? same : plain), target: kernel ? "3×" : "2×");
+            report.Add(Section, $"private memory of the Pod behind {Short * (Rounds + 1)} commands, level {level}", binary, held);
         }
     }
 

@@ -33,6 +33,9 @@ internal static class IdleFigures
         }
     }
 
+    /// <summary>Memory that a process shares with no other.</summary>
+    internal static string Private(int pid) => Mib(Memory(pid, "Private_Clean:", "Private_Dirty:"));
+
     private static string Mib(double kib) => string.Create(CultureInfo.InvariantCulture, $"{kib / 1024:0.0} MB");
 
     private static double Memory(int pid, params string[] fields) => File.ReadLines($"/proc/{pid}/smaps_rollup")

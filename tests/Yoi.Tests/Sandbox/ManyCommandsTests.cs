@@ -1,6 +1,7 @@
 using Xunit;
 using Yoi.Runtime.Journal;
 using Yoi.Shared;
+using Yoi.Tests.Spawning;
 
 namespace Yoi.Tests.Sandbox;
 
@@ -37,6 +38,22 @@ public sealed class ManyCommandsTests
         File.Delete(last.Process.Output.Path); // As when there is no room any more.
         last.Shown = 0;
         Assert.Contains("was removed", (await room.Ask("BashOutput", ("name", last.Name))).Content, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_Pod_takes_no_more_memory_for_the_commands_that_were()
+    {
+        const int mostMib = 40;
+        SandboxRoom.SkipWithout("partial");
+        await using var room = new PodRoom();
+        var pod = await room.Root(with: document => document with { SandboxLevel = "partial" });
+        await RunAsync();
+        var before = Mib(pod.Launched.Pid);
+        for (var i = 0; i < 5; i++) await RunAsync();
+        Assert.InRange(Mib(pod.Launched.Pid), 1, before + mostMib);
+
+        async Task RunAsync() => Assert.All(await pod.Calls([.. Enumerable.Repeat("""CALL Bash {"command":"true"}""", 60)]), result => Assert.False(result.IsError, result.Summary));
+        static long Mib(int pid) => long.Parse(File.ReadLines($"/proc/{pid}/status").First(line => line.StartsWith("RssAnon:", StringComparison.Ordinal)).Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1], null) >> 10;
     }
 
     private static async Task EndInBackground(SandboxRoom room, int number)

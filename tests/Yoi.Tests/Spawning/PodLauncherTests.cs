@@ -73,6 +73,7 @@ public sealed class PodLauncherTests : IDisposable
             Assert.Contains("YOI_TEST_STAYS=stays", seen, StringComparison.Ordinal);
             Assert.Contains("DOTNET_EnableDiagnostics=0", seen, StringComparison.Ordinal);
             Assert.Contains("DOTNET_JitHostMaxSlabCache=0", seen, StringComparison.Ordinal);
+            Assert.Contains("DOTNET_GCgen0size=200000", seen, StringComparison.Ordinal);
             await End(pod);
         }
         finally

@@ -52,10 +52,11 @@ internal sealed class SpareMark(string podDirectory)
         }
     }
 
+    // Its writer is dead, also where it is locked yet: who gives back the life-lock as it ends may give back that lock later, but runs no more.
     private static bool Remove(string spare)
     {
         using var directory = Door.LookAt(Door.DirectoryOf(spare), out _);
-        return directory is not null && SpareFile.RemoveIfLeft(directory, Door.NameOf(spare));
+        return directory is not null && Door.StatusOf(directory, Door.NameOf(spare)) is { IsFile: true } && Libc.UnlinkAt(directory, PathText.Encode(Door.NameOf(spare)), 0) == 0;
     }
 
     private sealed class Held(string file) : IDisposable

@@ -77,6 +77,13 @@ public sealed class SpareFileTests
                 Assert.Equal(name == "/mine", SpareMark.Settle(root) is null);
                 Assert.Equal((name == "/mine", false), (File.Exists(root + name), File.Exists(root + "/spare")));
             }
+            using (var dying = File.OpenHandle(root + "/.yoi-0123456789abcdef.tmp", FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete))
+            {
+                Assert.True(Libc.TryFlock(dying)); // A process gives its locks back one after the other.
+                File.WriteAllText(root + "/spare", root + "/.yoi-0123456789abcdef.tmp");
+                Assert.NotNull(SpareMark.Settle(root));
+                Assert.False(File.Exists(root + "/.yoi-0123456789abcdef.tmp"));
+            }
             Directory.CreateDirectory(root + "/.yoi-0123456789abcdef.tmp");
             File.WriteAllText(root + "/spare", root + "/.yoi-0123456789abcdef.tmp");
             Assert.Null(SpareMark.Settle(root));

@@ -37,7 +37,7 @@ public sealed class ManyTests : IAsyncLifetime
         Assert.Single(Directory.GetFileSystemEntries(_room.Directories.Runtime)); // Its own socket.
         Assert.Empty(Directory.GetFileSystemEntries(temp));
         Assert.Empty(Directory.GetFileSystemEntries(folder));
-        Assert.InRange(Count("fd"), 0, descriptors + 3);
+        await Eventually.Holds(() => Count("fd") <= descriptors + 10); // A debug build opens some assemblies when they are first needed; one a time would be more.
         Assert.InRange(Count("task"), 0, threads + 8); // A pool takes on a few when the machine is busy; one a time would be 200.
         Assert.Empty(Directory.EnumerateDirectories($"/proc/{root.Launched.Pid}/task").SelectMany(task => File.ReadAllText(task + "/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))); // No zombie: nobody at all.
 

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
@@ -35,7 +36,7 @@ public sealed class CrowdTests
             foreach (var drip in drips)
             {
                 Assert.Contains("was not finished within", await drip.LineAsync(), StringComparison.Ordinal);
-                Assert.Null(await drip.LineAsync());
+                Assert.Null(await EndAsync(drip));
             }
             await Eventually.Holds(() => room.Server.Connections == 1);
             Assert.Equal(running, time.Running);
@@ -43,6 +44,19 @@ public sealed class CrowdTests
         finally
         {
             foreach (var drip in drips) drip.Dispose();
+        }
+
+        // A connection that is closed with a byte of the line unread ends by a reset.
+        static async Task<string?> EndAsync(RawClient drip)
+        {
+            try
+            {
+                return await drip.LineAsync();
+            }
+            catch (IOException e) when (e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset })
+            {
+                return null;
+            }
         }
         Assert.Equal("worker", (await client.StatusAsync(ServedRoom.Ct)).Name);
     }
@@ -66,9 +80,26 @@ public sealed class CrowdTests
         for (var round = 0; round < Slice.Of(100, 1_000); round++)
             await Assert.ThrowsAnyAsync<Exception>(() => PodClient.ConnectAsync(pod.Socket, limit: TimeSpan.FromMilliseconds(1), ct: ServedRoom.Ct));
         pod.Process.Signal(Libc.SigCont);
-        await using (var client = await pod.ClientAsync()) Assert.Equal("lead", (await client.StatusAsync(ServedRoom.Ct)).Name);
+        await using (var client = await ServedAsync()) Assert.Equal("lead", (await client.StatusAsync(ServedRoom.Ct)).Name);
         await Eventually.Holds(() => Its() <= its + 60); // A debug build opens further assemblies; a leak would be a hundred.
         await Eventually.Holds(() => Mine() <= mine + 50);
+
+        // What a thousand probes left is more than it serves at once: until it has worked that off it says so.
+        async Task<PodClient> ServedAsync()
+        {
+            using var patience = new CancellationTokenSource(RealPod.Patience);
+            while (true)
+            {
+                try
+                {
+                    return await pod.ClientAsync();
+                }
+                catch (PodRefusedException e) when (e.Error.Code == ErrorCode.TooManyConnections)
+                {
+                    patience.Token.ThrowIfCancellationRequested();
+                }
+            }
+        }
 
         int Mine() => Directory.GetFiles("/proc/self/fd").Length;
         int Its() => Directory.GetFiles($"/proc/{pod.Launched.Pid}/fd").Length;

@@ -75,7 +75,12 @@ internal static class Landlock
     /// <param name="last">Where the ruleset of the command before it is.</param>
     /// <exception cref="SandboxException">The policy cannot be held by this back end.</exception>
     internal static LandlockCommand Compose(
-        LastRuleset last, SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null, bool background = false)
+        LastRuleset last, SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits, string cwd, string command, Func<string, string?> environment, string? home = null, bool background = false) =>
+        new(Compose(last, policy, view, own, limits, environment), CommandGate.Words(command, background ? null : own.SeenTemp, cwd, home ?? cwd));
+
+    /// <summary>The same of a shell that no command is known for yet. Its ruleset is the caller's.</summary>
+    /// <exception cref="SandboxException">The policy cannot be held by this back end.</exception>
+    internal static LandlockShell Compose(LastRuleset last, SandboxPolicy policy, SandboxView view, PrivatePlaces own, CommandLimits limits, Func<string, string?> environment)
     {
         if (Refusal(policy.Access, view) is { } why) throw new SandboxException(why);
         var kernel = Libc.LandlockVersion();
@@ -83,8 +88,8 @@ internal static class Landlock
         var (files, net, scoped) = LandlockRights.Of(kernel.Abi);
         var (made, ruleset) = last.Get(new(files, policy.Network ? 0 : net, scoped), Rules(policy, view, own));
         return new(
-            new(made, ruleset, CommandGate.Waiting(limits), [.. CommandGate.Environment(environment, own.SeenHome, own.SeenTemp, policy.Network), WithoutSourceLink], SeccompFilter.Bytes(policy.Network, ownNamespaces: false)),
-            CommandGate.Words(command, background ? null : own.SeenTemp, cwd, home ?? cwd));
+            made, ruleset, CommandGate.Waiting(limits), [.. CommandGate.Environment(environment, own.SeenHome, own.SeenTemp, policy.Network), WithoutSourceLink],
+            SeccompFilter.Bytes(policy.Network, ownNamespaces: false));
     }
 
     private static string? Refusal(ScopePolicy access, SandboxView view)

@@ -39,8 +39,8 @@ internal sealed class CommandKeeper : IAsyncDisposable
         _reading = Task.Factory.StartNew(ReadAll, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
-    /// <summary>True if the process has ended: nothing can be started with it any more.</summary>
-    internal bool IsGone => _reading.IsCompleted;
+    /// <summary>True if the process has ended: nothing can be started with it any more. Whoever is told of its end by a shell finds this so.</summary>
+    internal bool IsGone => _isOver;
 
     /// <summary>Starts the process.</summary>
     /// <param name="life">The Pod's life-lock, which it shares; null for a trial.</param>
@@ -134,11 +134,17 @@ internal sealed class CommandKeeper : IAsyncDisposable
     /// Has a shell that is held just so come to its gate, for the next command: the time that it takes is not the command's then. It holds
     /// nothing but itself, and ends when no command comes for it.
     /// </summary>
-    internal void Prepare(LandlockShell how, string podDirectory, CommandLimits limits)
+    /// <param name="isLate">True from when the command is there and needs none any more.</param>
+    internal void Prepare(LandlockShell how, string podDirectory, CommandLimits limits, Func<bool> isLate)
     {
         lock (_nextGate)
         {
-            if (_closing || IsGone || (_next is { IsOver: false } waiting && waiting.IsHeldBy(how))) return;
+            if (_closing || IsGone || isLate()) return;
+            if (_next is { IsOver: false } waiting && waiting.IsHeldBy(how))
+            {
+                _idle?.Change(IdleLimit, Timeout.InfiniteTimeSpan);
+                return;
+            }
             if (_next is { } useless) GiveUp_NeedsLock(useless);
             try
             {
@@ -241,8 +247,11 @@ internal sealed class CommandKeeper : IAsyncDisposable
         {
             // Reset: it was killed with words of ours unread.
         }
-        _isOver = true;
-        foreach (var shell in _shells.Values) shell.Lost();
+        finally
+        {
+            _isOver = true;
+            foreach (var shell in _shells.Values) shell.Lost();
+        }
     }
 
     private async Task ForgetAsync(CommandOutput output)

@@ -47,6 +47,20 @@ internal sealed class CommandLauncher(string level, Func<PodProgram> find, PodLo
         _ => throw new SandboxException($"at level {level} no commands are run"),
     };
 
+    /// <summary>
+    /// Has what the next command runs in made ready, as far as that can be before it is known: at level <c>partial</c> its shell. If things are
+    /// otherwise when the command comes, it is of no use and does no harm.
+    /// </summary>
+    /// <param name="isLate">True from when the command is there: it begins one of its own if none is there by then.</param>
+    /// <exception cref="SandboxException">What the command itself will say.</exception>
+    internal async Task PrepareAsync(string podDirectory, SandboxPolicy policy, SandboxView view, PrivatePlaces places, CommandLimits limits, Func<bool> isLate)
+    {
+        if (level != SandboxLevel.Partial) return;
+        ThrowIfKeeperIsWritable(policy);
+        var shell = Landlock.Compose(Ruleset, policy, view, places, limits, environment);
+        using (shell.Ruleset) (await KeeperAsync(CancellationToken.None)).Prepare(shell, podDirectory, limits, isLate);
+    }
+
     /// <summary>Ends what the keeper holds, and the keeper.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -84,10 +98,26 @@ internal sealed class CommandLauncher(string level, Func<PodProgram> find, PodLo
 
     private async Task<SandboxedCommand> StartWithKeeperAsync(CommandOrder order, CancellationToken ct)
     {
-        if (Keeper().WritableBy(order.Policy.Access) is { } program)
-            throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
+        ThrowIfKeeperIsWritable(order.Policy);
         using var command = Landlock.Compose(Ruleset, order.Policy, order.View, order.Places, order.Limits, order.Cwd, order.Line, environment, order.Home, order.Background);
-        return await (await KeeperAsync(ct)).StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, order.About, ct);
+        var keeper = await KeeperAsync(ct);
+        try
+        {
+            return await StartAsync(keeper);
+        }
+        catch (SandboxException) when (keeper.IsGone)
+        {
+            // Somebody ended it, before or meanwhile; nothing of the command has run.
+            return await StartAsync(await KeeperAsync(ct));
+        }
+
+        Task<SandboxedCommand> StartAsync(CommandKeeper with) => with.StartAsync(order.PodDirectory, command, order.OutputPath, order.Limits, order.About, ct);
+    }
+
+    private void ThrowIfKeeperIsWritable(SandboxPolicy policy)
+    {
+        if (Keeper().WritableBy(policy.Access) is { } program)
+            throw new SandboxException($"{program} lies in the writable scope; a command could replace it");
     }
 
     private PodProgram Keeper()

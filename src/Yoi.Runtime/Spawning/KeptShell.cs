@@ -141,7 +141,7 @@ internal sealed class KeptShell(CommandKeeper keeper, string number, LandlockShe
 
     private void PrepareNext()
     {
-        using (_ruleset) keeper.Prepare(how with { Ruleset = _ruleset }, podDirectory, limits);
+        using (_ruleset) keeper.Prepare(how with { Ruleset = _ruleset }, podDirectory, limits, isLate: () => false);
     }
 
     /// <summary>A tree that is being ended and does not end within the limit is an error.</summary>

@@ -30,6 +30,12 @@ internal abstract class Tool
     /// <summary>How this call stands to the others of its message. Must not throw on bad arguments: they run alone or beside.</summary>
     internal virtual ToolOrder Order(JsonElement arguments) => ToolOrder.Beside;
 
+    /// <summary>
+    /// The model has begun to write a call of this: what takes time and depends on nothing that it will say can be begun. The call may never
+    /// come. Must neither wait nor throw.
+    /// </summary>
+    internal virtual void Expect() { }
+
     /// <summary>Runs one call. What the model can mend is a <see cref="ToolFailure"/>; ToolRunner makes it a result.</summary>
     internal abstract Task<ToolOutcome> RunAsync(ToolCall call, CancellationToken ct);
 }

@@ -25,6 +25,9 @@ internal sealed class ToolRunner(IReadOnlyList<Tool> tools, JournalWriter journa
     /// <summary>What runs now, for <c>status</c>; null between calls.</summary>
     internal string? Running { get; private set; }
 
+    /// <summary>Tells a tool that the model has begun to write a call of it.</summary>
+    internal void Expect(string tool) => _tools.GetValueOrDefault(tool)?.Expect();
+
     /// <summary>Runs all calls and journals their results.</summary>
     /// <exception cref="OperationCanceledException">Cancelled; every call has its result all the same.</exception>
     /// <exception cref="JournalException">A result could not be written; no further call is begun.</exception>

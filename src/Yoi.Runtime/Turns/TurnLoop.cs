@@ -112,6 +112,7 @@ internal sealed class TurnLoop(
         await foreach (var streamed in model.StreamAsync(request, ct))
         {
             inFlight.Take(streamed);
+            if (streamed is ModelEvent.ToolCallStart start) tools.Expect(start.Name);
             if (streamed is ModelEvent.Completed completed) return completed;
             if (streamed is ModelEvent.WaitsForRetry waits)
             {

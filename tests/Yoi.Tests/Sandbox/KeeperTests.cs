@@ -86,6 +86,25 @@ public sealed class KeeperTests
         Assert.Equal("fine", await room.Run("echo fine"));
     }
 
+    [Fact, Trait("case", "S17"), Trait("case", "T41")]
+    public async Task A_command_that_comes_while_somebody_kills_the_keeper_is_killed_with_it_or_run_by_a_new_one()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        List<string> whole = [];
+        for (var i = 0; i < 20; i++)
+        {
+            await room.Run("true");
+            Assert.Equal(0, Libc.Kill(ParentOf(await room.NextShellAsync()), Libc.SigKill));
+            var outcome = await room.Bash($"echo {i} >> ran; echo fine"); // The Pod may not know of it yet.
+            if (outcome.IsError) Assert.EndsWith("(killed)", outcome.Summary, StringComparison.Ordinal);
+            else Assert.Equal("fine", outcome.Content);
+            if (!outcome.IsError) whole.Add($"{i}");
+        }
+        string[] ran = File.Exists(room.W + "/ran") ? File.ReadAllLines(room.W + "/ran") : [];
+        Assert.Equal(ran.Distinct(), ran);
+        Assert.Empty(whole.Except(ran));
+    }
+
     [Fact, Trait("case", "S17"), Trait("case", "S20")]
     public async Task While_a_new_keeper_cannot_be_started_commands_are_refused_and_afterwards_they_run()
     {

@@ -8,8 +8,8 @@ using Yoi.Tests.Spawning;
 namespace Yoi.Tests.Sandbox;
 
 /// <summary>
-/// At level <c>partial</c> a shell waits at its gate for the next command: it is that command's if the scope is the same, and else it ends. What
-/// runs in it cannot tell that it has waited.
+/// At level <c>partial</c> a shell waits at its gate for the next command, made ready behind the one before or while the model writes the call: it
+/// is that command's if the scope is the same, and else it ends. What runs in it cannot tell that it has waited.
 /// </summary>
 [Collection("sandbox")]
 public sealed class NextShellTests
@@ -131,8 +131,101 @@ public sealed class NextShellTests
 
         Task<RoomPod> Root(string name) =>
             room.Root(name: name, with: d => d with { SandboxLevel = "partial", Cwd = room.Folder(name), Scope = new([new(room.Folder(name), Permission.Write)], []) });
-        int Waiting() => Directory.EnumerateDirectories("/proc").Count(path => SandboxRoom.Waits(path) && SandboxRoom.Text(path + "/environ").Contains(room.Path, StringComparison.Ordinal));
+        int Waiting() => WaitingIn(room);
     }
+
+    [Fact]
+    public async Task The_first_one_is_made_while_its_call_is_written()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        room.Tool("Bash").Expect();
+        var waiting = await room.NextShellAsync();
+
+        Assert.Equal("inside", (await room.Run("cat f")).TrimEnd('\n'));
+
+        Assert.Equal(waiting, room.Entries.OfType<Entry.CommandStarted>().Single().Pid);
+    }
+
+    [Fact, Trait("case", "T09"), Trait("case", "S20")]
+    public async Task Behind_a_change_of_the_scope_the_one_that_a_call_has_made_is_held_by_the_new_one()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial", ["write:/W", "write:/R"], scene: root => Directory.CreateDirectory(root + "/R"));
+        await room.Run("true");
+        var old = await room.NextShellAsync();
+        await room.LendAsync("child", "write:/R");
+        room.Tool("Bash").Expect();
+        await Eventually.Holds(() => room.Shells is [{ Waits: true } next] && next.Pid != old);
+        var waiting = await room.NextShellAsync();
+
+        await room.Fails($"echo x > {room.Root}/R/after");
+
+        Assert.Equal(waiting, room.Entries.OfType<Entry.CommandStarted>().Last().Pid);
+        Assert.Empty(Directory.GetFiles(room.Root + "/R"));
+    }
+
+    [Fact, Trait("case", "T09"), Trait("case", "S20")]
+    public async Task One_that_a_call_has_made_does_not_write_what_is_lent_before_the_call_is_run()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial", ["write:/W", "write:/R"], scene: root => Directory.CreateDirectory(root + "/R"));
+        room.Tool("Bash").Expect();
+        var waiting = await room.NextShellAsync();
+        await room.LendAsync("child", "write:/R");
+
+        await room.Fails($"echo x > {room.Root}/R/after");
+
+        Assert.NotEqual(waiting, room.Entries.OfType<Entry.CommandStarted>().Single().Pid);
+        Assert.Empty(Directory.GetFiles(room.Root + "/R"));
+    }
+
+    [Fact, Trait("case", "S20")]
+    public async Task Where_the_scope_cannot_be_held_none_is_made_and_the_command_says_why()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial", ["write:/W", "-read:/W/secret"], scene: root => Directory.CreateDirectory(root + "/W/secret"));
+        room.Tool("Bash").Expect();
+        await room.Shell.Prepared;
+
+        Assert.Empty(room.Shells);
+        Assert.True(await room.IsRefused("secret"));
+    }
+
+    [Fact, Trait("case", "S17")]
+    public async Task One_whose_call_never_comes_ends_with_the_Pods_commands_and_none_is_made_behind_them()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        room.Tool("Bash").Expect();
+        await room.NextShellAsync();
+
+        await room.Shell.EndAllAsync();
+        Assert.Empty(room.Shells);
+        room.Tool("Bash").Expect();
+        await room.Shell.Prepared;
+
+        Assert.False(Directory.Exists(room.Places.Root));
+        Assert.Empty(room.Shells);
+    }
+
+    [Fact, Trait("case", "T34")]
+    public async Task A_Pod_makes_it_when_its_model_begins_the_call_and_runs_nothing_before_the_message_is_whole()
+    {
+        SandboxRoom.SkipWithout("partial");
+        await using var room = new PodRoom();
+        var pod = await room.Root(with: d => d with { SandboxLevel = "partial" });
+        await pod.Client.RunAsync("SLOW 600000\nCALL Bash {\"command\":\"echo x > ran\"}", ct: room.Ct);
+        await Eventually.Holds(() => Waiting() == 1);
+        await pod.Client.CancelAsync(ct: room.Ct);
+        await pod.Until(entry => entry is Entry.RunEnded);
+
+        Assert.Equal(1, Waiting());
+        Assert.Empty(pod.All<Entry.CommandStarted>());
+        Assert.Empty(Directory.GetFiles(pod.Document.Cwd));
+        await pod.Killed();
+        await Eventually.Holds(() => Waiting() == 0);
+
+        int Waiting() => WaitingIn(room);
+    }
+
+    private static int WaitingIn(PodRoom room) =>
+        Directory.EnumerateDirectories("/proc").Count(path => SandboxRoom.Waits(path) && SandboxRoom.Text(path + "/environ").Contains(room.Path, StringComparison.Ordinal));
 
     private static async Task RunAsync(CommandLauncher launcher, SandboxRoom room, int? inside = null)
     {

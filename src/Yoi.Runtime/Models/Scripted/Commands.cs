@@ -4,7 +4,7 @@ namespace Yoi.Runtime.Models.Scripted;
 
 /// <summary>
 /// The language of a model that does as it is told: <c>CALL Tool {json}</c> calls a tool (one line a call) and then says <c>done</c>,
-/// <c>SLOW n</c> falls silent for n ms after the first delta, <c>ERR</c> fails, anything else is greeted.
+/// <c>SLOW n</c> falls silent for n ms after the first delta (of calls: when the first is begun), <c>ERR</c> fails, anything else is greeted.
 /// A failed run leaves its input unanswered, so <c>ERR</c> counts in the newest text only: what is said next is answered.
 /// </summary>
 internal static class Commands
@@ -20,6 +20,7 @@ internal static class Commands
         if (newest.Results.Count > 0)
             return greeting with { Text = ["done"] };
         List<ScriptedCall> calls = [];
+        var silence = 0;
         var lines = newest.Texts.SelectMany((text, at) => text.Split('\n').Select(line => (Line: line.Trim(), IsNewest: at == newest.Texts.Count - 1)));
         foreach (var (line, isNewest) in lines)
         {
@@ -27,10 +28,10 @@ internal static class Commands
             {
                 case ["CALL", var tool]: calls.Add(new ScriptedCall(tool, "{}")); break;
                 case ["CALL", var tool, var arguments]: calls.Add(new ScriptedCall(tool, arguments)); break;
-                case ["SLOW", var ms] when int.TryParse(ms, out var stall) && stall >= 0: return greeting with { StallMs = stall };
+                case ["SLOW", var ms] when int.TryParse(ms, out var stall) && stall >= 0: silence = stall; break;
                 case ["ERR"] when isNewest: return greeting with { Text = [], Error = new ScriptedError(500, "overloaded_error", "mock refusal") };
             }
         }
-        return calls.Count == 0 ? greeting : greeting with { Text = [], Calls = calls };
+        return (calls.Count == 0 ? greeting : greeting with { Text = [], Calls = calls }) with { StallMs = silence };
     }
 }

@@ -24,6 +24,8 @@ internal sealed class BashTool(Shell shell, TimeProvider time) : Tool
 
     internal override ToolOrder Order(JsonElement arguments) => ToolOrder.Alone;
 
+    internal override void Expect() => shell.Expect();
+
     internal override async Task<ToolOutcome> RunAsync(ToolCall call, CancellationToken ct)
     {
         var given = new Arguments(call.Arguments, Schema);

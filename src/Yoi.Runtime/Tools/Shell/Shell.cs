@@ -69,7 +69,7 @@ internal sealed class Shell(
 
     private readonly string _podDirectory = own.Directories.Pod(own.Name, own.PodId);
     private readonly string _home = PlatformSet.HomeOf(environment);
-    private readonly Lock _gate = new();
+    private readonly Lock _gate = new(), _placing = new();
     private readonly OrderedDictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
     private readonly RepositoryIndex _repositories = new(time);
     private readonly ForeignSockets _sockets = new();
@@ -78,6 +78,7 @@ internal sealed class Shell(
     private readonly HashSet<string> _made = new(StringComparer.Ordinal);
     private int _number, _outputs;
     private bool _closed, _toldCutOff;
+    private volatile Preparation? _preparation;
     private IReadOnlyList<Awaited> _notYet = [];
 
     /// <summary>Raised (on any thread) when a background command has ended by itself and the journal says so to the model. Must not block.</summary>
@@ -106,6 +107,20 @@ internal sealed class Shell(
     internal IReadOnlyList<ShellCommand> Known
     {
         get { lock (_gate) return [.. _commands.Values.Where(command => command.Background)]; }
+    }
+
+    /// <summary>Completes when nothing is being made ready.</summary>
+    internal Task Prepared => _preparation?.Ended ?? Task.CompletedTask;
+
+    /// <summary>A command will probably come: what it runs in is made ready meanwhile, where the level can do that. Returns at once.</summary>
+    internal void Expect()
+    {
+        lock (_gate)
+        {
+            if (_closed || launcher.Level != SandboxLevel.Partial || !Prepared.IsCompleted) return;
+            var begun = _preparation = new();
+            begun.Ended = Task.Run(() => PrepareAsync(begun));
+        }
     }
 
     /// <summary>Starts a command; when this returns it runs and is in the journal.</summary>
@@ -177,7 +192,7 @@ internal sealed class Shell(
         foreach (var command in all) command.Kill("pod_ended");
         try
         {
-            await Task.WhenAll(all.Select(command => command.Ended));
+            await Task.WhenAll(all.Select(command => command.Ended).Append(Prepared));
             await launcher.DisposeAsync();
             PrivatePlaces.Remove(_podDirectory);
         }
@@ -190,10 +205,12 @@ internal sealed class Shell(
 
     private sealed record Made(SandboxedCommand Process, RunningCommands.Running Running, DeniedNames Names, string Cwd);
 
-    /// <summary>As far as the gate. While the scope is looked at and the command not yet known, nothing is lent.</summary>
-    private async Task<Made> MakeAsync(string name, string line, bool background, CancellationToken ct)
+    /// <summary>What a command is held by.</summary>
+    private sealed record Held(ScopePolicy Scope, SandboxPolicy Policy, SandboxView View, WritablePart Part, IReadOnlyList<string> Repositories, IReadOnlySet<string> Masked);
+
+    /// <summary>As the scope and the disk are now; to be called while nothing is lent.</summary>
+    private Held Look()
     {
-        using var lease = await scope.HoldWriteAsync(ct);
         var now = scope.Current();
         var policy = new SandboxPolicy(now, platform, own.Network);
         var view = launcher.Look(policy);
@@ -204,8 +221,45 @@ internal sealed class Shell(
         IReadOnlySet<string> masked;
         lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part, _home);
         if (masked.Count + sockets.Count > 0) view = launcher.Look(policy, sockets);
+        return new(now, policy, view, part, repositories, masked);
+    }
+
+    private PrivatePlaces MakePlaces()
+    {
+        lock (_placing) return PrivatePlaces.Make(_podDirectory, launcher.Level, platform, _home);
+    }
+
+    /// <summary>What a command runs in, made ready before it is known.</summary>
+    private sealed class Preparation
+    {
+        internal Task Ended { get; set; } = Task.CompletedTask;
+
+        /// <summary>True when the command is there: it waits for none of this.</summary>
+        internal volatile bool IsLate;
+    }
+
+    private async Task PrepareAsync(Preparation begun)
+    {
+        try
+        {
+            using var lease = await scope.HoldWriteAsync(CancellationToken.None);
+            var (_, policy, view, _, _, _) = Look();
+            await launcher.PrepareAsync(_podDirectory, policy, view, MakePlaces(), Limits, () => begun.IsLate);
+        }
+        catch (Exception e) when (e is SandboxException or ScopeException or IOException or UnauthorizedAccessException)
+        {
+            // The command looks for itself, and says what is in the way if something is then.
+        }
+    }
+
+    /// <summary>As far as the gate. While the scope is looked at and the command not yet known, nothing is lent.</summary>
+    private async Task<Made> MakeAsync(string name, string line, bool background, CancellationToken ct)
+    {
+        if (_preparation is { } begun) begun.IsLate = true; // What is ready is used, and nothing else is waited for.
+        using var lease = await scope.HoldWriteAsync(ct);
+        var (now, policy, view, part, repositories, masked) = Look();
         _notYet = view.NotYet;
-        var places = PrivatePlaces.Make(_podDirectory, launcher.Level, platform, _home);
+        var places = MakePlaces();
         places.KeepOutputsBelow(MostOutputs, Written());
         if (Cwd != own.Cwd && !IsSeen(view, places, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
         if (!IsSeen(view, places, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
@@ -55,6 +56,19 @@ internal sealed class BenchPod : IAsyncDisposable
             await SeeAsync<Entry.RunEnded>(_ => true);
             return taken;
         }
+    }
+
+    /// <summary>A call that the model takes some time to write, as real ones do: from its whole message to the call's result, both in the client's hands.</summary>
+    internal async Task<TimeSpan> WrittenCallAsync(string tool, string arguments, TimeSpan written)
+    {
+        await _client.RunAsync(string.Create(CultureInfo.InvariantCulture, $"SLOW {written.TotalMilliseconds:0}\nCALL {tool} {arguments}"), SendMode.Queue);
+        await SeeAsync<Entry.Assistant>(_ => true);
+        var began = Stopwatch.GetTimestamp();
+        var result = await SeeAsync<Entry.ToolResult>(_ => true);
+        var taken = Stopwatch.GetElapsedTime(began);
+        if (result.IsError) throw new InvalidOperationException($"{tool} {arguments}: {result.Summary}\n{result.Content}");
+        await SeeAsync<Entry.RunEnded>(_ => true);
+        return taken;
     }
 
     /// <summary>What a call costs that does nothing: to be taken off the others. Its folder is made here.</summary>

@@ -9,10 +9,15 @@ namespace Yoi.Benchmarks.Figures;
 internal static class CommandFigures
 {
     private const string Section = "Commands";
-    private const int Short = 60, Rounds = 4, Builds = 3;
+    private const int Short = 60, Rounds = 4, Builds = 3, Pods = 20;
 
     /// <summary>Between two commands of a Pod, as a model's turn is: what the Pod makes ready for the next one is not beside what is measured.</summary>
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(25);
+
+    /// <summary>In which a model writes a short call: 20 tokens at 100 a second.</summary>
+    private static readonly TimeSpan Written = TimeSpan.FromMilliseconds(200);
+
+    private const string True = """{"command":"true"}""", Nothing = """{"pattern":"*","path":"nothing"}""";
 
     private static readonly string[] Levels = [SandboxLevel.Kernel, SandboxLevel.Partial];
 
@@ -22,7 +27,11 @@ internal static class CommandFigures
         if (levels.Length == 0) return;
         using var place = Place.ForCommands();
         await TrueAsync(report, binary, place, levels);
-        if (levels.Contains(SandboxLevel.Partial)) await ChangedAsync(report, binary, place);
+        if (levels.Contains(SandboxLevel.Partial))
+        {
+            await ChangedAsync(report, binary, place);
+            await FirstAsync(report, binary, place);
+        }
         foreach (var level in levels) await ManyPlacesAsync(report, binary, place, level);
         await LargeAsync(report, binary, place, levels[0]);
         await LongAsync(report, binary, place, levels, "git status, 2,000 files", Repository, "git status --short", "git status --short", 20);
@@ -87,21 +96,54 @@ internal static class CommandFigures
     /// <summary>The scope is another than for the command before, each time: a directory of it is a new one.</summary>
     private static async Task ChangedAsync(Report report, Binary binary, Place place)
     {
+        const string what = "another scope than before";
         var readable = place.Folder("changed");
         await using var pod = await StartAsync(binary, place, SandboxLevel.Partial, "changing", readable);
         await TakeTurnAsync(pod, "true");
-        var (plain, empty, command) = (new Samples(), new Samples(), new Samples());
+        var (plain, empty, command, emptyWritten, written) = (new Samples(), new Samples(), new Samples(), new Samples(), new Samples());
         for (var i = 0; i < Short; i++)
         {
             plain.Add(Plain.Bash("true"));
             empty.Add(await pod.EmptyCallAsync());
+            emptyWritten.Add(await pod.WrittenCallAsync("Glob", Nothing, Written));
+            Change();
+            command.Add(await TakeTurnAsync(pod, "true"));
+            Change();
+            written.Add(await pod.WrittenCallAsync("Bash", True, Written));
+            await Task.Delay(Turn);
+        }
+        AddWritten(report, binary, what, written.Less(emptyWritten.Median), plain);
+        var own = command.Less(empty.Median);
+        report.Add(Section, $"Bash of `true`, {what}, its call there at once, level partial", binary, own);
+        report.Add(Section, $"… as many times bash alone, {what}, its call there at once, level partial", binary, own.Times(plain));
+
+        void Change()
+        {
             Directory.Delete(readable);
             Directory.CreateDirectory(readable);
-            command.Add(await TakeTurnAsync(pod, "true"));
         }
-        var own = command.Less(empty.Median);
-        report.Add(Section, "Bash of `true`, another scope than before, level partial", binary, own);
-        report.Add(Section, "… as many times bash alone, another scope than before, level partial", binary, own.Times(plain));
+    }
+
+    /// <summary>The first command starts the Pod's keeper, too.</summary>
+    private static async Task FirstAsync(Report report, Binary binary, Place place)
+    {
+        var (plain, empty, written) = (new Samples(), new Samples(), new Samples());
+        for (var i = 0; i < Pods; i++)
+        {
+            await using var pod = await StartAsync(binary, place, SandboxLevel.Partial, string.Create(CultureInfo.InvariantCulture, $"first{i}"));
+            await pod.EmptyCallAsync();
+            plain.Add(Plain.Bash("true"));
+            empty.Add(await pod.WrittenCallAsync("Glob", Nothing, Written));
+            written.Add(await pod.WrittenCallAsync("Bash", True, Written));
+        }
+        AddWritten(report, binary, "the first of a Pod", written.Less(empty.Median), plain);
+    }
+
+    private static void AddWritten(Report report, Binary binary, string what, Samples own, Samples plain)
+    {
+        var written = string.Create(CultureInfo.InvariantCulture, $"its call written in {Written.TotalMilliseconds:0} ms");
+        report.Add(Section, $"Bash of `true`, {what}, {written}, level partial", binary, own);
+        report.Add(Section, $"… as many times bash alone, {what}, {written}, level partial", binary, own.Times(plain), target: "2×");
     }
 
     private static async Task<TimeSpan> TakeTurnAsync(BenchPod pod, string command)

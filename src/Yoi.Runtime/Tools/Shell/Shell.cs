@@ -244,6 +244,7 @@ internal sealed class Shell(
         {
             using var lease = await scope.HoldWriteAsync(CancellationToken.None);
             var (_, policy, view, _, _, _) = Look();
+            if (begun.IsLate) return;
             await launcher.PrepareAsync(_podDirectory, policy, view, MakePlaces(), Limits, () => begun.IsLate);
         }
         catch (Exception e) when (e is SandboxException or ScopeException or IOException or UnauthorizedAccessException)

@@ -56,8 +56,7 @@ internal sealed record ShellEnd(int? ExitCode, string Why, IReadOnlyList<string>
 /// The commands of one Pod: starts each in a sandbox made from the scope as it is at that moment, keeps the working directory between
 /// them, and leaves nothing when the Pod ends.
 /// </summary>
-internal sealed class Shell(
-    LaunchDocument own, LiveScope scope, PlatformSet platform, JournalWriter journal, RunningCommands running, CommandLauncher launcher, Func<string, string?> environment, TimeProvider time)
+internal sealed class Shell
 {
     private const int MostInBackground = 16;
 
@@ -67,41 +66,41 @@ internal sealed class Shell(
     /// <summary>Bytes of output that are kept for commands to read, all together.</summary>
     private const long MostOutputs = 256L << 20;
 
-    private readonly string _podDirectory = own.Directories.Pod(own.Name, own.PodId);
-    private readonly string _home = PlatformSet.HomeOf(environment);
-    private readonly Lock _gate = new(), _placing = new();
+    private readonly LaunchDocument _own;
+    private readonly string _podDirectory;
+    private readonly JournalWriter _journal;
+    private readonly RunningCommands _running;
+    private readonly CommandLauncher _launcher;
+    private readonly CommandScope _scope;
+    private readonly Preparation _preparation;
+    private readonly Lock _gate = new();
     private readonly OrderedDictionary<string, ShellCommand> _commands = new(StringComparer.Ordinal);
-    private readonly RepositoryIndex _repositories = new(time);
-    private readonly ForeignSockets _sockets = new();
-
-    /// <summary>Repositories that commands of this Pod made. They are inert, and stay its to change and remove: no mount lies on them.</summary>
-    private readonly HashSet<string> _made = new(StringComparer.Ordinal);
     private int _number, _outputs;
-    private bool _closed, _toldCutOff;
-    private volatile Preparation? _preparation;
-    private IReadOnlyList<Awaited> _notYet = [];
+    private bool _closed;
+
+    internal Shell(
+        LaunchDocument own, LiveScope scope, PlatformSet platform, JournalWriter journal, RunningCommands running, CommandLauncher launcher, Func<string, string?> environment, TimeProvider time)
+    {
+        (_own, _podDirectory, _journal, _running, _launcher) = (own, own.Directories.Pod(own.Name, own.PodId), journal, running, launcher);
+        (Limits, Cwd) = (own.Commands ?? new(), own.Cwd);
+        _scope = new(own, scope, platform, running, launcher, PlatformSet.HomeOf(environment), time);
+        _preparation = new(_scope, launcher, _podDirectory, Limits);
+    }
 
     /// <summary>Raised (on any thread) when a background command has ended by itself and the journal says so to the model. Must not block.</summary>
     internal event Action? BackgroundEnded;
 
     /// <summary>Of each command.</summary>
-    internal CommandLimits Limits { get; } = own.Commands ?? new();
+    internal CommandLimits Limits { get; }
 
     /// <summary>Where the next command begins.</summary>
-    internal string Cwd { get; private set; } = own.Cwd;
+    internal string Cwd { get; private set; }
 
     /// <summary>Where commands can see the whole output of one.</summary>
-    internal string PathOf(CommandOutput output) => $"{PrivatePlaces.Of(_podDirectory, launcher.Level).SeenOutput}/{Path.GetFileName(output.Path)}";
+    internal string PathOf(CommandOutput output) => $"{_scope.Places.SeenOutput}/{Path.GetFileName(output.Path)}";
 
     /// <summary>What a model is told when the kernel probably refused something.</summary>
-    internal string Reach
-    {
-        get
-        {
-            var write = scope.Current().Rules.Allow.Where(rule => rule.Permission == Permission.Write).Select(rule => rule.ToString()).ToList();
-            return $"Writable: {(write.Count == 0 ? "nothing of the scope" : string.Join(", ", write))}, $HOME and $TMPDIR{(own.Network ? "" : "; there is no network")}.{string.Concat(_notYet.Select(awaited => $" {awaited}."))}";
-        }
-    }
+    internal string Reach => _scope.Reach;
 
     /// <summary>Background commands, those that have ended too, oldest first.</summary>
     internal IReadOnlyList<ShellCommand> Known
@@ -109,19 +108,11 @@ internal sealed class Shell(
         get { lock (_gate) return [.. _commands.Values.Where(command => command.Background)]; }
     }
 
-    /// <summary>Completes when nothing is being made ready.</summary>
-    internal Task Prepared => _preparation?.Ended ?? Task.CompletedTask;
+    /// <summary>Completes when nothing is being made ready for a call.</summary>
+    internal Task Prepared => _preparation.Ended;
 
-    /// <summary>A command will probably come: what it runs in is made ready meanwhile, where the level can do that. Returns at once.</summary>
-    internal void Expect()
-    {
-        lock (_gate)
-        {
-            if (_closed || launcher.Level != SandboxLevel.Partial || !Prepared.IsCompleted) return;
-            var begun = _preparation = new();
-            begun.Ended = Task.Run(() => PrepareAsync(begun));
-        }
-    }
+    /// <summary>A call is being written: what it takes and does not depend on what is in it is begun. Returns at once.</summary>
+    internal void Expect() => _preparation.Begin();
 
     /// <summary>Starts a command; when this returns it runs and is in the journal.</summary>
     /// <exception cref="SandboxException">The scope cannot be held as it is now; nothing was run.</exception>
@@ -135,8 +126,8 @@ internal sealed class Shell(
         try
         {
             var process = made.Process.Process;
-            await Task.WhenAll(Task.Run(() => MakeDurable(made.Process.Mark), CancellationToken.None), journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
-                name, line, made.Cwd, callId, background, launcher.Level, process.Pid, process.StartTime, process.BootId, process.Namespace)));
+            await Task.WhenAll(Task.Run(() => MakeDurable(made.Process.Mark), CancellationToken.None), _journal.AppendAsync(Durability.Synced, new Entry.CommandStarted(
+                name, line, made.Cwd, callId, background, _launcher.Level, process.Pid, process.StartTime, process.BootId, process.Namespace)));
             ct.ThrowIfCancellationRequested();
             lock (_gate)
             {
@@ -192,8 +183,8 @@ internal sealed class Shell(
         foreach (var command in all) command.Kill("pod_ended");
         try
         {
-            await Task.WhenAll(all.Select(command => command.Ended).Append(Prepared));
-            await launcher.DisposeAsync();
+            await Task.WhenAll(all.Select(command => command.Ended).Append(_preparation.CloseAsync()));
+            await _launcher.DisposeAsync();
             PrivatePlaces.Remove(_podDirectory);
         }
         catch (Exception e) when (e is TimeoutException or JournalException or IOException)
@@ -205,88 +196,34 @@ internal sealed class Shell(
 
     private sealed record Made(SandboxedCommand Process, RunningCommands.Running Running, DeniedNames Names, string Cwd);
 
-    /// <summary>What a command is held by.</summary>
-    private sealed record Held(ScopePolicy Scope, SandboxPolicy Policy, SandboxView View, WritablePart Part, IReadOnlyList<string> Repositories, IReadOnlySet<string> Masked);
-
-    /// <summary>As the scope and the disk are now; to be called while nothing is lent.</summary>
-    private Held Look()
-    {
-        var now = scope.Current();
-        var policy = new SandboxPolicy(now, platform, own.Network);
-        var view = launcher.Look(policy);
-        var (part, reaches, ran) = (view.Writable(now), launcher.ReachesSockets(policy), running.Any);
-        var repositories = _repositories.Find(now.Rules.UnguardedGit && !reaches ? WritablePart.None : part, unlock: false, out var met);
-        var sockets = reaches ? _sockets.Among(met, ran || running.Any) : [];
-        if (now.Rules.UnguardedGit) (part, repositories) = (WritablePart.None, []);
-        IReadOnlySet<string> masked;
-        lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part, _home);
-        if (masked.Count + sockets.Count > 0) view = launcher.Look(policy, sockets);
-        return new(now, policy, view, part, repositories, masked);
-    }
-
-    private PrivatePlaces MakePlaces()
-    {
-        lock (_placing) return PrivatePlaces.Make(_podDirectory, launcher.Level, platform, _home);
-    }
-
-    /// <summary>What a command runs in, made ready before it is known.</summary>
-    private sealed class Preparation
-    {
-        internal Task Ended { get; set; } = Task.CompletedTask;
-
-        /// <summary>True when the command is there: it waits for none of this.</summary>
-        internal volatile bool IsLate;
-    }
-
-    private async Task PrepareAsync(Preparation begun)
-    {
-        try
-        {
-            using var lease = await scope.HoldWriteAsync(CancellationToken.None);
-            var (_, policy, view, _, _, _) = Look();
-            if (begun.IsLate) return;
-            await launcher.PrepareAsync(_podDirectory, policy, view, MakePlaces(), Limits, () => begun.IsLate);
-        }
-        catch (Exception e) when (e is SandboxException or ScopeException or IOException or UnauthorizedAccessException)
-        {
-            // The command looks for itself, and says what is in the way if something is then.
-        }
-    }
-
     /// <summary>As far as the gate. While the scope is looked at and the command not yet known, nothing is lent.</summary>
     private async Task<Made> MakeAsync(string name, string line, bool background, CancellationToken ct)
     {
-        if (_preparation is { } begun) begun.IsLate = true; // What is ready is used, and nothing else is waited for.
-        using var lease = await scope.HoldWriteAsync(ct);
-        var (now, policy, view, part, repositories, masked) = Look();
-        _notYet = view.NotYet;
-        var places = MakePlaces();
-        places.KeepOutputsBelow(MostOutputs, Written());
-        if (Cwd != own.Cwd && !IsSeen(view, places, Cwd)) Cwd = own.Cwd; // It was lent away or lost since.
-        if (!IsSeen(view, places, Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
-        var output = places.NewOutput(name, () => Interlocked.Increment(ref _outputs));
-        var entered = running.Add(name, now);
+        _preparation.Leave();
+        using var lease = await _scope.HoldAsync(ct);
+        var held = _scope.Look();
+        held.Places.KeepOutputsBelow(MostOutputs, Written());
+        if (!held.Shows(Cwd)) Cwd = _own.Cwd; // It was lent away or lost since.
+        if (!held.Shows(Cwd)) throw new SandboxException($"the working directory {Cwd} is not readable in this scope");
+        var output = held.Places.NewOutput(name, () => Interlocked.Increment(ref _outputs));
+        var entered = _running.Add(name, held.Scope);
         // Beside what the launcher puts together, which waits for it before anything of the command can run.
-        var looking = Task.Run(() => DeniedNames.Look(name, policy.Access, view.Places.Select(place => place.Path).ToHashSet(StringComparer.Ordinal), view.Absent,
-            part, repositories.Select(git => (git, masked.Contains(git)))), CancellationToken.None);
+        var looking = Task.Run(() => held.DeniedTo(name), CancellationToken.None);
         try
         {
-            var order = new CommandOrder(_podDirectory, policy, view, places, Limits, Cwd, own.Cwd, line, output, ToTextAsync(looking), background);
-            if (!background) _ = places.TakeWorkingDirectory(); // What others left there is not this one's.
-            return new(await launcher.StartAsync(order, ct), entered, await looking, Cwd);
+            var order = new CommandOrder(_podDirectory, held.Policy, held.View, held.Places, Limits, Cwd, _own.Cwd, line, output, ToTextAsync(looking), background);
+            if (!background) _ = held.Places.TakeWorkingDirectory(); // What others left there is not this one's.
+            return new(await _launcher.StartAsync(order, ct), entered, await looking, Cwd);
         }
         catch (Exception e) when (e is not TimeoutException) // Of that one something lives.
         {
             await Task.WhenAny(looking);
-            running.Remove(entered);
+            _running.Remove(entered);
             throw;
         }
     }
 
     private static async Task<string?> ToTextAsync(Task<DeniedNames> names) => (await names).ToText();
-
-    private static bool IsSeen(SandboxView view, PrivatePlaces places, string cwd) =>
-        view.SightOf(cwd) is not Sight.Masked || ScopePath.IsAtOrBelow(cwd, places.SeenHome) || ScopePath.IsAtOrBelow(cwd, places.SeenTemp);
 
     private static bool IsReplaced(ShellCommand command, DeniedNames names)
     {
@@ -313,13 +250,13 @@ internal sealed class Shell(
             using (MaskWatch.Start(made.Names.Covered, () => IsReplaced(command, made.Names))) end = await made.Process.Ended;
             var output = made.Process.Output;
             var why = output.Failure is not null ? "disk_error" : output.Full ? "output_limit" : command.Killed ?? (end.Exit is null ? "killed" : "exited");
-            var (found, isSettled) = Check(command, made.Names);
-            if (!command.Background && PrivatePlaces.Of(_podDirectory, launcher.Level).TakeWorkingDirectory() is { } cwd) Cwd = cwd;
+            var (found, isSettled) = _scope.Check(command.Process.Mark, made.Names, command.Replaced);
+            if (!command.Background && _scope.Places.TakeWorkingDirectory() is { } cwd) Cwd = cwd;
             ended = new ShellEnd(why == "exited" ? end.Exit?.Code : null, why, found, LimitText.Met(end, Limits));
             List<Entry> entries = [new Entry.CommandEnded(command.Name, ended.ExitCode, why), .. found.Select(text => new Entry.Notification("warn", "sandbox", text))];
             var tell = command.Background && command.Killed is null;
             if (tell) entries.Add(new Entry.Notify("bash", $"background command `{command.Name}` has {ended.Said}; BashOutput shows what it wrote"));
-            await journal.AppendAsync(Durability.Written, [.. entries]);
+            await _journal.AppendAsync(Durability.Written, [.. entries]);
             if (isSettled) made.Process.Mark.Remove();
             return (ended, tell);
         }
@@ -329,31 +266,9 @@ internal sealed class Shell(
         }
     }
 
-    /// <summary>What it made that is denied. What cannot be looked at stays in its mark, for whoever has the scope next.</summary>
-    private (IReadOnlyList<string> Found, bool IsSettled) Check(ShellCommand command, DeniedNames names)
-    {
-        IReadOnlyList<string> found;
-        IReadOnlyCollection<string> repositories;
-        try
-        {
-            (found, repositories) = names.Check(command.Process.Mark, _repositories, command.Replaced);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return ([$"what the command may have made that is denied could not be looked through: {e.Message}"], false);
-        }
-        lock (_gate)
-        {
-            _made.UnionWith(repositories.Except(names.Repositories.Keys));
-            if (_repositories.WasCutOff && !_toldCutOff) found = [.. found, $"the writable scope has more than {RepositoryIndex.MostDirectories} directories: not all are looked through for git repositories that commands make, nor for sockets of the host"];
-            _toldCutOff |= _repositories.WasCutOff;
-        }
-        return (found, true);
-    }
-
     private void LetGo(ShellCommand command, RunningCommands.Running entered, ShellEnd ended)
     {
-        running.Remove(entered);
+        _running.Remove(entered);
         command.Process.Close();
         lock (_gate)
         {

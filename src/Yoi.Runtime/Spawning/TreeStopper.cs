@@ -53,7 +53,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
             Failpoint.Pass(Failpoints.StopShutdown);
             await GoneAsync(asked, AskedLimit, ct);
             var left = seen.Add(Living(tree, pod));
-            foreach (var one in left) one.Process?.Signal(Libc.SigTerm);
+            foreach (var one in left) one.Signal(Libc.SigTerm);
             await GoneAsync(left, TermLimit, ct);
         }
         for (var round = 0; ; round++)
@@ -102,19 +102,32 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
         return (returned, end);
     }
 
-    /// <summary>Asks it to end. A Pod that does not answer, or is ending already, is waited for just the same.</summary>
+    /// <summary>Asks it to end. A Pod that does not answer, or is ending already, is waited for just the same; one that is still on its way to its socket is asked there.</summary>
     private async Task AskAsync(Target target, string by, CancellationToken ct)
     {
         using var limit = new CancellationTokenSource(AnswerLimit, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, limit.Token);
         try
         {
-            await using var client = await PodClient.ConnectAsync(directories.Socket(target.Pod.PodId), by, ct: both.Token);
-            await client.AskAsync(new Method.Shutdown(), both.Token);
+            while (!await IsAskedAsync(target, by, both.Token) && target.WasStarting && target.Pod.IsAlive) await Task.Delay(LockPause, time, both.Token);
         }
-        catch (Exception e) when (e is IOException or SocketException or PodRefusedException || (e is OperationCanceledException && !ct.IsCancellationRequested))
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
             // What happens to it then does not depend on why it was not asked.
+        }
+    }
+
+    private async Task<bool> IsAskedAsync(Target target, string by, CancellationToken ct)
+    {
+        try
+        {
+            await using var client = await PodClient.ConnectAsync(directories.Socket(target.Pod.PodId), by, ct: ct);
+            await client.AskAsync(new Method.Shutdown(), ct);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or SocketException or PodRefusedException)
+        {
+            return false;
         }
     }
 
@@ -122,7 +135,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     {
         if (!target.Pod.IsAlive || target.IsElsewhere) return;
         EndRecord.TryNoteKill(target.Pod, by, why);
-        target.Process?.Signal(Libc.SigKill);
+        target.Signal(Libc.SigKill);
         PodUsers.Continue(target.Pod);
     }
 
@@ -144,8 +157,12 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     /// <summary>The process's end wakes us; its life-lock says that nothing else of the Pod lives on.</summary>
     private async Task GoneAsync(Target target, CancellationToken ct)
     {
-        if (target.Process is { } process) target.Exit = await process.Exited.WaitAsync(ct);
-        while (target.Pod.IsAlive) await Task.Delay(LockPause, time, ct);
+        while (true)
+        {
+            if (target.Exit is null && target.Process is { } process) target.Exit = await process.Exited.WaitAsync(ct);
+            if (!target.Pod.IsAlive) return;
+            await Task.Delay(LockPause, time, ct);
+        }
     }
 
     private async Task VerifiedAsync(IReadOnlyList<Target> killed, CancellationToken ct)
@@ -159,16 +176,47 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
                 + $"({left.Process?.ToString() ?? "its process is not known"}; a process in a blocked system call ends only when that returns). Its scope stays held; try again.");
     }
 
-    /// <summary>A Pod of the tree and its process; null if the process cannot be named.</summary>
-    private sealed class Target(KnownPod pod)
+    /// <summary>A Pod of the tree and its process.</summary>
+    private sealed class Target : IDisposable
     {
-        internal KnownPod Pod { get; } = pod;
-        internal PodProcess? Process { get; } = pod.FindProcess();
+        private PodProcess? _process;
+        private int? _due;
+
+        internal Target(KnownPod pod)
+        {
+            Pod = pod;
+            WasStarting = Process is null && !pod.IsElsewhere;
+        }
+
+        internal KnownPod Pod { get; }
+
+        /// <summary>True if it was alive before its journal said which process it is: that, and its socket, come a moment later.</summary>
+        internal bool WasStarting { get; }
+
+        /// <summary>Looked for until it is found; null while it cannot be named.</summary>
+        internal PodProcess? Process => _process ?? Find();
 
         /// <summary>True if it can only be asked.</summary>
         internal bool IsElsewhere => Process is null && Pod.IsElsewhere;
 
         internal ProcessExit? Exit { get; set; }
+
+        /// <summary>Sends this; to a process that cannot be named yet, as soon as it can.</summary>
+        internal void Signal(int signal)
+        {
+            _due = signal;
+            if (_process is { } process) process.Signal(signal);
+            else Find();
+        }
+
+        public void Dispose() => _process?.Dispose();
+
+        private PodProcess? Find()
+        {
+            _process = Pod.FindProcess();
+            if (_due is { } signal) _process?.Signal(signal);
+            return _process;
+        }
     }
 
     /// <summary>All that were ever part of the tree while it was stopped, leaf first within a round.</summary>
@@ -190,7 +238,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
 
         public void Dispose()
         {
-            foreach (var target in All) target.Process?.Dispose();
+            foreach (var target in All) target.Dispose();
         }
     }
 }

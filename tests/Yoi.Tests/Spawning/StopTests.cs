@@ -192,6 +192,31 @@ public sealed class StopTests : IAsyncLifetime
         static bool IsHeld(int pid) => PodProcess.StartTimeOf(pid) is { } started && PodProcess.IsHeldNow(pid, started);
     }
 
+    [Theory, InlineData(false), InlineData(true), Trait("case", "L11"), Trait("case", "T10")]
+    public async Task A_child_that_is_stopped_before_its_journal_says_which_process_it_is_ends(bool force)
+    {
+        var root = await _room.Root("child.journal:stop@a");
+        var folder = _room.Folder("a");
+        var accepted = await root.Client.RunAsync("CALL SpawnPod " + RoomPod.SpawnArguments("a", scope: RoomPod.Write(folder)), ct: _room.Ct);
+        await Eventually.Holds(() => _room.Processes.Any(IsHeld));
+        var child = root.Child("a");
+        Assert.True(child.IsAlive);
+        Assert.Null(child.FindProcess());
+
+        using var table = _room.Table();
+        var stopping = new TreeStopper(_room.Directories, table, TimeProvider.System).StopAsync(child, "human", force, _room.Ct);
+        if (!force) _ = Libc.Kill(_room.Processes.Single(IsHeld), Libc.SigCont); // Seen by now, and on its way to its socket; by force it is let go by whoever kills it.
+        var stopped = await stopping;
+
+        // By force its spawner sees it end before it was ready, and may have removed what it has left by now.
+        Assert.Contains(stopped.Reason, force ? [PodEnd.Killed, PodEnd.Lost] : new[] { PodEnd.Stopped });
+        await root.Until(entry => entry is Entry.RunEnded, accepted.Seq);
+        await Eventually.Holds(() => _room.Processes.Count == 1 && _room.Rows.Count == 1);
+        Assert.Equal([root.Launched.Pid], _room.Processes);
+
+        static bool IsHeld(int pid) => PodProcess.StartTimeOf(pid) is { } started && PodProcess.IsHeldNow(pid, started);
+    }
+
     [Fact, Trait("case", "L12")]
     public async Task An_owner_held_by_SIGSTOP_is_killed_by_force_before_its_scope_is_given_on_and_writes_nothing_late()
     {

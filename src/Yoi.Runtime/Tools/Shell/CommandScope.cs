@@ -65,8 +65,9 @@ internal sealed class CommandScope(LaunchDocument own, LiveScope scope, Platform
         var repositories = _repositories.Find(now.Rules.UnguardedGit && !reaches ? WritablePart.None : part, unlock: false, out var met);
         var sockets = reaches ? _sockets.Among(met, ran || running.Any) : [];
         if (now.Rules.UnguardedGit) (part, repositories) = (WritablePart.None, []);
-        IReadOnlySet<string> masked;
-        lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part, home);
+        List<string> guarded;
+        lock (_gate) guarded = [.. repositories.Except(_made)];
+        (policy, var masked) = policy.Guarding(guarded, part, home);
         if (masked.Count + sockets.Count > 0) view = launcher.Look(policy, sockets);
         _notYet = view.NotYet;
         return new(now, policy, view, MakePlaces(), part, repositories, masked);

@@ -48,7 +48,8 @@ internal sealed class Preparation(CommandScope scope, CommandLauncher launcher, 
     internal Task CloseAsync()
     {
         lock (_gate) _closed = true;
-        return Task.WhenAny(Ended);
+        Leave();
+        return Task.WhenAny(Ended); // Whatever failed there, no command was in it.
     }
 
     private async Task MakeAsync(Attempt attempt)

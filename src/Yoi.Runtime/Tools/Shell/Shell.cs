@@ -190,9 +190,11 @@ internal sealed class Shell(
             all = [.. _commands.Values];
         }
         foreach (var command in all) command.Kill("pod_ended");
+        if (_preparation is { } begun) begun.IsLate = true;
         try
         {
-            await Task.WhenAll(all.Select(command => command.Ended).Append(Prepared));
+            await Task.WhenAny(Prepared); // Whatever failed there, no command was in it.
+            await Task.WhenAll(all.Select(command => command.Ended));
             await launcher.DisposeAsync();
             PrivatePlaces.Remove(_podDirectory);
         }
@@ -218,8 +220,9 @@ internal sealed class Shell(
         var repositories = _repositories.Find(now.Rules.UnguardedGit && !reaches ? WritablePart.None : part, unlock: false, out var met);
         var sockets = reaches ? _sockets.Among(met, ran || running.Any) : [];
         if (now.Rules.UnguardedGit) (part, repositories) = (WritablePart.None, []);
-        IReadOnlySet<string> masked;
-        lock (_gate) (policy, masked) = policy.Guarding(repositories.Except(_made), part, _home);
+        List<string> guarded;
+        lock (_gate) guarded = [.. repositories.Except(_made)];
+        (policy, var masked) = policy.Guarding(guarded, part, _home);
         if (masked.Count + sockets.Count > 0) view = launcher.Look(policy, sockets);
         return new(now, policy, view, part, repositories, masked);
     }

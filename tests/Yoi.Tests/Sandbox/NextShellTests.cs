@@ -243,6 +243,23 @@ public sealed class NextShellTests
     }
 
     [Fact, Trait("case", "S17")]
+    public async Task The_Pods_end_waits_for_what_is_being_made_and_leaves_nothing_of_it()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        Task ended;
+        using (await room.Scope.HoldLendingAsync(SandboxRoom.Ct))
+        {
+            room.Tool("Bash").Expect();
+            ended = room.Shell.EndAllAsync();
+            Assert.False(ended.IsCompleted);
+        }
+        await ended;
+
+        Assert.False(Directory.Exists(room.Places.Root));
+        Assert.Empty(room.Shells);
+    }
+
+    [Fact, Trait("case", "S17")]
     public async Task What_goes_wrong_while_one_is_made_keeps_nothing_of_the_Pods_end_from_being_done()
     {
         await using var room = await SandboxRoom.MakeAsync("partial");

@@ -103,7 +103,7 @@ internal sealed class PrivatePlaces
     internal void KeepOutputsBelow(long bytes, IReadOnlyCollection<string> written)
     {
         if (!Directory.Exists(Output)) return;
-        foreach (var file in new DirectoryInfo(Output).GetFiles().OrderByDescending(file => file.LastWriteTimeUtc).ThenByDescending(file => file.Name, StringComparer.Ordinal))
+        foreach (var file in new DirectoryInfo(Output).GetFiles().Where(file => file.Exists).OrderByDescending(file => file.LastWriteTimeUtc).ThenByDescending(file => file.Name, StringComparer.Ordinal))
         {
             bytes -= file.Length;
             if (bytes < 0 && !written.Contains(file.FullName)) file.Delete();

@@ -63,6 +63,7 @@ internal sealed class CommandKeeper : IAsyncDisposable
         {
             ours.Dispose();
             if (e is LinuxException) throw new SandboxException($"the keeper of commands could not be started: {e.Message}");
+            if (e is TaskSchedulerException) throw new SandboxException("the keeper of commands could not be started: no thread can be had to hear it; the user has too many processes, or too little memory");
             throw;
         }
     }

@@ -135,8 +135,15 @@ internal sealed class KeptShell(CommandKeeper keeper, string number, LandlockShe
         _gate?.Dispose(); // What is not let go yet ends at its gate, what is has its mark. But for one that somebody holds there.
         if (_process is { } process && !_isLetGo) CommandMarks.End(process);
         _started.TrySetException(new SandboxException("the keeper of commands was ended from outside; nothing was run"));
-        if (CommandMarks.AnyLeft(podDirectory)) _gone.TrySetException(new TimeoutException("the keeper of commands was ended from outside, and a command does not end"));
-        else _gone.TrySetResult(new(null, Libc.SigKill));
+        try
+        {
+            if (CommandMarks.AnyLeft(podDirectory)) _gone.TrySetException(new TimeoutException("the keeper of commands was ended from outside, and a command does not end"));
+            else _gone.TrySetResult(new(null, Libc.SigKill));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _gone.TrySetException(new TimeoutException($"the keeper of commands was ended from outside, and it could not be seen whether a command goes on: {e.Message}"));
+        }
     }
 
     private void PrepareNext()

@@ -60,14 +60,15 @@ internal static class ProcessWatcher
     }
 
     /// <summary>Watches a process until it ends or is forgotten. Keeps the descriptor open as long.</summary>
+    /// <exception cref="LinuxException">No thread can be had to watch it.</exception>
     internal static Watched Watch(SafeFileHandle pidfd, int pid)
     {
         var added = false;
-        pidfd.DangerousAddRef(ref added);
         var watched = new Watched(pidfd, pid);
         lock (Gate)
         {
             if (_wake is null) Start_NeedsLock();
+            pidfd.DangerousAddRef(ref added);
             All.Add(watched);
         }
         Wake();
@@ -91,7 +92,16 @@ internal static class ProcessWatcher
         if (fd < 0) throw Libc.Failed("eventfd");
         _wake = new SafeFileHandle(fd, ownsHandle: true);
         _outOfMemory = OutOfMemory.Count();
-        new Thread(Loop, StackSize) { IsBackground = true, Name = "process watcher" }.Start();
+        try
+        {
+            new Thread(Loop, StackSize) { IsBackground = true, Name = "process watcher" }.Start();
+        }
+        catch (OutOfMemoryException) // What the runtime calls it when there is no thread. The next process begins anew.
+        {
+            _wake.Dispose();
+            _wake = null;
+            throw new LinuxException("start a thread", Errno.Again);
+        }
     }
 
     private static void Wake()

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Xunit;
+using Yoi.Protocol;
 using Yoi.Runtime.Journal;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Sandbox;
@@ -103,6 +104,22 @@ public sealed class KeeperTests
         string[] ran = File.Exists(room.W + "/ran") ? File.ReadAllLines(room.W + "/ran") : [];
         Assert.Equal(ran.Distinct(), ran);
         Assert.Empty(whole.Except(ran));
+    }
+
+    [Fact, Trait("case", "S17")]
+    public async Task Commands_have_a_new_keeper_also_where_what_the_old_one_left_could_not_be_looked_at()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        await room.Run("true");
+        var waiting = await room.NextShellAsync();
+        var unreadable = $"{room.PodDirectory}/{PodFiles.Commands}/1-1";
+        File.CreateSymbolicLink(unreadable, unreadable); // As it is for a Pod that has no descriptor left then.
+        Assert.Equal(0, Libc.Kill(ParentOf(waiting), Libc.SigKill));
+        await Eventually.Holds(() => room.Shells.Count == 0);
+
+        Assert.Equal("fine", await room.Run("echo fine"));
+
+        File.Delete(unreadable);
     }
 
     [Fact, Trait("case", "S17"), Trait("case", "S20")]

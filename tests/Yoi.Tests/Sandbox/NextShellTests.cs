@@ -2,6 +2,7 @@ using Xunit;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
 using Yoi.Runtime.Spawning;
+using Yoi.Runtime.Tools;
 using Yoi.Tests.Models;
 using Yoi.Tests.Spawning;
 
@@ -135,6 +136,43 @@ public sealed class NextShellTests
     }
 
     [Fact]
+    public async Task Each_call_that_a_model_begins_keeps_it_for_another_minute()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        var time = new ManualTime();
+        var launcher = room.NewLauncher(time: time);
+        var order = room.Order("true");
+        await ExpectAsync();
+        var waiting = await room.NextShellAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            time.Advance(CommandKeeper.IdleLimit - TimeSpan.FromTicks(1));
+            await ExpectAsync();
+        }
+
+        await RunAsync(launcher, room, waiting);
+
+        Task ExpectAsync() => launcher.PrepareAsync(order.PodDirectory, order.Policy, order.View, order.Places, order.Limits, isLate: () => false);
+    }
+
+    [Fact]
+    public async Task None_is_made_beside_a_command_that_is_there_already()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        Task<ToolOutcome> command;
+        using (await room.Scope.HoldLendingAsync(SandboxRoom.Ct))
+        {
+            room.Tool("Bash").Expect();
+            command = room.Bash("echo x > begun; sleep 600", ("run_in_background", true));
+        }
+        await command;
+        await room.Shell.Prepared;
+        await Eventually.Holds(() => File.Exists(room.W + "/begun")); // Until it has its command, its own shell waits, too.
+
+        Assert.DoesNotContain(room.Shells, shell => shell.Waits);
+    }
+
+    [Fact]
     public async Task The_first_one_is_made_while_its_call_is_written()
     {
         await using var room = await SandboxRoom.MakeAsync("partial");
@@ -202,6 +240,38 @@ public sealed class NextShellTests
 
         Assert.False(Directory.Exists(room.Places.Root));
         Assert.Empty(room.Shells);
+    }
+
+    [Fact, Trait("case", "S17")]
+    public async Task The_Pods_end_waits_for_what_is_being_made_and_leaves_nothing_of_it()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        Task ended;
+        using (await room.Scope.HoldLendingAsync(SandboxRoom.Ct))
+        {
+            room.Tool("Bash").Expect();
+            ended = room.Shell.EndAllAsync();
+            Assert.False(ended.IsCompleted);
+        }
+        await ended;
+
+        Assert.False(Directory.Exists(room.Places.Root));
+        Assert.Empty(room.Shells);
+    }
+
+    [Fact, Trait("case", "S17")]
+    public async Task What_goes_wrong_while_one_is_made_keeps_nothing_of_the_Pods_end_from_being_done()
+    {
+        await using var room = await SandboxRoom.MakeAsync("partial");
+        await using var launcher = new CommandLauncher(room.Level, () => throw new TaskSchedulerException("there is no thread"), null, _ => null, TimeProvider.System);
+        var shell = room.NewShell(launcher);
+        await room.Run("true");
+        shell.Expect();
+        await Assert.ThrowsAsync<TaskSchedulerException>(() => shell.Prepared);
+
+        await shell.EndAllAsync();
+
+        Assert.False(Directory.Exists(room.Places.Root));
     }
 
     [Fact, Trait("case", "T34")]

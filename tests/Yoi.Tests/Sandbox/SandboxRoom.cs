@@ -155,7 +155,7 @@ internal sealed class SandboxRoom : IAsyncDisposable
 
     internal static PodProgram Keeper { get; } = new(RealPod.Yoi, [RealPod.Yoi, PodProgram.Keep]);
 
-    internal Shell NewShell() => new(Document, Scope, Platform, Journal, Running, NewLauncher(), name => Environment.GetValueOrDefault(name), TimeProvider.System);
+    internal Shell NewShell(CommandLauncher? launcher = null) => new(Document, Scope, Platform, Journal, Running, launcher ?? NewLauncher(), name => Environment.GetValueOrDefault(name), TimeProvider.System);
 
     /// <summary>One of its own, that the room disposes.</summary>
     internal CommandLauncher NewLauncher(PodProgram? keeper = null, TimeProvider? time = null)

@@ -77,6 +77,26 @@ public sealed class PrivateFilesTests : IDisposable
         Assert.Equal(["3.log", "4.log"], Directory.GetFiles(places.Output).Select(Path.GetFileName).Order());
     }
 
+    [Fact, Trait("case", "G12")]
+    public async Task An_output_that_another_command_takes_back_meanwhile_keeps_none_from_being_begun()
+    {
+        var places = PrivatePlaces.Of(_root, "kernel");
+        Directory.CreateDirectory(places.Output);
+        using var enough = new CancellationTokenSource();
+        var others = Task.Run(() =>
+        {
+            var outputs = Enumerable.Range(0, 50).Select(i => $"{places.Output}/{i}.log").ToList();
+            while (!enough.IsCancellationRequested)
+            {
+                foreach (var output in outputs) File.WriteAllText(output, "x");
+                foreach (var output in outputs) File.Delete(output);
+            }
+        }, TestContext.Current.CancellationToken);
+        for (var i = 0; i < 5_000; i++) places.KeepOutputsBelow(100, []);
+        await enough.CancelAsync();
+        await others;
+    }
+
     [Fact]
     public void The_private_places_that_were_cut_off_half_way_are_made_whole_and_whole_ones_are_kept()
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using Yoi.Protocol;
 using Yoi.Runtime.Linux;
@@ -19,7 +20,7 @@ internal sealed record CommandProcess(int Pid, string StartTime, string BootId, 
 /// </summary>
 internal static class CommandMarks
 {
-    private const int EndRounds = 5;
+    private const int EndRounds = 5, Nothing = 0;
 
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);
 
@@ -108,17 +109,27 @@ internal static class CommandMarks
         }
     }
 
-    /// <summary>Kills just this process, and waits for it: true when it is gone.</summary>
+    /// <summary>Kills just this process, and waits for it: true when it is gone. What cannot be looked at is not known to be.</summary>
     internal static bool End(CommandProcess process)
     {
+        if (process.BootId != ProcessStat.BootId) return true;
         // The descriptor first: what is compared then is what is killed.
-        if (process.BootId != ProcessStat.BootId || Libc.PidfdOpen(process.Pid) is not { } pidfd) return true;
-        using (pidfd)
-        {
-            if (Look(process.Pid) != process) return true;
-            _ = Libc.PidfdSendSignal(pidfd, Libc.SigKill);
-            return Libc.PidfdWait(pidfd, EndLimit);
-        }
+        using var pidfd = Libc.PidfdOpen(process.Pid);
+        if (pidfd is null) return Marshal.GetLastPInvokeError() is not (Errno.MFile or Errno.NFile or Errno.NoMem);
+        if (IsThis(process) is not { } isThis) return Libc.PidfdWait(pidfd, TimeSpan.Zero) || !Libc.PidfdSendSignal(pidfd, Nothing);
+        if (!isThis) return true;
+        _ = Libc.PidfdSendSignal(pidfd, Libc.SigKill);
+        return Libc.PidfdWait(pidfd, EndLimit);
+    }
+
+    /// <summary>False if it has ended or its number is another's by now; null if that cannot be seen.</summary>
+    private static bool? IsThis(CommandProcess process)
+    {
+        if (ProcessStat.Of(process.Pid) is not { } stat) return null;
+        if (stat.State is 'Z' or 'X' || stat.StartTime != process.StartTime) return false;
+        if (Look(process.Pid) is { } now) return now == process;
+        // It hides its namespace from its user. In our own nobody else has had that number since that time.
+        return process.Namespace == Look(Environment.ProcessId)?.Namespace ? true : null;
     }
 
     /// <summary>

@@ -25,6 +25,6 @@ internal sealed class LinuxException(string what, int errno) : IOException($"{wh
 /// <summary>Numbers of errno.h that the code decides by. The same on x64 and arm64.</summary>
 internal static class Errno
 {
-    internal const int Perm = 1, NoEnt = 2, NoProcess = 3, Intr = 4, Io = 5, NoChild = 10, Again = 11, Acces = 13, Exist = 17, XDev = 18, NotDir = 20, IsDir = 21,
+    internal const int Perm = 1, NoEnt = 2, NoProcess = 3, Intr = 4, Io = 5, NoChild = 10, Again = 11, NoMem = 12, Acces = 13, Exist = 17, XDev = 18, NotDir = 20, IsDir = 21,
         Inval = 22, NFile = 23, MFile = 24, NoSpc = 28, Rofs = 30, Pipe = 32, NameTooLong = 36, NoSys = 38, NotEmpty = 39, Loop = 40, NotSupported = 95, ConnectionReset = 104, NotConnected = 107, ConnectionRefused = 111, DQuot = 122;
 }

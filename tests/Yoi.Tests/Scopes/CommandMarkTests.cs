@@ -1,6 +1,9 @@
+using System.Diagnostics;
 using Xunit;
 using Yoi.Runtime.Journal;
+using Yoi.Runtime.Linux;
 using Yoi.Runtime.Scopes;
+using Yoi.Shared;
 
 namespace Yoi.Tests.Scopes;
 
@@ -46,5 +49,45 @@ public sealed class CommandMarkTests : IDisposable
         Assert.Contains(mark.Path, told, StringComparison.Ordinal);
         Assert.Equal([told], Assert.Single(CommandMarks.Of(pod)).Told); // Until somebody tells it.
         Assert.Empty(DeniedNames.SettleLeft(pod, TimeProvider.System));
+    }
+
+    [Fact, Trait("case", "S17"), Trait("case", "T34")]
+    public void A_command_that_hides_from_its_user_is_ended_like_any_other()
+    {
+        Assert.SkipWhen(Libc.Geteuid() == 0, "nothing hides from root");
+        Needs.Programs("/usr/bin/python3");
+        var pod = _room.Root + "/state/pods/dead.1";
+        // With PR_SET_DUMPABLE off, what is in /proc of it is root's.
+        using var command = Process.Start(new ProcessStartInfo("/usr/bin/python3", ["-c", "import ctypes, sys; print(); sys.stdin.readline(); ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); print(flush=True); sys.stdin.readline()"])
+            { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        var seen = CommandMarks.Look(command.Id)!;
+        CommandMarks.Put(pod, seen);
+        command.StandardInput.WriteLine();
+        command.StandardOutput.ReadLine();
+        command.StandardOutput.ReadLine();
+        Assert.Null(CommandMarks.Look(command.Id));
+
+        Assert.False(CommandMarks.AnyLeft(pod));
+
+        Assert.True(command.WaitForExit(TimeSpan.Zero));
+        Assert.Empty(CommandMarks.Of(pod));
+    }
+
+    [Fact, Trait("case", "T34")]
+    public void Another_process_that_has_the_number_of_a_command_by_now_is_left_alone()
+    {
+        var pod = _room.Root + "/state/pods/dead.1";
+        using var other = Process.Start("/bin/sleep", "600");
+        var seen = CommandMarks.Look(other.Id)!;
+        foreach (var before in new[] { seen with { StartTime = "1" }, seen with { Namespace = 1 } })
+        {
+            CommandMarks.Put(pod, before);
+            Assert.False(CommandMarks.AnyLeft(pod));
+            Assert.Empty(CommandMarks.Of(pod));
+        }
+        Assert.False(other.HasExited);
+        CommandMarks.Put(pod, seen);
+        Assert.False(CommandMarks.AnyLeft(pod));
+        Assert.True(other.WaitForExit(TimeSpan.Zero));
     }
 }

@@ -17,6 +17,9 @@ internal sealed record KnownPod(string Name, string PodId, string Directory)
         !System.IO.Path.Exists(System.IO.Path.Combine(Directory, PodFiles.Lock)) && !System.IO.Path.Exists(System.IO.Path.Combine(Directory, PodFiles.Journal))
         && LaunchHold.IsHeld(Directory);
 
+    /// <summary>Bytes of its journal; 0 if there is none.</summary>
+    internal long JournalLength => new FileInfo(System.IO.Path.Combine(Directory, PodFiles.Journal)) is { Exists: true } journal ? journal.Length : 0;
+
     internal JournalReader Journal => new(System.IO.Path.Combine(Directory, PodFiles.Journal));
 
     /// <summary>The same for whoever acts on what it says: only what is on disk.</summary>

@@ -180,6 +180,7 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
     private sealed class Target : IDisposable
     {
         private PodProcess? _process;
+        private long? _looked;
         private int? _due;
 
         internal Target(KnownPod pod)
@@ -211,8 +212,12 @@ internal sealed class TreeStopper(YoiDirectories directories, ScopeTable table, 
 
         public void Dispose() => _process?.Dispose();
 
+        /// <summary>Looks again only where the journal has more to say by now: it may be long.</summary>
         private PodProcess? Find()
         {
+            var length = Pod.JournalLength;
+            if (length == _looked) return null;
+            _looked = length;
             _process = Pod.FindProcess();
             if (_due is { } signal) _process?.Signal(signal);
             return _process;

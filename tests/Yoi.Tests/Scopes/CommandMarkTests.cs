@@ -58,8 +58,8 @@ public sealed class CommandMarkTests : IDisposable
         Needs.Programs("/usr/bin/python3");
         var pod = _room.Root + "/state/pods/dead.1";
         // With PR_SET_DUMPABLE off, what is in /proc of it is root's.
-        using var command = Process.Start(new ProcessStartInfo("/usr/bin/python3", ["-c", "import ctypes, sys; print(); sys.stdin.readline(); ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); print(flush=True); sys.stdin.readline()"])
-            { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        const string hides = "import ctypes, sys; print(); sys.stdin.readline(); ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); print(flush=True); sys.stdin.readline()";
+        using var command = Process.Start(new ProcessStartInfo("/usr/bin/python3", ["-c", hides]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         var seen = CommandMarks.Look(command.Id)!;
         CommandMarks.Put(pod, seen);
         command.StandardInput.WriteLine();

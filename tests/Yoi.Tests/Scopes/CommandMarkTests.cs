@@ -69,7 +69,7 @@ public sealed class CommandMarkTests : IDisposable
 
         Assert.False(CommandMarks.AnyLeft(pod));
 
-        Assert.True(command.WaitForExit(TimeSpan.Zero));
+        Assert.True(command.WaitForExit(TimeSpan.FromSeconds(30)));
         Assert.Empty(CommandMarks.Of(pod));
     }
 
@@ -88,6 +88,6 @@ public sealed class CommandMarkTests : IDisposable
         Assert.False(other.HasExited);
         CommandMarks.Put(pod, seen);
         Assert.False(CommandMarks.AnyLeft(pod));
-        Assert.True(other.WaitForExit(TimeSpan.Zero));
+        Assert.True(other.WaitForExit(TimeSpan.FromSeconds(30)));
     }
 }

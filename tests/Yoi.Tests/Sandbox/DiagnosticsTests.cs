@@ -33,7 +33,7 @@ public sealed class DiagnosticsTests : IAsyncLifetime
         {
             await Eventually.Holds(() => WaysInto(open.Id).Any(way => way.EndsWith("-socket", StringComparison.Ordinal)));
             var path = WaysInto(open.Id).Single(way => way.EndsWith("-socket", StringComparison.Ordinal));
-            using (var client = new NetSocket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)) await client.ConnectAsync(new UnixDomainSocketEndPoint(path), _room.Ct);
+            await Eventually.Holds(() => Connects(path)); // It has its name before it listens.
 
             var ours = All(root.Launched.Pid);
             Assert.Contains(root.Child("child").FindProcess()!.Pid, ours);
@@ -50,6 +50,20 @@ public sealed class DiagnosticsTests : IAsyncLifetime
             open.Kill();
             await open.WaitForExitAsync(_room.Ct);
             foreach (var path in left) File.Delete(path);
+        }
+    }
+
+    private static bool Connects(string path)
+    {
+        using var client = new NetSocket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            client.Connect(new UnixDomainSocketEndPoint(path));
+            return true;
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
+        {
+            return false;
         }
     }
 
